@@ -1,0 +1,96 @@
+// Run-time maps as helpers, back ends and applications see them (implementations: maps/, one file a type).
+import type { MapTypeName } from './map-types.ts';
+import type { Address, Memory } from './memory.ts';
+import type { MapSpec } from './object.ts';
+
+/** 0 or a count on success, a negated errno (spec/errno.ts) on failure: the kernel's convention. */
+export type Status = number;
+
+/** What a map needs from where it lives. */
+export interface MapContext {
+  readonly memory: Memory;
+  /** Number of possible CPUs. */
+  readonly cpus: number;
+  /** The CPU that the current run is on. */
+  currentCpu(): number;
+  random32(): number;
+  /** Map-in-map and prog_array hold ids; these resolve them. Undefined where no such object exists. */
+  mapById(id: number): BpfMap | undefined;
+  programById(id: number): { readonly id: number; readonly address: Address } | undefined;
+  nextMapId(): number;
+}
+
+/**
+ * A map. Two sides, as in the kernel:
+ * - the *program side* takes and gives addresses in linear memory (what helpers call);
+ * - the *application side* takes and gives bytes (what bpf(2) does): per-CPU values are all CPUs' values, each rounded up to
+ *   8 bytes; map-in-map values are u32 map ids; prog_array values are u32 program ids.
+ * Failures are negated errno values equal to Linux's.
+ */
+export interface BpfMap {
+  readonly id: number;
+  readonly spec: MapSpec;
+  readonly type: MapTypeName;
+  /** Address of this map's descriptor: what a program holds as `struct bpf_map *`. Not accessible to programs. */
+  readonly handle: Address;
+  readonly frozen: boolean;
+
+  // Program side.
+  /** bpf_map_lookup_elem: address of the value (for the current CPU), of an inner map's handle, or 0. */
+  lookupElem(key: Address): Address;
+  updateElem(key: Address, value: Address, flags: bigint): Status;
+  deleteElem(key: Address): Status;
+  /** bpf_map_lookup_percpu_elem. */
+  lookupPerCpuElem?(key: Address, cpu: number): Address;
+  pushElem?(value: Address, flags: bigint): Status;
+  popElem?(value: Address): Status;
+  peekElem?(value: Address): Status;
+  /** bpf_for_each_map_elem: calls back with key and value addresses until it returns other than 0; gives the count, or -errno. */
+  forEachElem?(callback: (key: Address, value: Address) => number): Status;
+  /** Address of byte `offset` in the value of a data-section map or of array element 0 (BPF_PSEUDO_MAP_VALUE). */
+  directValue?(offset: number): Address | undefined;
+
+  // Application side.
+  lookup(key: Uint8Array, flags?: number): Uint8Array | Status;
+  update(key: Uint8Array, value: Uint8Array, flags?: number): Status;
+  delete(key: Uint8Array): Status;
+  lookupAndDelete(key: Uint8Array, flags?: number): Uint8Array | Status;
+  /** The key after `key`, the first for undefined or an unknown key; -ENOENT after the last. */
+  nextKey(key: Uint8Array | undefined): Uint8Array | Status;
+  freeze(): Status;
+  /** Bytes of one value on the application side (per-CPU: all CPUs). */
+  readonly userValueSize: number;
+  /** Gives back the map's memory; the map must not be used after. */
+  destroy(): void;
+}
+
+/** Ring buffer producer side (helpers) and consumer side (applications). */
+export interface RingBufferMap extends BpfMap {
+  /** bpf_ringbuf_reserve: address of the record's data, or 0 where the ring is full. */
+  reserve(size: number, flags: bigint): Address;
+  /** bpf_ringbuf_submit. */
+  submit(sample: Address, flags: bigint): void;
+  /** bpf_ringbuf_discard. */
+  discard(sample: Address, flags: bigint): void;
+  output(data: Address, size: number, flags: bigint): Status;
+  query(flags: bigint): bigint;
+  /** Hands each complete record to the callback, in order; returns how many. */
+  consume(callback: (record: Uint8Array) => void): number;
+}
+
+/** Perf event array: one bounded queue a CPU. */
+export interface PerfEventArrayMap extends BpfMap {
+  /** bpf_perf_event_output after the flags were decoded: `cpu` indexes the array. */
+  outputTo(cpu: number, record: Uint8Array): Status;
+  consume(callback: (cpu: number, record: Uint8Array) => void, lost?: (cpu: number, count: number) => void): number;
+}
+
+/** A map type: checks the attributes as BPF_MAP_CREATE does, then makes the map. One row a type in maps/index.ts. */
+export interface MapTypeRow {
+  readonly type: MapTypeName;
+  /** -errno where Linux refuses these attributes, else 0. */
+  check(spec: MapSpec): Status;
+  create(spec: MapSpec, context: MapContext): BpfMap;
+  /** bpf(2)-level doc line for SUPPORT.md: what works and what does not. */
+  readonly doc: string;
+}
