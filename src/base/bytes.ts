@@ -124,7 +124,8 @@ export class ByteReader {
   cString(offset: number, what = 'string'): string {
     this.need(offset, 1, what);
     const end = this.bytes.indexOf(0, offset);
-    if (end < 0) fail(truncated({ ...this.place, offset }, `${what} (no NUL)`, this.bytes.length - offset + 1, this.bytes.length));
+    if (end < 0)
+      fail(truncated({ ...this.place, offset }, `${what} (no NUL)`, this.bytes.length - offset + 1, this.bytes.length));
     return text(this.bytes.subarray(offset, end));
   }
 }

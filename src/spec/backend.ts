@@ -1,0 +1,48 @@
+// The contract between run and the back ends of compile (reference interpreter, later WebAssembly and interpreter).
+import type { HelperEnv, HelperRow } from './helper.ts';
+import type { Address, Memory } from './memory.ts';
+import type { ProgramSpec } from './object.ts';
+
+/** Names of the engines that `--engine` takes. */
+export type EngineName = 'reference';
+
+/** A program whose references have been given values: what a back end turns into code. */
+export interface ProgramImage {
+  readonly id: number;
+  readonly spec: ProgramSpec;
+  readonly memory: Memory;
+  /** Handle of the map that `map_by_idx(index)` names; undefined where there is none. */
+  mapHandle(index: number): Address | undefined;
+  /** Address of byte `offset` in that map's value; undefined where the map has no direct values or the offset is outside. */
+  mapValue(index: number, offset: number): Address | undefined;
+  /** Value of the extern variable (address, or the kconfig value's address); undefined where the host has none. */
+  extern(index: number): bigint | undefined;
+  /** The kfunc of that extern, with the same row form as a helper; undefined where the host has none. */
+  kfunc(index: number): HelperRow | undefined;
+  helper(number: number): HelperRow | undefined;
+  /** Made by the back end at first use. */
+  code: Code | undefined;
+}
+
+/** One run: what helpers see, plus what the back end itself reads and sets. */
+export interface Invocation extends HelperEnv {
+  /** Instructions that may still be executed; the back end counts it down and aborts at 0 (run/budget). */
+  budget: number;
+  /** Set by `tailCall`: the program to go on with. The back end takes it (sets undefined) after the helper returned. */
+  tail: ProgramImage | undefined;
+  /** Set by the back end before the first instruction: runs a callback. */
+  call: (callback: bigint, ...args: readonly bigint[]) => bigint;
+}
+
+/** Loaded code. Aborts as AnyBpfError with a `run/...` code and the place (program, insn, source). */
+export interface Code {
+  /** Runs with r1 and r2 as given and a fresh stack; gives r0. Not re-entrant but through `Invocation.call`. */
+  run(invocation: Invocation, r1: bigint, r2?: bigint): bigint;
+  dispose(): void;
+}
+
+export interface Backend {
+  readonly name: EngineName;
+  /** @throws AnyBpfError for code that cannot be decoded, jumps outside, or names a helper, map or extern that is missing */
+  load(image: ProgramImage): Code;
+}

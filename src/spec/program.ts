@@ -1,0 +1,99 @@
+// Program types: context layout, return values, helper families and how to test-run (programs/, a file a type).
+import type { HelperFamily, PacketArea } from './helper.ts';
+import type { HostServices } from './host.ts';
+import type { Address, Memory } from './memory.ts';
+import type { Dialect } from './object.ts';
+import type { AttachTypeName, ProgramTypeName } from './program-types.ts';
+
+/** What a context field holds, for the verifier and for filling it. */
+export type FieldKind =
+  | 'scalar'
+  | 'packet'
+  | 'packetEnd'
+  | 'packetMeta'
+  /** 64-bit pointer to a `struct bpf_sock` region, or NULL. */
+  | 'socketOrNull'
+  | 'flowKeys'
+  /** 64-bit pointer whose target the host gives (BTF argument of a raw tracepoint, ...). */
+  | 'btfPointer';
+
+export interface ContextField {
+  readonly offset: number;
+  readonly size: 1 | 2 | 4 | 8 | 12 | 16 | 20;
+  readonly kind: FieldKind;
+  readonly access: 'read' | 'write' | 'read-write';
+  /** Attach types in which the field may be used; all where absent. */
+  readonly only?: readonly AttachTypeName[];
+  /** A load of fewer bytes than `size` is allowed (bpf_ctx_narrow_access_ok). */
+  readonly narrow?: boolean;
+}
+
+/** A context structure as the program sees it in memory. */
+export interface ContextLayout {
+  /** C name: `struct xdp_md`. */
+  readonly name: string;
+  readonly size: number;
+  readonly fields: Readonly<Record<string, ContextField>>;
+}
+
+/** Allowed r0 at exit. */
+export interface ReturnRule {
+  readonly attach?: readonly AttachTypeName[];
+  readonly min: bigint;
+  readonly max: bigint;
+}
+
+export interface TestRunInput {
+  /** Packet bytes (packet program types). */
+  readonly data?: Uint8Array;
+  /** Context bytes as BPF_PROG_TEST_RUN's ctx_in, or single fields by name. */
+  readonly ctx?: Uint8Array | Readonly<Record<string, number | bigint | Uint8Array>>;
+  /**
+   * Where an skb program sees the packet begin. The kernel's test-run gives socket_filter and cgroup_skb the network header
+   * ('network', the default there); a packet socket gives the link header ('link').
+   */
+  readonly layer?: 'link' | 'network';
+  /** Arguments of tracing programs (raw tracepoint args, pt_regs). */
+  readonly args?: readonly bigint[];
+}
+
+export interface TestRunOutput {
+  /** r0 as BPF_PROG_TEST_RUN gives it: the low 32 bits, unsigned. */
+  readonly retval: number;
+  /** Packet after the run. */
+  readonly data?: Uint8Array;
+  /** Context after the run. */
+  readonly ctx?: Uint8Array;
+}
+
+/** Memory of a program's test runs, made once and used for each run in turn. */
+export interface Harness {
+  /** Lays the context (and packet) of one run; the entry value of r1, and the packet where there is one. */
+  start(input: TestRunInput): { readonly ctx: Address; readonly packet: PacketArea | undefined };
+  finish(r0: bigint): TestRunOutput;
+  dispose(): void;
+}
+
+export interface ProgramTypeRow {
+  readonly type: ProgramTypeName;
+  readonly contexts: { readonly [D in Dialect]?: ContextLayout };
+  readonly attachTypes: readonly AttachTypeName[];
+  readonly returns: readonly ReturnRule[];
+  /** Names of return values for verdict tables: `{ XDP_DROP: 1n, ... }`. */
+  readonly verdicts: { readonly [D in Dialect]?: Readonly<Record<string, bigint>> };
+  /** Helper families that programs of this type may call. */
+  readonly families: readonly HelperFamily['family'][];
+  /** Rows of those families that this type may nevertheless not call. */
+  readonly withoutHelpers?: readonly string[];
+  /** How to test-run it; absent where there is nothing to give it. */
+  harness?(environment: HarnessEnvironment): Harness;
+  readonly doc: string;
+}
+
+export interface HarnessEnvironment {
+  readonly memory: Memory;
+  readonly host: HostServices;
+  readonly layout: ContextLayout;
+  readonly dialect: Dialect;
+  readonly attachType: AttachTypeName | undefined;
+}
