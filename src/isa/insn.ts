@@ -213,3 +213,12 @@ export function toLittleEndian(code: Uint8Array, endian: Endian, place: Place = 
   }
   return out;
 }
+
+/** Registers that an instruction reads, each once. */
+export const registersRead = (insn: Insn): number[] => named(insn, FORMATS[OPS[insn.op].format].reads);
+/** Registers that an instruction leaves with another value, each once. */
+export const registersWritten = (insn: Insn): number[] => named(insn, FORMATS[OPS[insn.op].format].writes);
+
+function named(insn: Insn, registers: readonly ('dst' | 'src' | number)[]): number[] {
+  return [...new Set(registers.map((r) => (typeof r === 'number' ? r : insn[r])))];
+}
