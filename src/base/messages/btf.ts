@@ -66,4 +66,7 @@ export const ambiguous = message(
   (name: string, why: string) => `the candidates for '${name}' disagree: ${why}`,
 );
 
-export const cannotRelocate = message('btf/core-relocation', (why: string) => `the CO-RE relocation cannot be applied: ${why}`);
+export const cannotRelocate = message(
+  'btf/core-relocation',
+  (why: string) => `the CO-RE relocation cannot be applied: ${why}`,
+);
