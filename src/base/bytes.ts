@@ -147,6 +147,7 @@ export class ByteWriter {
     return this.#length;
   }
 
+  /** Makes room and returns where it begins. May replace the view: call it before `this.#view` is looked at. */
   #reserve(size: number): number {
     const at = this.#length;
     if (at + size > this.#bytes.length) {
@@ -160,19 +161,23 @@ export class ByteWriter {
   }
 
   u8(value: number): this {
-    this.#view.setUint8(this.#reserve(1), value);
+    const at = this.#reserve(1);
+    this.#view.setUint8(at, value);
     return this;
   }
   u16(value: number): this {
-    this.#view.setUint16(this.#reserve(2), value, this.#little);
+    const at = this.#reserve(2);
+    this.#view.setUint16(at, value, this.#little);
     return this;
   }
   u32(value: number): this {
-    this.#view.setUint32(this.#reserve(4), value, this.#little);
+    const at = this.#reserve(4);
+    this.#view.setUint32(at, value, this.#little);
     return this;
   }
   u64(value: bigint): this {
-    this.#view.setBigUint64(this.#reserve(8), value, this.#little);
+    const at = this.#reserve(8);
+    this.#view.setBigUint64(at, value, this.#little);
     return this;
   }
   bytes(value: Uint8Array): this {
