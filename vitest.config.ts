@@ -1,12 +1,35 @@
+import { playwright } from '@vitest/browser-playwright';
 import { defineConfig } from 'vitest/config';
 
-// Two projects: `default` is the quick suite (npm test), `long` holds fuzzing, soak and corpus-wide runs.
+// `default` is the quick suite (npm test), `long` holds fuzzing, soak and corpus-wide runs, `core` is the part of the quick
+// suite that needs nothing but the language (other runtimes run it), `chromium` is the same in a browser.
+const core = ['test/core/**/*.test.ts'];
 export default defineConfig({
   test: {
+    maxWorkers: 2,
     projects: [
       { test: { name: 'default', include: ['test/**/*.test.ts'], testTimeout: 30_000, pool: 'forks' } },
       { test: { name: 'long', include: ['test/**/*.long.ts'], testTimeout: 1_200_000, pool: 'forks' } },
+      { test: { name: 'core', include: core, testTimeout: 30_000, pool: 'forks' } },
+      {
+        test: {
+          name: 'chromium',
+          include: core,
+          testTimeout: 30_000,
+          browser: {
+            enabled: true,
+            headless: true,
+            screenshotFailures: false,
+            provider: playwright({
+              launchOptions: {
+                executablePath: '/usr/bin/chromium',
+                args: ['--no-sandbox', '--disable-gpu', '--disable-background-networking', '--disable-component-update', '--disable-sync'],
+              },
+            }),
+            instances: [{ browser: 'chromium' }],
+          },
+        },
+      },
     ],
-    maxWorkers: 2,
   },
 });
