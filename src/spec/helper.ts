@@ -137,6 +137,10 @@ export interface PacketArea {
   readonly end: Address;
   /** xdp: start of metadata, at most `data`; equal to `data` where there is none. */
   readonly meta: Address;
+  /** skb: start of the link header (skb->mac_header), also where `data` begins at the network header; else equal to `data`. */
+  link: Address;
+  /** skb: start of the network header (skb->network_header); else `data`. Both stay where they are on `move`; `reserve` carries them. */
+  network: Address;
   /** Sets the pointers, the accessible regions and the context's fields. head <= meta <= data <= end <= limit must hold. */
   move(data: Address, end: Address, meta: Address): void;
   /**
