@@ -1,0 +1,22 @@
+import { describe, expect, it } from 'vitest';
+import { type CapabilityName, requireCapability } from './capability.ts';
+
+// Shows what was found; a capability that is detected as missing must say why.
+const NAMES: readonly CapabilityName[] = [
+  'kernel-bpf',
+  'vmlinux-btf',
+  'clang',
+  'libbpf-dev',
+  'llvm-objdump',
+  'bpftool',
+  'tcpdump',
+  'shared-corpus',
+];
+
+describe('capabilities of this machine', () => {
+  it.each(NAMES)('%s is there or has a reason', (name) => {
+    const reason = requireCapability(name);
+    expect(requireCapability(name)).toBe(reason);
+    if (reason !== undefined) expect(reason.length).toBeGreaterThan(10);
+  });
+});

@@ -1,0 +1,98 @@
+// What this machine can do for tests beyond Node itself. Each capability is found out by really doing a small thing once,
+// never from a version or a setting.
+//
+//   describe.skipIf(requireCapability('kernel-bpf') !== undefined)('against the kernel', () => { ... });
+//
+// requireCapability gives the reason to skip, or undefined where the capability is there, and prints each reason once. In
+// CI (environment variable CI set) a capability that `.ci/required` names must be there: then a missing one throws, so
+// that an expected check that vanishes is a failure and not a silent skip.
+import { spawnSync } from 'node:child_process';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import { kernelCapability } from './bpf.ts';
+import { corpusFolder, PROJECT_ROOT } from './shared.ts';
+
+/** Why a capability is missing, or undefined where it is there. */
+type Detect = () => string | undefined;
+
+/** Runs a command and wants exit code 0 and a word in its output. */
+function command(name: string, args: readonly string[], expected: RegExp, input?: string): string | undefined {
+  const run = spawnSync(name, args, { encoding: 'utf8', timeout: 20_000, ...(input === undefined ? {} : { input }) });
+  if (run.error !== undefined) return `${name}: ${run.error.message}`;
+  if (run.status !== 0) return `${name} ${args.join(' ')} ended with ${run.status}: ${run.stderr.slice(0, 200)}`;
+  return expected.test(run.stdout) ? undefined : `${name} ${args.join(' ')} gave no ${expected.source}`;
+}
+
+/** Where Debian keeps asm/*.h, which clang does not search for the target bpf. */
+const MULTIARCH = `/usr/include/${{ x64: 'x86_64', arm64: 'aarch64' }[process.arch as string] ?? process.arch}-linux-gnu`;
+
+/** Compiles C for BPF in a folder of its own. */
+function compiles(source: string, after?: (object: string) => string | undefined): string | undefined {
+  const folder = mkdtempSync(path.join(tmpdir(), 'anybpf-capability-'));
+  try {
+    const file = path.join(folder, 'try.bpf.c');
+    const object = path.join(folder, 'try.bpf.o');
+    writeFileSync(file, source);
+    const failed = command('clang', ['-target', 'bpf', '-O2', '-g', `-I${MULTIARCH}`, '-c', file, '-o', object], /^/);
+    return failed ?? after?.(object);
+  } finally {
+    rmSync(folder, { recursive: true, force: true });
+  }
+}
+
+const CAPABILITIES = {
+  'kernel-bpf': () => {
+    const { ok, stage, errno, detail } = kernelCapability();
+    return ok
+      ? undefined
+      : `bpf(2) does not work: ${stage}, errno ${errno}${detail === undefined ? '' : `, ${detail}`}`;
+  },
+  'vmlinux-btf': () => {
+    try {
+      const magic = readFileSync('/sys/kernel/btf/vmlinux').readUInt16LE(0);
+      return magic === 0xeb9f ? undefined : '/sys/kernel/btf/vmlinux is not BTF';
+    } catch (error) {
+      return `no /sys/kernel/btf/vmlinux: ${error instanceof Error ? error.message : String(error)}`;
+    }
+  },
+  clang: () => compiles('int f(void) { return 1; }\n'),
+  'libbpf-dev': () =>
+    compiles(
+      '#include <linux/bpf.h>\n#include <bpf/bpf_helpers.h>\nSEC("xdp") int f(struct xdp_md *c) { return 2; }\n',
+    ),
+  'llvm-objdump': () =>
+    compiles('int f(void) { return 1; }\n', (object) => command('llvm-objdump', ['-d', object], /exit/)),
+  bpftool: () => command('bpftool', ['version'], /bpftool/),
+  tcpdump: () => command('tcpdump', ['--version'], /^/),
+  chromium: () => command('chromium', ['--headless', '--no-sandbox', '--version'], /Chromium/),
+  'shared-corpus': () => {
+    const found = corpusFolder();
+    return 'reason' in found ? found.reason : undefined;
+  },
+} satisfies Record<string, Detect>;
+
+export type CapabilityName = keyof typeof CAPABILITIES;
+
+const found = new Map<CapabilityName, string | undefined>();
+
+function requiredNames(): ReadonlySet<string> {
+  const file = path.join(PROJECT_ROOT, '.ci', 'required');
+  const lines = readFileSync(file, 'utf8').split('\n');
+  return new Set(lines.map((line) => line.replace(/#.*/, '').trim()).filter((line) => line !== ''));
+}
+
+/** Reason to skip, or undefined. Throws in CI where `.ci/required` names a capability that is missing. */
+export function requireCapability(name: CapabilityName): string | undefined {
+  if (!found.has(name)) {
+    const reason = CAPABILITIES[name]();
+    found.set(name, reason);
+    if (reason !== undefined) console.warn(`skipped, no ${name}: ${reason}`);
+  }
+  const reason = found.get(name);
+  const ci = process.env['CI'];
+  if (reason !== undefined && ci !== undefined && ci !== '' && ci !== 'false' && requiredNames().has(name)) {
+    throw new Error(`.ci/required names ${name}, which is missing: ${reason}`);
+  }
+  return reason;
+}
