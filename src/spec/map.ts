@@ -49,8 +49,13 @@ export interface BpfMap {
   forEachElem?(callback: (key: Address, value: Address) => number): Status;
   /** Address of byte `offset` in the value of a data-section map or of array element 0 (BPF_PSEUDO_MAP_VALUE). */
   directValue?(offset: number): Address | undefined;
+  /**
+   * The data of a map that applications may mmap (array with BPF_F_MMAPABLE: elements 8-aligned in a row; ring buffers: the
+   * ring). Shares memory with programs. Take it anew after anything that may allocate: growth detaches it.
+   */
+  view?(): Uint8Array | undefined;
 
-  // Application side.
+  // Application side. Keys are of keySize bytes, empty where the type has no keys; bloom_filter's lookup takes the value.
   lookup(key: Uint8Array, flags?: number): Uint8Array | Status;
   update(key: Uint8Array, value: Uint8Array, flags?: number): Status;
   delete(key: Uint8Array): Status;

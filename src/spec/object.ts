@@ -108,6 +108,11 @@ export interface MapSpec {
   readonly pinning: number;
   readonly keyTypeId?: number;
   readonly valueTypeId?: number;
+  /**
+   * Fields of the value that belong to the kernel (bpf_spin_lock, bpf_timer, ...), from the value's BTF, sorted by offset:
+   * updates leave them alone, applications read zeros, and BPF_F_LOCK needs a spin_lock among them.
+   */
+  readonly special?: readonly { readonly kind: string; readonly offset: number; readonly size: number }[];
   /** Template of the inner maps of array_of_maps and hash_of_maps. */
   readonly inner?: MapSpec;
   /** Data sections: which one this map stands for. */

@@ -1,0 +1,18 @@
+// What creating a map may refuse. Operations on maps answer with negated errno values instead, as the kernel does.
+import { message } from '../diagnostic.ts';
+
+export const mapRefused = message(
+  'map/refused',
+  (type: string, errno: string, attributes: string) => `a ${type} map with ${attributes} is refused: ${errno}`,
+);
+
+export const mapTypeUnsupported = message(
+  'map/unsupported',
+  (type: string, why: string) => `${type} maps are not supported (ENOTSUPP): ${why}`,
+);
+
+export const mapTooLarge = message(
+  'map/too-large',
+  (type: string, size: number, limit: number) =>
+    `a ${type} map of ${size} bytes does not fit in the linear memory of ${limit} bytes (ENOMEM)`,
+);

@@ -1,0 +1,224 @@
+// What hash, percpu_hash, lru_hash and lru_percpu_hash share (kernel/bpf/hashtab.c). An update of a present element of a map
+// that is not per-CPU puts the new value in a spare place and swaps: a program that holds the address of the old value keeps
+// seeing the old bytes until the next such update, as on Linux.
+import { ERRNO } from '../spec/errno.ts';
+import type { MapContext, Status } from '../spec/map.ts';
+import { MAP_FLAGS } from '../spec/map-types.ts';
+import type { Address } from '../spec/memory.ts';
+import type { MapSpec } from '../spec/object.ts';
+import {
+  ACCESS,
+  checkCommon,
+  checkPerCpuValue,
+  E2BIG,
+  EINVAL,
+  ENOENT,
+  ENOTSUPP,
+  flagsWithin,
+  hasNumaNode,
+  LARGEST_ELEMENT,
+} from './attributes.ts';
+import { BaseMap, checkExistence, existence } from './base-map.ts';
+import { HashTable } from './hash-table.ts';
+import { round8 } from './layout.ts';
+import { loadCopies, perCpuSize, storeCopies } from './per-cpu.ts';
+
+const HASH_FLAGS = MAP_FLAGS.NO_PREALLOC | MAP_FLAGS.NO_COMMON_LRU | MAP_FLAGS.NUMA_NODE | ACCESS | MAP_FLAGS.ZERO_SEED;
+/** sizeof(struct htab_elem) in Linux, which bounds key and value together. */
+const LINUX_ELEMENT = 48;
+/** Header of an element without LRU links. */
+const HEADER = 16;
+
+/** htab_map_alloc_check. */
+export function checkHash(spec: MapSpec): Status {
+  const common = checkCommon(spec);
+  if (common !== 0) return common;
+  const perCpu = spec.type === 'percpu_hash' || spec.type === 'lru_percpu_hash';
+  const lru = spec.type === 'lru_hash' || spec.type === 'lru_percpu_hash';
+  const ownLists = (spec.flags & MAP_FLAGS.NO_COMMON_LRU) !== 0;
+  if (!flagsWithin(spec, HASH_FLAGS)) return EINVAL;
+  if (!lru && ownLists) return EINVAL;
+  if (lru && (spec.flags & MAP_FLAGS.NO_PREALLOC) !== 0) return ENOTSUPP;
+  if (hasNumaNode(spec) && (perCpu || ownLists)) return EINVAL;
+  if (spec.maxEntries === 0 || spec.keySize === 0 || spec.valueSize === 0) return EINVAL;
+  if (spec.keySize + spec.valueSize >= LARGEST_ELEMENT - LINUX_ELEMENT) return E2BIG;
+  if (perCpu && checkPerCpuValue(spec) !== 0) return checkPerCpuValue(spec);
+  return spec.maxEntries > 2 ** 31 ? E2BIG : 0;
+}
+
+export interface HashOptions {
+  readonly copies: number;
+  readonly keyOffset?: number;
+  /** Most elements, where it is not the spec's max_entries. */
+  readonly limit?: number;
+}
+
+export abstract class HashLike extends BaseMap {
+  protected readonly table: HashTable;
+  readonly #stride: number;
+  readonly #limit: number;
+  /** Which value is the spare one, 0 before the first element. */
+  #spare: Address = 0;
+
+  constructor(spec: MapSpec, context: MapContext, options: HashOptions) {
+    super(spec, context, options.copies);
+    this.#stride = round8(spec.valueSize);
+    this.#limit = options.limit ?? spec.maxEntries;
+    this.setField('MAX_ENTRIES', this.#limit);
+    const shape = {
+      name: spec.name,
+      keySize: spec.keySize,
+      keyOffset: options.keyOffset ?? HEADER,
+      valueSize: spec.valueSize,
+      copies: options.copies,
+      limit: this.#limit,
+      spareValues: options.copies === 1 ? 1 : 0,
+      access: this.writableByPrograms ? 'write' : 'read',
+    } as const;
+    const seed = (spec.flags & MAP_FLAGS.ZERO_SEED) !== 0 ? 0 : context.random32() >>> 0;
+    const table = this.building(() => new HashTable(context.memory, this.handle, shape, seed));
+    this.table = table;
+    this.onDestroy(() => table.destroy());
+  }
+
+  override get userValueSize(): number {
+    return this.#perCpu ? perCpuSize(this.spec.valueSize, this.copies) : this.spec.valueSize;
+  }
+
+  get #perCpu(): boolean {
+    return this.type === 'percpu_hash' || this.type === 'lru_percpu_hash';
+  }
+
+  // Where an LRU type joins in.
+  /** A program looked the element up. */
+  protected touched(_row: Address): void {}
+  /** Before an insertion: makes room, where the type does. */
+  protected makeRoom(): void {}
+  protected inserted(_row: Address): void {}
+  protected removing(_row: Address): void {}
+
+  lookupElem(key: Address): Address {
+    const row = this.table.find(key);
+    if (row === 0) return 0;
+    this.touched(row);
+    const value = this.table.value(row);
+    return this.copies === 1 ? value : value + this.context.currentCpu() * this.#stride;
+  }
+
+  /** bpf_map_lookup_percpu_elem; only the per-CPU types offer it. */
+  protected lookupCopy(key: Address, cpu: number): Address {
+    if (cpu >= this.copies) return 0;
+    const row = this.table.find(key);
+    if (row === 0) return 0;
+    this.touched(row);
+    return this.table.value(row) + cpu * this.#stride;
+  }
+
+  updateElem(key: Address, value: Address, flags: bigint): Status {
+    return this.#put(key, flags, (to) => this.copyValue(to, value), false);
+  }
+
+  deleteElem(key: Address): Status {
+    const row = this.table.find(key);
+    if (row === 0) return ENOENT;
+    this.removeRow(row);
+    return 0;
+  }
+
+  protected removeRow(row: Address): void {
+    this.removing(row);
+    this.table.remove(row);
+  }
+
+  forEachElem(callback: (key: Address, value: Address) => number): Status {
+    const { table } = this;
+    const offset = this.copies === 1 ? 0 : this.context.currentCpu() * this.#stride;
+    let count = 0;
+    for (let row = table.next(0); row !== 0; row = table.next(row)) {
+      count++;
+      if (callback(table.keyOf(row), table.value(row) + offset) !== 0) break;
+    }
+    return count;
+  }
+
+  protected read(key: Address): Uint8Array | Status {
+    const row = this.table.find(key);
+    return row === 0 ? ENOENT : this.#load(row);
+  }
+
+  protected write(key: Address, value: Uint8Array, flags: number): Status {
+    return this.#put(key, flags, (to) => this.#store(to, value), true);
+  }
+
+  protected override take(key: Address): Uint8Array | Status {
+    const row = this.table.find(key);
+    if (row === 0) return ENOENT;
+    const value = this.#load(row);
+    this.removeRow(row);
+    return value;
+  }
+
+  protected override next(key: Address | undefined): Uint8Array | Status {
+    const row = this.table.next(key === undefined ? 0 : this.table.find(key));
+    return row === 0 ? ENOENT : this.loadKey(this.table.keyOf(row));
+  }
+
+  #load(row: Address): Uint8Array {
+    const value = this.table.value(row);
+    return this.#perCpu ? loadCopies(this.memory, value, this.userValueSize) : this.loadValue(value);
+  }
+
+  #store(to: Address, value: Uint8Array): void {
+    if (this.#perCpu) storeCopies(this.memory, to, value, this.spec.valueSize, this.copies);
+    else this.storeValue(to, value);
+  }
+
+  /** @param all the value of all CPUs is given, not that of the current one */
+  #put(key: Address, flags: number | bigint, fill: (to: Address) => void, all: boolean): Status {
+    const lock = this.type === 'hash';
+    const wish = existence(flags, lock);
+    if (wish === undefined) return EINVAL;
+    const inPlace = lock && Number(flags) !== wish;
+    if (inPlace && !this.hasSpinLock) return EINVAL;
+    const { table } = this;
+    const hash = table.hash(key);
+    const present = table.find(key, hash);
+    const refused = checkExistence(present !== 0, wish);
+    if (refused !== 0) return refused;
+    if (present !== 0) {
+      this.#replace(present, fill, all, inPlace);
+      return 0;
+    }
+    this.makeRoom();
+    if (table.count >= this.#limit) return E2BIG;
+    const row = table.insert(key, hash);
+    if (row === 0) return -ERRNO.ENOMEM;
+    if (this.#spare === 0 && !this.#perCpu) this.#spare = table.slab.spareValue(0);
+    this.inserted(row);
+    const value = table.value(row);
+    const partly = this.#perCpu || this.spec.special !== undefined;
+    if (partly) this.memory.u8.fill(0, value, value + table.slab.valueBytes);
+    fill(this.#copy(value, all));
+    return 0;
+  }
+
+  #replace(row: Address, fill: (to: Address) => void, all: boolean, inPlace: boolean): void {
+    const { table } = this;
+    this.touched(row);
+    const old = table.value(row);
+    // A program may pass the address of this very value: with one copy it is read before anything is written over it.
+    if (this.#perCpu || inPlace) {
+      fill(this.#copy(old, all));
+      return;
+    }
+    const spare = this.#spare;
+    if (this.spec.special !== undefined) this.memory.u8.fill(0, spare, spare + this.#stride);
+    fill(spare);
+    table.setValue(row, spare);
+    this.#spare = old;
+  }
+
+  #copy(value: Address, all: boolean): Address {
+    return all || !this.#perCpu ? value : value + this.context.currentCpu() * this.#stride;
+  }
+}

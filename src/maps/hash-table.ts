@@ -1,0 +1,142 @@
+// The hash table under all hash-like types: an array of bucket heads (u32 addresses) at DATA, MASK + 1 of them, and elements
+// chained through NEXT. A lookup in generated code: h = hashBytes(key, KEY_SIZE, SEED); e = load32(DATA + 4 * (h & MASK));
+// while e: if load32(e + 4) == h and key bytes at e + KEY_OFFSET equal: value = load32(e + 8) + cpu * STRIDE; e = load32(e).
+// Elements: slab.ts. The array of heads doubles when there are as many elements as buckets; iteration is in slot order and
+// so is not disturbed by that.
+import type { Address, Memory } from '../spec/memory.ts';
+import { DESCRIPTOR } from './layout.ts';
+import { ROW, Slab, type SlabShape, tryAlloc } from './slab.ts';
+import { copyMemory, equalMemory, hashBytes } from './words.ts';
+
+const FIRST_BUCKETS = 16;
+
+export class HashTable {
+  readonly slab: Slab;
+  readonly #memory: Memory;
+  readonly #handle: Address;
+  readonly #keySize: number;
+  readonly #keyOffset: number;
+  readonly #seed: number;
+  /** DATA, MASK and COUNT of the descriptor. */
+  #buckets: Address;
+  #mask = FIRST_BUCKETS - 1;
+  #count = 0;
+
+  /** @param handle the map's descriptor, of which this keeps DATA, MASK, COUNT, SEED and KEY_OFFSET */
+  constructor(memory: Memory, handle: Address, shape: SlabShape, seed: number) {
+    this.slab = new Slab(memory, shape);
+    this.#memory = memory;
+    this.#handle = handle;
+    this.#keySize = shape.keySize;
+    this.#keyOffset = shape.keyOffset;
+    this.#seed = seed;
+    this.#buckets = memory.alloc(FIRST_BUCKETS * 4);
+    memory.u32[(handle + DESCRIPTOR.SEED) >>> 2] = seed;
+    memory.u32[(handle + DESCRIPTOR.KEY_OFFSET) >>> 2] = shape.keyOffset;
+    this.#publish();
+  }
+
+  get count(): number {
+    return this.#count;
+  }
+
+  hash(key: Address): number {
+    return hashBytes(this.#memory, key, this.#keySize, this.#seed);
+  }
+
+  /** The element with this key, or 0. */
+  find(key: Address, hash: number = this.hash(key)): Address {
+    const memory = this.#memory;
+    const words = memory.u32;
+    let row = words[(this.#buckets >>> 2) + (hash & this.#mask)];
+    while (row !== 0) {
+      if (words[(row + ROW.HASH) >>> 2] === hash && equalMemory(memory, row + this.#keyOffset, key, this.#keySize)) {
+        return row;
+      }
+      row = words[(row + ROW.NEXT) >>> 2];
+    }
+    return 0;
+  }
+
+  /** A new element with this key, which must not be there; 0 where the slab has no row. Its value's bytes are undefined. */
+  insert(key: Address, hash: number): Address {
+    const row = this.slab.take();
+    if (row === 0) return 0;
+    if (this.#count > this.#mask) this.#growBuckets();
+    const memory = this.#memory;
+    copyMemory(memory, row + this.#keyOffset, key, this.#keySize);
+    const words = memory.u32;
+    const head = (this.#buckets >>> 2) + (hash & this.#mask);
+    words[(row + ROW.HASH) >>> 2] = hash;
+    words[(row + ROW.NEXT) >>> 2] = words[head];
+    words[head] = row;
+    this.#setCount(this.#count + 1);
+    return row;
+  }
+
+  remove(row: Address): void {
+    const words = this.#memory.u32;
+    let link = (this.#buckets >>> 2) + (words[(row + ROW.HASH) >>> 2] & this.#mask);
+    while (words[link] !== row) link = (words[link] + ROW.NEXT) >>> 2;
+    words[link] = words[(row + ROW.NEXT) >>> 2];
+    this.slab.release(row);
+    this.#setCount(this.#count - 1);
+  }
+
+  /** The element after `row` in iteration order, the first for 0; 0 after the last. */
+  next(row: Address): Address {
+    return this.slab.next(row);
+  }
+
+  /** Address of the (first copy of the) value of an element. */
+  value(row: Address): Address {
+    return this.#memory.u32[(row + ROW.VALUE) >>> 2];
+  }
+
+  setValue(row: Address, value: Address): void {
+    this.#memory.u32[(row + ROW.VALUE) >>> 2] = value;
+  }
+
+  keyOf(row: Address): Address {
+    return row + this.#keyOffset;
+  }
+
+  destroy(): void {
+    this.slab.destroy();
+    this.#memory.free(this.#buckets);
+  }
+
+  #growBuckets(): void {
+    const memory = this.#memory;
+    const size = (this.#mask + 1) * 2;
+    const grown = tryAlloc(memory, size * 4);
+    // Without memory for more buckets the chains get longer, nothing else.
+    if (grown === 0) return;
+    const words = memory.u32;
+    for (let bucket = 0; bucket <= this.#mask; bucket++) {
+      let row = words[(this.#buckets >>> 2) + bucket];
+      while (row !== 0) {
+        const following = words[(row + ROW.NEXT) >>> 2];
+        const head = (grown >>> 2) + (words[(row + ROW.HASH) >>> 2] & (size - 1));
+        words[(row + ROW.NEXT) >>> 2] = words[head];
+        words[head] = row;
+        row = following;
+      }
+    }
+    memory.free(this.#buckets);
+    this.#buckets = grown;
+    this.#mask = size - 1;
+    this.#publish();
+  }
+
+  #publish(): void {
+    const words = this.#memory.u32;
+    words[(this.#handle + DESCRIPTOR.DATA) >>> 2] = this.#buckets;
+    words[(this.#handle + DESCRIPTOR.MASK) >>> 2] = this.#mask;
+  }
+
+  #setCount(count: number): void {
+    this.#count = count;
+    this.#memory.u32[(this.#handle + DESCRIPTOR.COUNT) >>> 2] = count;
+  }
+}

@@ -1,0 +1,52 @@
+import type { MapTypeRow, Status } from '../spec/map.ts';
+import type { Address } from '../spec/memory.ts';
+import { ArrayLike, checkArray, checkArrayUpdate } from './array-map.ts';
+import { ENOENT } from './attributes.ts';
+import { loadCopies, perCpuSize, storeCopies } from './per-cpu.ts';
+
+/** BPF_MAP_TYPE_PERCPU_ARRAY: an array with one copy of each value a CPU. */
+class PerCpuArrayMap extends ArrayLike {
+  override get userValueSize(): number {
+    return perCpuSize(this.spec.valueSize, this.copies);
+  }
+
+  lookupElem(key: Address): Address {
+    return this.lookupPerCpuElem(key, this.context.currentCpu());
+  }
+
+  lookupPerCpuElem(key: Address, cpu: number): Address {
+    const index = this.indexAt(key);
+    return index < this.length && cpu < this.copies ? this.data + index * this.element + cpu * this.stride : 0;
+  }
+
+  updateElem(key: Address, value: Address, flags: bigint): Status {
+    const index = this.indexAt(key);
+    const refused = checkArrayUpdate(index, this.length, flags, false);
+    if (refused === 0) {
+      this.copyValue(this.data + index * this.element + this.context.currentCpu() * this.stride, value);
+    }
+    return refused;
+  }
+
+  protected read(key: Address): Uint8Array | Status {
+    const index = this.indexAt(key);
+    if (index >= this.length) return ENOENT;
+    return loadCopies(this.memory, this.data + index * this.element, this.element);
+  }
+
+  protected write(key: Address, value: Uint8Array, flags: number): Status {
+    const index = this.indexAt(key);
+    const refused = checkArrayUpdate(index, this.length, flags, false);
+    if (refused === 0) {
+      storeCopies(this.memory, this.data + index * this.element, value, this.spec.valueSize, this.copies);
+    }
+    return refused;
+  }
+}
+
+export const percpuArray: MapTypeRow = {
+  type: 'percpu_array',
+  check: checkArray,
+  create: (spec, context) => new PerCpuArrayMap(spec, context, context.cpus),
+  doc: 'complete; applications see all copies',
+};

@@ -1,0 +1,177 @@
+// Storage for elements that come and go: chunks of rows, each chunk as large as all before it, so that a map of which few
+// elements are used costs little however many it declares. A chunk is two allocations:
+//   rows    header and key of each element; programs may read the key bytes (bpf_for_each_map_elem gives them)
+//   values  the values, `copies` of STRIDE bytes each; programs may read and, unless the map forbids it, write them
+// A row of the slab starts with four u32 fields, the rest of the header is the owner's:
+//   0   NEXT    next element in the bucket, or next free row; 0 ends the chain
+//   4   HASH    the key's full hash
+//   8   VALUE   address of the value (of CPU 0's copy)
+//   12  STATE   2 * slot number, + 1 while the element is in use
+// Rows are never given back before the map is: a program may still hold the address of a deleted element's value. It then
+// reads and writes a free value or, after reuse, another element's, as with Linux's preallocated maps.
+import { AnyBpfError } from '../base/diagnostic.ts';
+import type { Address, Memory, Region } from '../spec/memory.ts';
+import { round8 } from './layout.ts';
+
+/** Offsets in a row. */
+export const ROW = { NEXT: 0, HASH: 4, VALUE: 8, STATE: 12 } as const;
+
+const FIRST_CHUNK = 8;
+
+export interface SlabShape {
+  /** For messages about regions. */
+  readonly name: string;
+  readonly keySize: number;
+  /** Where the key is in a row: the size of the header. */
+  readonly keyOffset: number;
+  readonly valueSize: number;
+  /** Copies of each value. */
+  readonly copies: number;
+  /** Most rows in use at a time. */
+  readonly limit: number;
+  /** Values more than rows, for owners that replace a value by another instead of overwriting it. */
+  readonly spareValues: number;
+  /** Whether programs see keys and values, and may write values. */
+  readonly access: 'none' | 'read' | 'write';
+}
+
+interface Chunk {
+  readonly firstSlot: number;
+  readonly count: number;
+  readonly rows: Address;
+  readonly values: Address;
+}
+
+export class Slab {
+  readonly shape: SlabShape;
+  readonly rowSize: number;
+  /** Bytes of all copies of one value. */
+  readonly valueBytes: number;
+  readonly #memory: Memory;
+  readonly #chunks: Chunk[] = [];
+  readonly #regions: Region[] = [];
+  /** Rows that exist in chunks. */
+  #capacity = 0;
+  /** Slots at and above this were never used. */
+  #fresh = 0;
+  #free: Address = 0;
+
+  constructor(memory: Memory, shape: SlabShape) {
+    this.#memory = memory;
+    this.shape = shape;
+    this.rowSize = round8(shape.keyOffset + shape.keySize);
+    this.valueBytes = round8(shape.valueSize) * shape.copies;
+  }
+
+  /** A row to use, its STATE in use and its VALUE set, the value's bytes undefined; 0 where memory or `limit` is reached. */
+  take(): Address {
+    const words = this.#memory.u32;
+    const reused = this.#free;
+    if (reused !== 0) {
+      this.#free = words[(reused + ROW.NEXT) >>> 2];
+      words[(reused + ROW.STATE) >>> 2] |= 1;
+      return reused;
+    }
+    if (this.#fresh === this.#capacity && !this.#grow()) return 0;
+    const chunk = this.#chunks[this.#chunks.length - 1];
+    const row = chunk.rows + (this.#fresh - chunk.firstSlot) * this.rowSize;
+    this.#memory.u32[(row + ROW.STATE) >>> 2] = this.#fresh * 2 + 1;
+    this.#fresh++;
+    return row;
+  }
+
+  release(row: Address): void {
+    const words = this.#memory.u32;
+    words[(row + ROW.STATE) >>> 2] &= ~1;
+    words[(row + ROW.NEXT) >>> 2] = this.#free;
+    this.#free = row;
+  }
+
+  /** Address of spare value `index`: the chunk of the first element has them after its own. */
+  spareValue(index: number): Address {
+    return this.#chunks[0].values + (this.#chunks[0].count + index) * this.valueBytes;
+  }
+
+  /** The first row in use after `row`, or at all for 0; 0 after the last. Rows keep their place, so growth loses none. */
+  next(row: Address): Address {
+    const words = this.#memory.u32;
+    let slot = row === 0 ? 0 : (words[(row + ROW.STATE) >>> 2] >>> 1) + 1;
+    for (const chunk of this.#chunks) {
+      const end = Math.min(chunk.firstSlot + chunk.count, this.#fresh);
+      if (slot >= end) continue;
+      let at = chunk.rows + (slot - chunk.firstSlot) * this.rowSize;
+      for (; slot < end; slot++, at += this.rowSize) {
+        if ((words[(at + ROW.STATE) >>> 2] & 1) !== 0) return at;
+      }
+    }
+    return 0;
+  }
+
+  destroy(): void {
+    for (const region of this.#regions) this.#memory.removeRegion(region);
+    for (const chunk of this.#chunks) {
+      this.#memory.free(chunk.values);
+      this.#memory.free(chunk.rows);
+    }
+    this.#regions.length = 0;
+    this.#chunks.length = 0;
+  }
+
+  #grow(): boolean {
+    const left = this.shape.limit - this.#capacity;
+    if (left === 0) return false;
+    // Doubling may ask for more than is left of the memory where a smaller chunk would do.
+    for (let count = Math.min(left, Math.max(FIRST_CHUNK, this.#capacity)); count > 0; count >>>= 1) {
+      if (this.#addChunk(count)) return true;
+    }
+    return false;
+  }
+
+  #addChunk(count: number): boolean {
+    const { shape, rowSize, valueBytes } = this;
+    const memory = this.#memory;
+    const spare = this.#chunks.length === 0 ? shape.spareValues : 0;
+    const rows = tryAlloc(memory, count * rowSize);
+    if (rows === 0) return false;
+    const values = tryAlloc(memory, (count + spare) * valueBytes);
+    if (values === 0) {
+      memory.free(rows);
+      return false;
+    }
+    const words = memory.u32;
+    for (let i = 0; i < count; i++) words[(rows + i * rowSize + ROW.VALUE) >>> 2] = values + i * valueBytes;
+    this.#chunks.push({ firstSlot: this.#capacity, count, rows, values });
+    this.#capacity += count;
+    if (shape.access !== 'none') {
+      const kind = 'map-value';
+      const { name } = shape;
+      // The last row's region would run past the chunk by the header: it stops at the row's end.
+      if (shape.keySize > 0) {
+        const base = rows + shape.keyOffset;
+        const size = count * rowSize - shape.keyOffset;
+        this.#addRegion({ base, size, kind, name, writable: false, stride: rowSize, slot: shape.keySize });
+      }
+      if (shape.valueSize > 0) {
+        const writable = shape.access === 'write';
+        const size = (count + spare) * valueBytes;
+        const stride = round8(shape.valueSize);
+        this.#addRegion({ base: values, size, kind, name, writable, stride, slot: shape.valueSize });
+      }
+    }
+    return true;
+  }
+
+  #addRegion(region: Region): void {
+    this.#regions.push(this.#memory.addRegion(region));
+  }
+}
+
+/** Memory, or 0 where there is no more: updates answer that with -ENOMEM instead of stopping the program. */
+export function tryAlloc(memory: Memory, size: number): Address {
+  try {
+    return memory.alloc(size);
+  } catch (error) {
+    if (error instanceof AnyBpfError && error.code === 'run/out-of-memory') return 0;
+    throw error;
+  }
+}
