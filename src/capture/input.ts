@@ -1,0 +1,87 @@
+// Bytes that arrive in chunks, as a parser wants them: so many at a time, with nothing kept that was taken.
+import { concatBytes } from '../base/bytes.ts';
+import { fail, type Place } from '../base/diagnostic.ts';
+import { captureTruncated } from '../base/messages/capture.ts';
+
+/**
+ * What a parser yields: a value, or MORE where it can only go on when further bytes were pushed. One parser so serves a
+ * whole buffer and a stream alike.
+ */
+export const MORE = Symbol('more');
+export type Parser<T> = Generator<T | typeof MORE, void, void>;
+/** A part of a parser that gives back a value and yields nothing but MORE. */
+export type Part<T> = Generator<typeof MORE, T, void>;
+
+/** Keeps what was pushed and not yet taken: never more than one request and one chunk. */
+export class ChunkQueue {
+  #bytes: Uint8Array = new Uint8Array(0);
+  #at = 0;
+  #taken = 0;
+  #ended = false;
+  readonly #file: Place;
+
+  constructor(file: Place) {
+    this.#file = file;
+  }
+
+  /** Offset in the file of the next byte. */
+  get offset(): number {
+    return this.#taken;
+  }
+
+  /** The file's place, with the offset of the next byte. */
+  place(section?: string, offset = this.#taken): Place {
+    return { ...this.#file, ...(section === undefined ? {} : { section }), offset };
+  }
+
+  push(chunk: Uint8Array): void {
+    const rest = this.#bytes.subarray(this.#at);
+    // A new buffer where something is left over: packets that were handed out still look at the old one.
+    this.#bytes = rest.length === 0 ? chunk : concatBytes([rest, chunk]);
+    this.#at = 0;
+  }
+
+  end(): void {
+    this.#ended = true;
+  }
+
+  get #available(): number {
+    return this.#bytes.length - this.#at;
+  }
+
+  /** Waits for `size` bytes; false where the file ends before. */
+  *#wait(size: number): Part<boolean> {
+    while (this.#available < size) {
+      if (this.#ended) return false;
+      yield MORE;
+    }
+    return true;
+  }
+
+  /** True where not a single byte follows. */
+  *atEnd(): Part<boolean> {
+    return !(yield* this.#wait(1));
+  }
+
+  /** The next `size` bytes. Raises capture/truncated where the file ends before; `what` names them. */
+  *take(size: number, what: string, section?: string): Part<Uint8Array> {
+    if (!(yield* this.#wait(size))) fail(captureTruncated(this.place(section), what, size, this.#available));
+    const bytes = this.#bytes.subarray(this.#at, this.#at + size);
+    this.#at += size;
+    this.#taken += size;
+    return bytes;
+  }
+
+  /** Passes over `size` bytes without keeping them. */
+  *skip(size: number, what: string, section?: string): Part<void> {
+    const start = this.#taken;
+    let left = size;
+    while (left > 0) {
+      if (!(yield* this.#wait(1))) fail(captureTruncated(this.place(section, start), what, size, size - left));
+      const step = Math.min(left, this.#available);
+      this.#at += step;
+      this.#taken += step;
+      left -= step;
+    }
+  }
+}
