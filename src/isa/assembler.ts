@@ -34,11 +34,20 @@ export interface Assembly {
 const MAX_SLOTS = 4_000_000;
 
 // What a listing has before the instruction: `   12:<tab>bf 21 00 ...<tab>` (llvm-objdump) or `  12: (bf) ` (bpftool).
-const LISTING_PREFIX = /^\s*\d+:\s*(?:\([0-9a-f]{2}\)\s|(?:[0-9a-f]{2} ){7,15}[0-9a-f]{2}\s)?/;
+const LISTING_PREFIX = /^\s*\d+:\s*(?:\(([0-9a-f]{2})\)\s|(?:[0-9a-f]{2} ){7,15}[0-9a-f]{2}\s)?/;
 const OBJDUMP_SYMBOL = /^[0-9a-f]{16}\s+<([^<>]+)>:$/;
 const LABEL = /^\s*(?:<([\w.$]+)>|([A-Za-z_.$][\w.$]*)):(?!:)/;
 // `name#5` is the kernel's way to write a helper; any other # begins a comment.
 const COMMENT = /(?:;|\/\/|(?<!\w)#).*$/;
+
+/** A line without its comment and what a listing puts before the instruction. */
+function statementOf(line: string): string {
+  const text = line.replace(COMMENT, '');
+  const statement = text.replace(LISTING_PREFIX, '').trim();
+  // bpftool writes `(18) r1 = 0x5` for what is `r1 = 0x5 ll` elsewhere: only the opcode tells.
+  const isWide = LISTING_PREFIX.exec(text)?.[1] === '18' && !statement.endsWith(' ll');
+  return isWide ? `${statement} ll` : statement;
+}
 
 interface Placed extends Statement {
   readonly slot: number;
@@ -62,7 +71,7 @@ export function assemble(text: string, options: AssembleOptions = {}): Assembly 
   text.split(/\r?\n/).forEach((whole, index) => {
     const line = index + 1;
     const place = { ...outer, line };
-    let rest = whole.replace(COMMENT, '').replace(LISTING_PREFIX, '').trim();
+    let rest = statementOf(whole);
     const define = (name: string): void => {
       const earlier = labelLines.get(name);
       if (earlier !== undefined) fail(duplicateLabel(place, name, earlier));

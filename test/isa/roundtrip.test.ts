@@ -22,7 +22,7 @@ const STYLES: Record<string, DisassembleOptions> = {
   llvm: {},
   'llvm with hexadecimal numbers': { hexImmediates: true },
   'llvm with columns': { columns: true },
-  kernel: { style: 'kernel' },
+  // Without the opcode column, this style cannot tell a 64-bit immediate load from a move.
   'kernel with columns': { style: 'kernel', columns: true },
 };
 
