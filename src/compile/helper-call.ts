@@ -90,6 +90,11 @@ class Argument {
     return address;
   }
 
+  context(): Address {
+    if (this.value !== BigInt(this.env.ctx)) fail(helperContext({}, this.row.name, this.index + 1, this.value));
+    return this.env.ctx;
+  }
+
   onStack(size: number, wanted: string): Address {
     const address = this.address();
     const { memory } = this.env;
@@ -137,10 +142,8 @@ const CHECKS: { readonly [K in ArgKind]: (argument: Argument) => ArgTypes[K] } =
   out4: (a) => a.bytes(4, 'w'),
   out8: (a) => a.bytes(8, 'w'),
   inOut4: (a) => a.bytes(4, 'rw'),
-  ctx: (a) => {
-    if (a.value !== BigInt(a.env.ctx)) fail(helperContext({}, a.row.name, a.index + 1, a.value));
-    return a.env.ctx;
-  },
+  ctx: (a) => a.context(),
+  ctxOrNull: (a) => (a.value === 0n ? 0 : a.context()),
   scalar: (a) => a.value,
   u32: (a) => Number(BigInt.asUintN(32, a.value)),
   s32: (a) => Number(BigInt.asIntN(32, a.value)),

@@ -40,6 +40,8 @@ export interface ArgTypes {
   /** Writable 4 bytes that are read first. */
   inOut4: Address;
   ctx: Address;
+  /** The program's context, or NULL. */
+  ctxOrNull: Address;
   /** Any 64-bit value. */
   scalar: bigint;
   /** The low 32 bits, unsigned. */
@@ -129,7 +131,10 @@ export interface HelperFamily {
 
 /** The packet of a run. Addresses are in the linear memory and may change by `resize`. */
 export interface PacketArea {
-  /** First byte of the buffer (head room begins). */
+  /**
+   * First byte of the buffer (head room begins). xdp: data_hard_start, XDP_PACKET_HEADROOM (256) bytes before a fresh packet;
+   * bpf_xdp_adjust_head and _meta leave the first sizeof(struct xdp_frame) of it alone.
+   */
   readonly head: Address;
   /** End of the buffer (tail room ends). */
   readonly limit: Address;
@@ -137,6 +142,12 @@ export interface PacketArea {
   readonly end: Address;
   /** xdp: start of metadata, at most `data`; equal to `data` where there is none. */
   readonly meta: Address;
+  /**
+   * skb: where the link and network headers begin when the run starts (skb_mac_header, skb_network_header). Absent: for program
+   * types that see the link header, `data` and the first byte after the 14 bytes; for others no link header, and `data`.
+   */
+  readonly linkHeader?: Address;
+  readonly networkHeader?: Address;
   /** skb: start of the link header (skb->mac_header), also where `data` begins at the network header; else equal to `data`. */
   link: Address;
   /** skb: start of the network header (skb->network_header); else `data`. Both stay where they are on `move`; `reserve` carries them. */
