@@ -1,0 +1,111 @@
+// The object as all stages of linking see it: sections, symbols, types, dialect.
+import { cString } from '../base/bytes.ts';
+import { type Diagnostic, fail, type Place } from '../base/diagnostic.ts';
+import { notBpf } from '../base/messages/link.ts';
+import type { Btf } from '../btf/btf.ts';
+import { decodeBtf } from '../btf/decode.ts';
+import { type BtfExt, decodeBtfExt } from '../btf/ext.ts';
+import type { BtfDatasec } from '../btf/format.ts';
+import { EM_BPF, ET, type ElfFile, type ElfSymbol } from '../elf/format.ts';
+import { sectionByName } from '../elf/lookup.ts';
+import { readElf } from '../elf/read.ts';
+import type { Dialect, MapSpec } from '../spec/object.ts';
+
+export interface LinkInput {
+  readonly elf: ElfFile;
+  readonly btf?: Btf;
+  readonly ext?: BtfExt;
+  readonly dialect: Dialect;
+  /** File name without folders and from its first `.` on, as libbpf names objects. */
+  readonly name: string;
+  readonly place: Place;
+  /** Decl tags by the id of the type that they tag as a whole. */
+  readonly tags: ReadonlyMap<number, readonly string[]>;
+  /** Findings so far; stages add to it. */
+  readonly diagnostics: Diagnostic[];
+}
+
+/** A map with its place in the file, for the references to it. */
+export interface PlacedMap {
+  /** ELF section index. */
+  readonly section: number;
+  /** Bytes from the section's start, and length. */
+  readonly offset: number;
+  readonly size: number;
+  readonly spec: MapSpec;
+  /** iproute2's and Windows' number of the map: what `inner_id` and `ID/SLOT` sections refer to; 0 for none. */
+  readonly id: number;
+  /** The map is not in the object; everything that refers to it is refused with this. */
+  readonly rejected?: Diagnostic;
+}
+
+/** Marks the objects of eBPF for Windows. */
+const WINDOWS_MARK = '.ebpf_for_windows';
+
+function decodeTags(btf: Btf | undefined): Map<number, string[]> {
+  const tags = new Map<number, string[]>();
+  if (btf === undefined) return tags;
+  for (let id = btf.firstId; id < btf.count; id++) {
+    if (btf.kindOf(id) !== 'decl_tag') continue;
+    const tag = btf.type(id);
+    if (tag.kind !== 'decl_tag' || tag.component !== -1) continue;
+    const known = tags.get(tag.type);
+    if (known === undefined) tags.set(tag.type, [tag.name]);
+    else known.push(tag.name);
+  }
+  return tags;
+}
+
+/** Reads ELF, .BTF and .BTF.ext. Errors: elf/*, btf/*, input/*, link/not-bpf. */
+export function readInput(bytes: Uint8Array, fileName: string): LinkInput {
+  const place: Place = { file: fileName };
+  const elf = readElf(bytes, place);
+  if (elf.type !== ET.REL) fail(notBpf(place, `ELF type ${elf.type}, not ${ET.REL} (relocatable)`));
+  // EM_NONE: what compilers wrote before the machine had its number.
+  if (elf.machine !== EM_BPF && elf.machine !== 0) fail(notBpf(place, `machine ${elf.machine}, not ${EM_BPF} (eBPF)`));
+  const btfSection = sectionByName(elf, '.BTF');
+  const btf =
+    btfSection === undefined || btfSection.data.length === 0
+      ? undefined
+      : decodeBtf(btfSection.data, { place: { ...place, section: '.BTF' } });
+  const extSection = sectionByName(elf, '.BTF.ext');
+  const ext =
+    btf === undefined || extSection === undefined || extSection.data.length === 0
+      ? undefined
+      : decodeBtfExt(extSection.data, btf, { ...place, section: '.BTF.ext' });
+  const base = fileName.slice(fileName.lastIndexOf('/') + 1);
+  const dot = base.indexOf('.');
+  return {
+    elf,
+    btf,
+    ext,
+    dialect: sectionByName(elf, WINDOWS_MARK) === undefined ? 'linux' : 'windows',
+    name: dot < 0 ? base : base.slice(0, dot),
+    place,
+    tags: decodeTags(btf),
+    diagnostics: [],
+  };
+}
+
+/** The DATASEC of a section, with its BTF id. */
+export function datasecOf(input: LinkInput, section: string): (BtfDatasec & { readonly id: number }) | undefined {
+  const id = input.btf?.findByName(section, 'datasec');
+  const type = id === undefined ? undefined : input.btf?.type(id);
+  return id === undefined || type?.kind !== 'datasec' ? undefined : { ...type, id };
+}
+
+/** Text of a section that holds one C string (`license`). */
+export function sectionText(input: LinkInput, name: string): string | undefined {
+  const section = sectionByName(input.elf, name);
+  return section === undefined ? undefined : cString(section.data);
+}
+
+/** The tags of a type. */
+export const tagsOf = (input: LinkInput, id: number): readonly string[] => input.tags.get(id) ?? [];
+
+/** Symbols that can name something in a section: sorted by place, the global ones first where several share one. */
+export function namedSymbols(input: LinkInput, section: number, accept: (symbol: ElfSymbol) => boolean): ElfSymbol[] {
+  return input.elf.symbols
+    .filter((s) => s.section === section && s.name !== '' && accept(s))
+    .sort((a, b) => a.value - b.value || Number(b.binding !== 0) - Number(a.binding !== 0) || a.index - b.index);
+}
