@@ -1,7 +1,7 @@
 // How helpers reach a map's less common abilities.
 import { fail } from '../base/diagnostic.ts';
 import { helperMapType } from '../base/messages/helper.ts';
-import type { BpfMap, PerfEventArrayMap, RingBufferMap } from '../spec/map.ts';
+import type { BpfMap, HandleMap, PerfEventArrayMap, RingBufferMap } from '../spec/map.ts';
 import type { MapTypeName } from '../spec/map-types.ts';
 import type { Memory } from '../spec/memory.ts';
 
@@ -23,21 +23,16 @@ export function perfEventArray(helper: string, map: BpfMap): PerfEventArrayMap {
   return map as PerfEventArrayMap;
 }
 
-/** The program side's lookup with a u32 key that is not in the program's memory. */
-export function lookupIndex(memory: Memory, map: BpfMap, index: number): number {
+/**
+ * What slot `index` of a prog_array, devmap, cpumap, ... holds on the application side (program id, ifindex, ...); 0 where the
+ * slot is empty or outside. Callers have checked the type.
+ */
+export function handleAtIndex(memory: Memory, map: BpfMap, index: number): number {
   const key = memory.alloc(4);
   try {
     memory.view.setUint32(key, index, true);
-    return map.lookupElem(key);
+    return (map as HandleMap).handleAt(key);
   } finally {
     memory.free(key);
   }
-}
-
-/** The application side's lookup with a u32 key. */
-export function lookupBytes(map: BpfMap, index: number): Uint8Array | undefined {
-  const key = new Uint8Array(4);
-  new DataView(key.buffer).setUint32(0, index, true);
-  const value = map.lookup(key);
-  return typeof value === 'number' ? undefined : value;
 }

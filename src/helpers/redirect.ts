@@ -3,7 +3,7 @@ import { ERRNO } from '../spec/errno.ts';
 import { helper, type HelperFamily, type StateKey } from '../spec/helper.ts';
 import type { BpfMap } from '../spec/map.ts';
 import type { MapTypeName } from '../spec/map-types.ts';
-import { lookupIndex, needMapType } from './map-access.ts';
+import { handleAtIndex, needMapType } from './map-access.ts';
 
 export const BPF_F_INGRESS = 1n;
 const BPF_F_BROADCAST = 1n << 3n;
@@ -89,7 +89,7 @@ export const redirectMapHelpers: HelperFamily = {
           return XDP_REDIRECT;
         }
         const index = Number(BigInt.asUintN(32, key));
-        if (lookupIndex(env.memory, map, index) === 0) {
+        if (handleAtIndex(env.memory, map, index) === 0) {
           state.target = undefined;
           return Number(flags & XDP_ACTION_MASK);
         }

@@ -1,6 +1,6 @@
 import { ERRNO } from '../spec/errno.ts';
 import { helper, type HelperFamily } from '../spec/helper.ts';
-import { lookupBytes, needMapType } from './map-access.ts';
+import { handleAtIndex, needMapType } from './map-access.ts';
 import { EBPF_RESULT, status } from './status.ts';
 
 export const tailCallHelpers: HelperFamily = {
@@ -18,9 +18,8 @@ export const tailCallHelpers: HelperFamily = {
       body: (env, _ctx, map, index) => {
         needMapType('tail_call', map, ['prog_array'], 2);
         if (index >= map.spec.maxEntries) return status(env, -ERRNO.EINVAL);
-        const slot = lookupBytes(map, index);
-        if (slot === undefined) return status(env, -ERRNO.EINVAL);
-        const id = new DataView(slot.buffer, slot.byteOffset, slot.byteLength).getUint32(0, true);
+        const id = handleAtIndex(env.memory, map, index);
+        if (id === 0) return status(env, -ERRNO.EINVAL);
         if (env.tailCall(id)) return 0;
         return env.dialect === 'windows' ? -EBPF_RESULT.NO_MORE_TAIL_CALLS : -ERRNO.ELOOP;
       },

@@ -142,12 +142,6 @@ export interface PacketArea {
   readonly end: Address;
   /** xdp: start of metadata, at most `data`; equal to `data` where there is none. */
   readonly meta: Address;
-  /**
-   * skb: where the link and network headers begin when the run starts (skb_mac_header, skb_network_header). Absent: for program
-   * types that see the link header, `data` and the first byte after the 14 bytes; for others no link header, and `data`.
-   */
-  readonly linkHeader?: Address;
-  readonly networkHeader?: Address;
   /** skb: start of the link header (skb->mac_header), also where `data` begins at the network header; else equal to `data`. */
   link: Address;
   /** skb: start of the network header (skb->network_header); else `data`. Both stay where they are on `move`; `reserve` carries them. */
