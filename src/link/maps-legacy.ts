@@ -3,6 +3,7 @@ import { ByteReader } from '../base/bytes.ts';
 import { type Diagnostic, fail, type Place } from '../base/diagnostic.ts';
 import { innerMap, mapDefinition, mapTail, unknownMapType } from '../base/messages/link.ts';
 import { type ElfSection, STT } from '../elf/format.ts';
+import { MAP_FLAGS } from '../spec/map-types.ts';
 import type { Dialect, MapSpec } from '../spec/object.ts';
 import { type LinkInput, namedSymbols, type PlacedMap } from './input.ts';
 import { isMapInMap, mapTypeOf } from './map-type.ts';
@@ -22,17 +23,23 @@ type Field =
 
 const COMMON = ['type', 'keySize', 'valueSize', 'maxEntries', 'flags'] as const satisfies Field[];
 
+type Layout = readonly Field[];
+
+/** `struct bpf_map_def` of the kernel's samples (samples/bpf/bpf_load.h). */
+const SAMPLES: Layout = [...COMMON, 'innerIndex', 'numaNode'];
+/** iproute2's `struct bpf_elf_map` (include/bpf_elf.h) before it knew maps of maps: as long as {@link SAMPLES}. */
+const IPROUTE2_SHORT: Layout = [...COMMON, 'id', 'pinning'];
+
 /**
- * The layouts, told apart by their length: libbpf's `struct bpf_map_def` (bpf_helpers.h), that of the kernel's samples
- * (samples/bpf/bpf_load.h), iproute2's `struct bpf_elf_map` (include/bpf_elf.h), and eBPF for Windows'
- * `ebpf_map_definition_in_file_t` (include/ebpf_structs.h). Any other length has the common words first, and the rest
- * must be zero.
+ * The layouts, told apart by their length: libbpf's `struct bpf_map_def` (bpf_helpers.h) and its first form, the
+ * samples', iproute2's, and eBPF for Windows' `ebpf_map_definition_in_file_t` (include/ebpf_structs.h). Any other length
+ * has the common words first, and the rest must be zero.
  */
-const LAYOUTS: { readonly [D in Dialect]: readonly (readonly Field[])[] } = {
+const LAYOUTS: { readonly [D in Dialect]: readonly Layout[] } = {
   linux: [
     ['type', 'keySize', 'valueSize', 'maxEntries'],
     COMMON,
-    [...COMMON, 'innerIndex', 'numaNode'],
+    SAMPLES,
     [...COMMON, 'id', 'pinning', 'innerId', 'innerSlot'],
   ],
   windows: [
@@ -43,14 +50,36 @@ const LAYOUTS: { readonly [D in Dialect]: readonly (readonly Field[])[] } = {
 
 type Words = { readonly [F in Field]?: number };
 
-function readWords(bytes: Uint8Array, input: LinkInput, place: Place): Words {
-  const layouts = LAYOUTS[input.dialect];
-  const layout = layouts.find((fields) => 4 * fields.length === bytes.length) ?? COMMON;
+/** A definition's place in the file. */
+interface Site {
+  readonly name: string;
+  readonly section: ElfSection;
+  readonly offset: number;
+  readonly bytes: Uint8Array;
+  readonly place: Place;
+}
+
+function read(bytes: Uint8Array, layout: Layout, input: LinkInput, place: Place): Words {
   const known = 4 * layout.length;
   if (bytes.length < known) fail(mapDefinition(place, `has ${bytes.length} bytes, too few for a map`));
   if (bytes.subarray(known).some((b) => b !== 0)) fail(mapTail(place, bytes.length, known));
   const reader = new ByteReader(bytes, input.elf.endian, place);
   return Object.fromEntries(layout.map((field, i) => [field, reader.u32(4 * i)]));
+}
+
+/**
+ * Whether an object's definitions of the samples' length are iproute2's: read as the samples' they hold what has no
+ * meaning there, an inner map of what is no map of maps, or a NUMA node without its flag.
+ */
+function looksLikeIproute2(sites: readonly Site[], input: LinkInput): boolean {
+  return sites.some(({ bytes, place }) => {
+    if (bytes.length !== 4 * SAMPLES.length) return false;
+    const words = read(bytes, SAMPLES, input, place);
+    const type = mapTypeOf(words.type ?? 0, input.dialect);
+    const noInner = type === undefined || !isMapInMap(type);
+    const noNode = ((words.flags ?? 0) & MAP_FLAGS.NUMA_NODE) === 0;
+    return (noInner && words.innerIndex !== 0) || (noNode && words.numaNode !== 0);
+  });
 }
 
 interface Declared {
@@ -59,10 +88,10 @@ interface Declared {
   readonly place: Place;
 }
 
-function declare(input: LinkInput, section: ElfSection, name: string, offset: number, size: number): Declared {
-  const place: Place = { ...input.place, section: section.name, map: name, offset };
-  if (offset + size > section.data.length) fail(mapDefinition(place, 'ends after its section'));
-  const words = readWords(section.data.subarray(offset, offset + size), input, place);
+function declare(input: LinkInput, site: Site, iproute2: boolean): Declared {
+  const { name, section, offset, bytes, place } = site;
+  const layout = LAYOUTS[input.dialect].find((fields) => 4 * fields.length === bytes.length) ?? COMMON;
+  const words = read(bytes, layout === SAMPLES && iproute2 ? IPROUTE2_SHORT : layout, input, place);
   const type = mapTypeOf(words.type ?? 0, input.dialect);
   const rejected: Diagnostic | undefined =
     type === undefined ? unknownMapType(place, words.type ?? 0, input.dialect) : undefined;
@@ -80,7 +109,7 @@ function declare(input: LinkInput, section: ElfSection, name: string, offset: nu
     frozen: false,
     tags: [],
   };
-  const placed = { section: section.index, offset, size, spec, id: words.id ?? 0 };
+  const placed = { section: section.index, offset, size: bytes.length, spec, id: words.id ?? 0 };
   return { placed: rejected === undefined ? placed : { ...placed, rejected }, words, place };
 }
 
@@ -116,17 +145,22 @@ function withInner(declared: Declared, all: readonly Declared[]): PlacedMap {
  * link/map-tail, link/inner-map.
  */
 export function legacyMaps(input: LinkInput): PlacedMap[] {
-  const declared: Declared[] = [];
+  const sites: Site[] = [];
   for (const section of input.elf.sections) {
     if (section.name !== 'maps' && !section.name.startsWith('maps/')) continue;
     const symbols = namedSymbols(input, section.index, (s) => s.type === STT.OBJECT || s.type === STT.NOTYPE);
-    const starts = [...new Set(symbols.map((s) => s.value)), section.data.length];
-    for (let i = 0; i + 1 < starts.length; i++) {
-      const symbol = symbols.find((s) => s.value === starts[i]);
-      if (symbol === undefined) continue;
-      const size = symbol.size === 0 ? starts[i + 1] - starts[i] : symbol.size;
-      declared.push(declare(input, section, symbol.name, symbol.value, size));
+    // Several symbols may share a place (aliases): the first one names the map.
+    const named = symbols.filter((s, i) => i === 0 || s.value !== symbols[i - 1].value);
+    for (const [i, symbol] of named.entries()) {
+      const { name, value: offset } = symbol;
+      const next = i + 1 < named.length ? named[i + 1].value : section.data.length;
+      const end = symbol.size === 0 ? next : offset + symbol.size;
+      const place: Place = { ...input.place, section: section.name, map: name, offset };
+      if (end > section.data.length) fail(mapDefinition(place, 'ends after its section'));
+      sites.push({ name, section, offset, bytes: section.data.subarray(offset, end), place });
     }
   }
+  const iproute2 = looksLikeIproute2(sites, input);
+  const declared = sites.map((site) => declare(input, site, iproute2));
   return declared.map((d) => withInner(d, declared));
 }

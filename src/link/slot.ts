@@ -1,4 +1,5 @@
 // One instruction slot in place, for patching. Linking must not judge instructions, so it does not decode them.
+import type { InsnSlot } from '../btf/core-apply.ts';
 import { SLOT_SIZE } from '../isa/insn.ts';
 import { type OpName, opRow } from '../isa/opcodes.ts';
 
@@ -15,9 +16,6 @@ export class Slot {
 
   get opcode(): number {
     return this.#view.getUint8(0);
-  }
-  set opcode(value: number) {
-    this.#view.setUint8(0, value);
   }
   get dst(): number {
     return this.#view.getUint8(1) & 0xf;
@@ -37,4 +35,20 @@ export class Slot {
   set imm(value: number) {
     this.#view.setInt32(4, value, true);
   }
+}
+
+/** All fields of a slot. */
+export function readSlot(code: Uint8Array, slot: number): InsnSlot {
+  const { opcode, dst, src, off, imm } = new Slot(code, slot);
+  return { opcode, dst, src, off, imm };
+}
+
+/** Overwrites all fields of a slot. */
+export function writeSlot(code: Uint8Array, slot: number, { opcode, dst, src, off, imm }: InsnSlot): void {
+  const at = slot * SLOT_SIZE;
+  const view = new DataView(code.buffer, code.byteOffset + at, SLOT_SIZE);
+  view.setUint8(0, opcode);
+  view.setUint8(1, (src << 4) | dst);
+  view.setInt16(2, off, true);
+  view.setInt32(4, imm, true);
 }

@@ -60,6 +60,11 @@ export interface ProgramSpec {
   readonly lines: readonly LineSpec[];
   /** CO-RE relocations still to be applied against a target's BTF (link/core.ts). */
   readonly core: readonly CoreRelocationSpec[];
+  /**
+   * After link/core.ts: relocations that the target cannot satisfy. `place.insn` is the instruction that a call of the
+   * invalid helper 0xbad2310 replaced: only a program that reaches it is refused.
+   */
+  readonly poisoned?: readonly Diagnostic[];
   /** Decl tags of the program's BTF function, e.g. Cilium's `tail:cilium_calls/6`. */
   readonly tags: readonly string[];
   /** Why this program cannot be loaded, where link already knows. */
