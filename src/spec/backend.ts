@@ -43,6 +43,9 @@ export interface Code {
 
 export interface Backend {
   readonly name: EngineName;
-  /** @throws AnyBpfError for code that cannot be decoded, jumps outside, or names a helper, map or extern that is missing */
+  /**
+   * @throws AnyBpfError for code that cannot be decoded, jumps outside, or names a map or extern that is missing. A helper or
+   * kfunc that is missing aborts the run that calls it: Linux accepts such calls in code that is never reached (CO-RE guards).
+   */
   load(image: ProgramImage): Code;
 }

@@ -1,0 +1,124 @@
+// Turns a program image into what the interpreter steps through, and refuses code that could never be right.
+import { fail, type Place } from '../../base/diagnostic.ts';
+import {
+  emptyProgram,
+  frameWrite,
+  jumpOutside,
+  missingExtern,
+  missingMap,
+  missingMapValue,
+  unlinkedReference,
+} from '../../base/messages/execute.ts';
+import { decodeProgram, type Insn, registersWritten, upperImm } from '../../isa/insn.ts';
+import { OPS, type Operation } from '../../isa/opcodes.ts';
+import { REFERENCE, type Step } from '../../isa/reference.ts';
+import type { ProgramImage } from '../../spec/backend.ts';
+import type { LineSpec } from '../../spec/object.ts';
+
+/** A program ready to be stepped through. */
+export interface LoadedProgram {
+  readonly image: ProgramImage;
+  /** By slot; undefined in the second slot of a wide instruction. */
+  readonly insns: readonly (Insn | undefined)[];
+  /** By slot, beside `insns`. */
+  readonly steps: readonly (Step | undefined)[];
+  /** Values of the symbolic 64-bit immediates. */
+  readonly constants: ReadonlyMap<Insn, bigint>;
+}
+
+// Addresses of code lie in the upper half, far from the linear memory, and name their program.
+const CODE_SPACE = 0xffff_0000_0000_0000n;
+const SLOT_BYTES = 8n;
+
+/** What a program holds as the address of its function at a slot. */
+export const codeAddress = (image: ProgramImage, slot: number): bigint =>
+  CODE_SPACE | (BigInt.asUintN(16, BigInt(image.id)) << 32n) | (BigInt(slot) * SLOT_BYTES);
+
+/** The slot behind a code address of this program; undefined for any other value. */
+export function slotOfCode(program: LoadedProgram, address: bigint): number | undefined {
+  const offset = address - codeAddress(program.image, 0);
+  if (offset < 0n || offset % SLOT_BYTES !== 0n || offset >> 32n !== 0n) return undefined;
+  const slot = Number(offset / SLOT_BYTES);
+  return program.insns[slot] === undefined ? undefined : slot;
+}
+
+/** Place of an instruction, with its source line where BTF gave one. */
+export function placeOf(image: ProgramImage, insn: number): Place {
+  const line = lineOf(image.spec.lines, insn);
+  return {
+    program: image.spec.name,
+    insn,
+    ...(line === undefined
+      ? {}
+      : { source: { file: line.file, line: line.line, column: line.column, text: line.text } }),
+  };
+}
+
+/** The last line that begins at or before the slot. */
+function lineOf(lines: readonly LineSpec[], slot: number): LineSpec | undefined {
+  let low = 0;
+  let high = lines.length;
+  while (low < high) {
+    const middle = (low + high) >>> 1;
+    if (lines[middle].slot <= slot) low = middle + 1;
+    else high = middle;
+  }
+  return lines[low - 1];
+}
+
+/** Value of each kind of symbolic immediate. */
+const CONSTANTS: {
+  readonly [K in Operation<'ld_pseudo' | 'ld_pseudo_off'>]: (image: ProgramImage, insn: Insn, slot: number) => bigint;
+} = {
+  ld_map_fd: (image, insn, slot) => fail(unlinkedReference(placeOf(image, slot), insn.op)),
+  ld_map_value: (image, insn, slot) => fail(unlinkedReference(placeOf(image, slot), insn.op)),
+  ld_map_idx: (image, { imm }, slot) => BigInt(image.mapHandle(imm) ?? fail(missingMap(placeOf(image, slot), imm))),
+  ld_map_idx_value: (image, insn, slot) => {
+    const offset = upperImm(insn);
+    return BigInt(image.mapValue(insn.imm, offset) ?? fail(missingMapValue(placeOf(image, slot), insn.imm, offset)));
+  },
+  ld_var_addr: (image, { imm }, slot) => image.extern(imm) ?? fail(missingExtern(placeOf(image, slot), imm)),
+  ld_code_addr: (image, { imm }, slot) => codeAddress(image, slot + 1 + imm),
+};
+
+const isSymbolic = (operation: Operation): operation is Operation<'ld_pseudo' | 'ld_pseudo_off'> =>
+  operation in CONSTANTS;
+
+/** Slot that the instruction names as a target, where it names one. */
+function targetOf(insn: Insn, slot: number): number | undefined {
+  switch (OPS[insn.op].format) {
+    case 'goto':
+    case 'may_goto':
+    case 'branch_imm':
+    case 'branch_reg':
+      return slot + 1 + insn.off;
+    case 'gotol':
+    case 'call_local':
+      return slot + 1 + insn.imm;
+    default:
+      return insn.op === 'ld_code_addr' ? slot + 1 + insn.imm : undefined;
+  }
+}
+
+/**
+ * Decodes and checks a program: every jump, call and function address must meet an instruction, r10 is not written, and
+ * maps and externs must be there. A helper or kfunc that is missing is found when it is called: Linux accepts such a
+ * call in code that is never reached (a CO-RE guard), and only a verifier can tell.
+ */
+export function loadProgram(image: ProgramImage): LoadedProgram {
+  const name = image.spec.name;
+  const insns = decodeProgram(image.spec.code, { program: name });
+  if (insns.length === 0) fail(emptyProgram({ program: name }));
+  const constants = new Map<Insn, bigint>();
+  insns.forEach((insn, slot) => {
+    if (insn === undefined) return;
+    const target = targetOf(insn, slot);
+    if (target !== undefined && insns[target] === undefined) {
+      fail(jumpOutside(placeOf(image, slot), target, insns.length));
+    }
+    if (registersWritten(insn).includes(10)) fail(frameWrite(placeOf(image, slot)));
+    const { operation } = OPS[insn.op];
+    if (isSymbolic(operation)) constants.set(insn, BigInt.asUintN(64, CONSTANTS[operation](image, insn, slot)));
+  });
+  return { image, insns, constants, steps: insns.map((insn) => insn && REFERENCE[insn.op]) };
+}
