@@ -34,6 +34,8 @@ export interface ContextLayout {
   readonly name: string;
   readonly size: number;
   readonly fields: Readonly<Record<string, ContextField>>;
+  /** The structure has no fields that the type knows (a tracepoint's record, a syscall program's argument): any bytes from `from` on. */
+  readonly raw?: { readonly access: 'read' | 'read-write'; readonly from: number };
 }
 
 /** Allowed r0 at exit. */
@@ -53,6 +55,11 @@ export interface TestRunInput {
    * ('network', the default there); a packet socket gives the link header ('link').
    */
   readonly layer?: 'link' | 'network';
+  /**
+   * 'test-run' (the default): the size limits of BPF_PROG_TEST_RUN. 'device': what a network device may hand over, up to
+   * 64 KiB and without the minimum for an IP header.
+   */
+  readonly limits?: 'test-run' | 'device';
   /** Arguments of tracing programs (raw tracepoint args, pt_regs). */
   readonly args?: readonly bigint[];
 }
@@ -81,6 +88,8 @@ export interface ProgramTypeRow {
   readonly returns: readonly ReturnRule[];
   /** Names of return values for verdict tables: `{ XDP_DROP: 1n, ... }`. */
   readonly verdicts: { readonly [D in Dialect]?: Readonly<Record<string, bigint>> };
+  /** Name of every return value that `verdicts` does not list, where the hook gives all of them one meaning. */
+  readonly otherVerdict?: string;
   /** Helper families that programs of this type may call. */
   readonly families: readonly HelperFamily['family'][];
   /** Rows of those families that this type may nevertheless not call. */
