@@ -91,7 +91,7 @@ export abstract class ArrayLike extends BaseMap {
     return this.memory.view.getUint32(key, true);
   }
 
-  deleteElem(_key: Address): Status {
+  override deleteElem(_key: Address): Status {
     return EINVAL;
   }
 

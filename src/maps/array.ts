@@ -6,12 +6,12 @@ import { EINVAL, ENOENT } from './attributes.ts';
 
 /** BPF_MAP_TYPE_ARRAY: a fixed row of values by u32 index. */
 class ArrayMap extends ArrayLike {
-  lookupElem(key: Address): Address {
+  override lookupElem(key: Address): Address {
     const index = this.indexAt(key);
     return index < this.length ? this.data + index * this.element : 0;
   }
 
-  updateElem(key: Address, value: Address, flags: bigint): Status {
+  override updateElem(key: Address, value: Address, flags: bigint): Status {
     const index = this.indexAt(key);
     const refused = this.#refuses(index, flags);
     if (refused === 0) this.copyValue(this.data + index * this.element, value);

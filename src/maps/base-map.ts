@@ -118,12 +118,18 @@ export abstract class BaseMap implements BpfMap {
     if (start < this.spec.valueSize) visit(start, this.spec.valueSize);
   }
 
-  // Program side.
-  abstract lookupElem(key: Address): Address;
-  abstract updateElem(key: Address, value: Address, flags: bigint): Status;
-  abstract deleteElem(key: Address): Status;
+  // Program side. Linux's verifier keeps programs from operations that a type does not offer; these are their answers.
+  lookupElem(_key: Address): Address {
+    return 0;
+  }
+  updateElem(_key: Address, _value: Address, _flags: bigint): Status {
+    return EOPNOTSUPP;
+  }
+  deleteElem(_key: Address): Status {
+    return EOPNOTSUPP;
+  }
 
-  // Application side, after the checks. `key` is 0 where the type has no keys.
+  // Application side, after the checks. `key` is 0 where the type has no keys; `input` are its bytes as given.
   protected abstract read(key: Address, input: Uint8Array): Uint8Array | Status;
   protected abstract write(key: Address, value: Uint8Array, flags: number): Status;
   protected remove(key: Address): Status {

@@ -51,6 +51,8 @@ export interface HashOptions {
   readonly keyOffset?: number;
   /** Most elements, where it is not the spec's max_entries. */
   readonly limit?: number;
+  /** Values are the map's own business, not the programs'. */
+  readonly hidden?: boolean;
 }
 
 export abstract class HashLike extends BaseMap {
@@ -73,7 +75,7 @@ export abstract class HashLike extends BaseMap {
       copies: options.copies,
       limit: this.#limit,
       spareValues: options.copies === 1 ? 1 : 0,
-      access: this.writableByPrograms ? 'write' : 'read',
+      access: options.hidden ? 'none' : this.writableByPrograms ? 'write' : 'read',
     } as const;
     const seed = (spec.flags & MAP_FLAGS.ZERO_SEED) !== 0 ? 0 : context.random32() >>> 0;
     const table = this.building(() => new HashTable(context.memory, this.handle, shape, seed));
@@ -97,7 +99,7 @@ export abstract class HashLike extends BaseMap {
   protected inserted(_row: Address): void {}
   protected removing(_row: Address): void {}
 
-  lookupElem(key: Address): Address {
+  override lookupElem(key: Address): Address {
     const row = this.table.find(key);
     if (row === 0) return 0;
     this.touched(row);
@@ -114,11 +116,11 @@ export abstract class HashLike extends BaseMap {
     return this.table.value(row) + cpu * this.#stride;
   }
 
-  updateElem(key: Address, value: Address, flags: bigint): Status {
-    return this.#put(key, flags, (to) => this.copyValue(to, value), false);
+  override updateElem(key: Address, value: Address, flags: bigint): Status {
+    return this.put(key, flags, (to) => this.copyValue(to, value), false);
   }
 
-  deleteElem(key: Address): Status {
+  override deleteElem(key: Address): Status {
     const row = this.table.find(key);
     if (row === 0) return ENOENT;
     this.removeRow(row);
@@ -147,7 +149,7 @@ export abstract class HashLike extends BaseMap {
   }
 
   protected write(key: Address, value: Uint8Array, flags: number): Status {
-    return this.#put(key, flags, (to) => this.#store(to, value), true);
+    return this.put(key, flags, (to) => this.#store(to, value), true);
   }
 
   protected override take(key: Address): Uint8Array | Status {
@@ -173,8 +175,11 @@ export abstract class HashLike extends BaseMap {
     else this.storeValue(to, value);
   }
 
-  /** @param all the value of all CPUs is given, not that of the current one */
-  #put(key: Address, flags: number | bigint, fill: (to: Address) => void, all: boolean): Status {
+  /**
+   * Sets the value of a key: `fill` writes it to the address that it is given.
+   * @param all the value of all CPUs is given, not that of the current one
+   */
+  protected put(key: Address, flags: number | bigint, fill: (to: Address) => void, all: boolean): Status {
     const lock = this.type === 'hash';
     const wish = existence(flags, lock);
     if (wish === undefined) return EINVAL;

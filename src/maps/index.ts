@@ -6,21 +6,74 @@ import type { BpfMap, MapContext, MapTypeRow, Status } from '../spec/map.ts';
 import type { MapTypeName } from '../spec/map-types.ts';
 import type { MapSpec } from '../spec/object.ts';
 import { array } from './array.ts';
+import { arrayOfMaps } from './array-of-maps.ts';
+import { bloomFilter } from './bloom-filter.ts';
+import { cgroupArray } from './cgroup-array.ts';
+import { cgroupStorage } from './cgroup-storage.ts';
+import { cgrpStorage } from './cgrp-storage.ts';
+import { cpumap } from './cpumap.ts';
+import { devmap } from './devmap.ts';
+import { devmapHash } from './devmap-hash.ts';
 import { hash } from './hash.ts';
+import { hashOfMaps } from './hash-of-maps.ts';
+import { inodeStorage } from './inode-storage.ts';
+import { lpmTrie } from './lpm-trie.ts';
 import { lruHash } from './lru-hash.ts';
 import { lruPercpuHash } from './lru-percpu-hash.ts';
 import { percpuArray } from './percpu-array.ts';
+import { percpuCgroupStorage } from './percpu-cgroup-storage.ts';
 import { percpuHash } from './percpu-hash.ts';
+import { perfEventArray } from './perf-event-array.ts';
+import { progArray } from './prog-array.ts';
+import { queue } from './queue.ts';
+import { reuseportSockarray } from './reuseport-sockarray.ts';
+import { ringbuf } from './ringbuf.ts';
+import { skStorage } from './sk-storage.ts';
+import { sockhash } from './sockhash.ts';
+import { sockmap } from './sockmap.ts';
+import { stack } from './stack.ts';
+import { stackTrace } from './stack-trace.ts';
+import { taskStorage } from './task-storage.ts';
+import { arena, structOps } from './unsupported.ts';
+import { userRingbuf } from './user-ringbuf.ts';
+import { xskmap } from './xskmap.ts';
 
-/** Every supported map type. */
-export const MAP_TYPE_ROWS = {
-  array,
-  percpu_array: percpuArray,
+/** Every map type of Linux and Windows; those that cannot be made have a row that says why. */
+export const MAP_TYPE_ROWS: { readonly [Name in MapTypeName]: MapTypeRow } = {
   hash,
+  array,
+  prog_array: progArray,
+  perf_event_array: perfEventArray,
   percpu_hash: percpuHash,
+  percpu_array: percpuArray,
+  stack_trace: stackTrace,
+  cgroup_array: cgroupArray,
   lru_hash: lruHash,
   lru_percpu_hash: lruPercpuHash,
-} as const satisfies { readonly [Name in MapTypeName]?: MapTypeRow };
+  lpm_trie: lpmTrie,
+  array_of_maps: arrayOfMaps,
+  hash_of_maps: hashOfMaps,
+  devmap,
+  sockmap,
+  cpumap,
+  xskmap,
+  sockhash,
+  cgroup_storage: cgroupStorage,
+  reuseport_sockarray: reuseportSockarray,
+  percpu_cgroup_storage: percpuCgroupStorage,
+  queue,
+  stack,
+  sk_storage: skStorage,
+  devmap_hash: devmapHash,
+  struct_ops: structOps,
+  ringbuf,
+  inode_storage: inodeStorage,
+  task_storage: taskStorage,
+  bloom_filter: bloomFilter,
+  user_ringbuf: userRingbuf,
+  cgrp_storage: cgrpStorage,
+  arena,
+};
 
 /** `EINVAL` for -22 and so on; the number where it is none of ERRNO. */
 export function errnoName(status: Status): string {
@@ -29,15 +82,14 @@ export function errnoName(status: Status): string {
 }
 
 /**
- * Makes a map, as BPF_MAP_CREATE does.
- * @throws AnyBpfError map/unsupported for a type without a row, map/refused where Linux refuses the attributes (the message
- *   names the errno), map/too-large or run/out-of-memory where the linear memory does not hold it
+ * Makes a map, as BPF_MAP_CREATE does. Call with attributes as libbpf would pass them (loader-defaults.ts).
+ * @throws AnyBpfError map/unsupported for types that no host can give a meaning, map/refused where Linux refuses the
+ *   attributes (the message names the errno), map/too-large or run/out-of-memory where the linear memory does not hold it
  */
 export function createMap(spec: MapSpec, context: MapContext): BpfMap {
-  const rows: { readonly [Name in MapTypeName]?: MapTypeRow } = MAP_TYPE_ROWS;
-  const row = rows[spec.type];
+  const row = MAP_TYPE_ROWS[spec.type];
   const place = { map: spec.name };
-  if (row === undefined) fail(mapTypeUnsupported(place, spec.type, 'no implementation'));
+  if (row.unsupported !== undefined) fail(mapTypeUnsupported(place, spec.type, row.unsupported));
   const status = row.check(spec);
   if (status !== 0) fail(mapRefused(place, spec.type, errnoName(status), attributes(spec)));
   return row.create(spec, context);

@@ -10,7 +10,7 @@ class PerCpuArrayMap extends ArrayLike {
     return perCpuSize(this.spec.valueSize, this.copies);
   }
 
-  lookupElem(key: Address): Address {
+  override lookupElem(key: Address): Address {
     return this.lookupPerCpuElem(key, this.context.currentCpu());
   }
 
@@ -19,7 +19,7 @@ class PerCpuArrayMap extends ArrayLike {
     return index < this.length && cpu < this.copies ? this.data + index * this.element + cpu * this.stride : 0;
   }
 
-  updateElem(key: Address, value: Address, flags: bigint): Status {
+  override updateElem(key: Address, value: Address, flags: bigint): Status {
     const index = this.indexAt(key);
     const refused = checkArrayUpdate(index, this.length, flags, false);
     if (refused === 0) {

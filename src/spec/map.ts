@@ -18,6 +18,14 @@ export interface MapContext {
   mapById(id: number): BpfMap | undefined;
   programById(id: number): { readonly id: number; readonly address: Address } | undefined;
   nextMapId(): number;
+  /** The socket that an application's handle means (sockmap, sockhash, xskmap, reuseport_sockarray), where the host has sockets. */
+  socketByHandle?(handle: number): SocketEntry | undefined;
+}
+
+/** A host's socket as maps hold it: where programs find its `struct bpf_sock` and its cookie. */
+export interface SocketEntry {
+  readonly address: Address;
+  readonly cookie: bigint;
 }
 
 /**
@@ -79,12 +87,52 @@ export interface RingBufferMap extends BpfMap {
   discard(sample: Address, flags: bigint): void;
   output(data: Address, size: number, flags: bigint): Status;
   query(flags: bigint): bigint;
+  /** Called after a record is there to consume, as epoll would wake (BPF_RB_NO_WAKEUP and BPF_RB_FORCE_WAKEUP heeded). */
+  onData: (() => void) | undefined;
   /** Hands each complete record to the callback, in order; returns how many. */
   consume(callback: (record: Uint8Array) => void): number;
 }
 
+/** Programs' side of a user ring buffer, and the application's. */
+export interface UserRingBufferMap extends BpfMap {
+  /** Adds a record; -ENOSPC where it does not fit now, -E2BIG where it never will. */
+  produce(record: Uint8Array): Status;
+  /** bpf_user_ringbuf_drain: calls back with each record's address and size until it returns other than 0; gives the count. */
+  drain(callback: (sample: Address, size: number) => number): Status;
+}
+
+/** Maps whose elements stand for objects of the host: programs, maps, devices, CPUs, sockets, cgroups. */
+export interface HandleMap extends BpfMap {
+  /** What the element holds on the application side (program id, map id, ifindex, queue size, handle); 0 where it is empty. */
+  handleAt(key: Address): number;
+  /** Second word of devmap and cpumap values: id of the program to run on the way, 0 for none. */
+  programAt?(key: Address): number;
+}
+
+/** Storage that belongs to sockets, inodes, tasks or cgroups: the host names the owner by a number of its choice. */
+export interface StorageMap extends BpfMap {
+  /**
+   * bpf_sk_storage_get and its like: address of the owner's value, made where `create`, copied from `initial` where that is
+   * not 0, else zeroed; 0 where there is none or no memory.
+   */
+  storageOf(owner: bigint, create: boolean, initial?: Address): Address;
+  /** bpf_sk_storage_delete and its like; also for the host, when the owner goes. */
+  removeStorage(owner: bigint): Status;
+}
+
+/** Stack traces by their hash. */
+export interface StackTraceMap extends BpfMap {
+  /**
+   * bpf_get_stackid: stores a trace (u64 addresses or, with BPF_F_STACK_BUILD_ID, 32-byte entries) and gives its id, or -errno.
+   * `flags` are the helper's BPF_F_FAST_STACK_CMP (1 << 9) and BPF_F_REUSE_STACKID (1 << 10).
+   */
+  storeTrace(trace: Uint8Array, flags: number): Status;
+}
+
 /** Perf event array: one bounded queue a CPU. */
 export interface PerfEventArrayMap extends BpfMap {
+  /** Opens a queue of so many bytes at every CPU's index (perf_buffer__new). Output to an index without one fails with -ENOENT. */
+  open(bytes?: number): void;
   /** bpf_perf_event_output after the flags were decoded: `cpu` indexes the array. */
   outputTo(cpu: number, record: Uint8Array): Status;
   consume(callback: (cpu: number, record: Uint8Array) => void, lost?: (cpu: number, count: number) => void): number;
@@ -96,6 +144,8 @@ export interface MapTypeRow {
   /** -errno where Linux refuses these attributes, else 0. */
   check(spec: MapSpec): Status;
   create(spec: MapSpec, context: MapContext): BpfMap;
+  /** Why no map of this type can be made, for types that are only named. */
+  readonly unsupported?: string;
   /** bpf(2)-level doc line for SUPPORT.md: what works and what does not. */
   readonly doc: string;
 }

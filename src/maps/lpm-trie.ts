@@ -1,0 +1,303 @@
+// BPF_MAP_TYPE_LPM_TRIE: values by the longest matching prefix (kernel/bpf/lpm_trie.c). A key is a u32 prefix length in bits
+// followed by KEY_SIZE - 4 bytes, most significant first. The root is at DATA. A node is a row of slab.ts whose HASH field is 1
+// for an intermediate node (no value: it only branches) and otherwise 0, and then
+//   16  CHILD0   node under the next bit 0, or 0
+//   20  CHILD1   node under the next bit 1, or 0
+//   24  key: prefix length and data, at KEY_OFFSET
+// A lookup in generated code: node = load32(DATA); while node: compare data bits; stop unless all of the node's prefix match;
+// remember it unless intermediate; node = load32(node + 16 + 4 * (the key's bit at the node's prefix length)).
+import { ERRNO } from '../spec/errno.ts';
+import type { MapContext, MapTypeRow, Status } from '../spec/map.ts';
+import { MAP_FLAGS, UPDATE_FLAGS } from '../spec/map-types.ts';
+import type { Address } from '../spec/memory.ts';
+import type { MapSpec } from '../spec/object.ts';
+import { ACCESS, checkCommon, EEXIST, EINVAL, ENOENT, ENOSPC, flagsWithin, LARGEST_ELEMENT } from './attributes.ts';
+import { BaseMap, existence } from './base-map.ts';
+import { DESCRIPTOR } from './layout.ts';
+import { ROW, Slab } from './slab.ts';
+import { copyMemory } from './words.ts';
+
+const CHILD = 16;
+const KEY = 24;
+const DATA = KEY + 4;
+const LPM_FLAGS = MAP_FLAGS.NO_PREALLOC | MAP_FLAGS.NUMA_NODE | ACCESS;
+const LARGEST_DATA = 256;
+/** sizeof(struct lpm_trie_node) in Linux, which bounds the value. */
+const LINUX_NODE = 40;
+
+function checkLpm(spec: MapSpec): Status {
+  const common = checkCommon(spec);
+  if (common !== 0) return common;
+  const { keySize, valueSize, maxEntries, flags } = spec;
+  if (maxEntries === 0 || (flags & MAP_FLAGS.NO_PREALLOC) === 0 || !flagsWithin(spec, LPM_FLAGS)) return EINVAL;
+  if (keySize < 5 || keySize > 4 + LARGEST_DATA) return EINVAL;
+  return valueSize < 1 || valueSize > LARGEST_ELEMENT - LARGEST_DATA - LINUX_NODE ? EINVAL : 0;
+}
+
+class LpmTrieMap extends BaseMap {
+  readonly #slab: Slab;
+  readonly #longest: number;
+  /** Address of the pointer to the root. */
+  readonly #root: Address;
+  #entries = 0;
+  #spare: Address = 0;
+
+  constructor(spec: MapSpec, context: MapContext) {
+    super(spec, context);
+    this.#slab = new Slab(context.memory, {
+      name: spec.name,
+      keySize: spec.keySize,
+      keyOffset: KEY,
+      valueSize: spec.valueSize,
+      copies: 1,
+      // n prefixes need at most n - 1 intermediate nodes.
+      limit: spec.maxEntries * 2,
+      spareValues: 1,
+      access: this.writableByPrograms ? 'write' : 'read',
+    });
+    this.onDestroy(() => this.#slab.destroy());
+    this.#longest = (spec.keySize - 4) * 8;
+    this.#root = this.handle + DESCRIPTOR.DATA;
+    this.setField('KEY_OFFSET', KEY);
+  }
+
+  override lookupElem(key: Address): Address {
+    const length = this.#lengthAt(key);
+    if (length > this.#longest) return 0;
+    let found = 0;
+    let node = this.#get(this.#root);
+    while (node !== 0) {
+      const prefix = this.#prefix(node);
+      if (this.#match(node, key, length) < prefix) break;
+      if (!this.#intermediate(node)) found = node;
+      if (prefix === this.#longest) break;
+      node = this.#child(node, this.#bit(key + 4, prefix));
+    }
+    return found === 0 ? 0 : this.#value(found);
+  }
+
+  override updateElem(key: Address, value: Address, flags: bigint): Status {
+    return this.#put(key, flags, (to) => this.copyValue(to, value));
+  }
+
+  override deleteElem(key: Address): Status {
+    const length = this.#lengthAt(key);
+    if (length > this.#longest) return EINVAL;
+    let slot = this.#root;
+    let parentSlot = 0;
+    let parent = 0;
+    let node = this.#get(slot);
+    while (node !== 0) {
+      const prefix = this.#prefix(node);
+      if (this.#match(node, key, length) !== prefix || prefix === length) break;
+      parent = node;
+      parentSlot = slot;
+      slot = this.#childSlot(node, this.#bit(key + 4, prefix));
+      node = this.#get(slot);
+    }
+    const exact = node !== 0 && this.#prefix(node) === length && this.#match(node, key, length) === length;
+    if (!exact || this.#intermediate(node)) return ENOENT;
+    this.#countEntries(-1);
+    const left = this.#child(node, 0);
+    const right = this.#child(node, 1);
+    if (left !== 0 && right !== 0) {
+      this.#set(node + ROW.HASH, 1);
+      return 0;
+    }
+    if (left === 0 && right === 0 && parent !== 0 && this.#intermediate(parent)) {
+      // The parent branched between this node and another: the other takes its place.
+      const other = this.#child(parent, this.#child(parent, 0) === node ? 1 : 0);
+      this.#set(parentSlot, other);
+      this.#slab.release(parent);
+    } else {
+      this.#set(slot, left === 0 ? right : left);
+    }
+    this.#slab.release(node);
+    return 0;
+  }
+
+  protected read(key: Address): Uint8Array | Status {
+    const value = this.lookupElem(key);
+    return value === 0 ? ENOENT : this.loadValue(value);
+  }
+
+  protected write(key: Address, value: Uint8Array, flags: number): Status {
+    return this.#put(key, flags, (to) => this.storeValue(to, value));
+  }
+
+  /** More specific prefixes before less specific ones: postorder, left to right. */
+  protected override next(key: Address | undefined): Uint8Array | Status {
+    const root = this.#get(this.#root);
+    if (root === 0) return ENOENT;
+    const path = key === undefined ? [] : this.#pathTo(key);
+    let node = path.pop();
+    if (node === undefined) return this.loadKey(this.#leftmost(root) + KEY);
+    for (let parent = path.pop(); parent !== undefined; parent = path.pop()) {
+      const right = this.#child(parent, 1);
+      if (right !== node && right !== 0) return this.loadKey(this.#leftmost(right) + KEY);
+      if (!this.#intermediate(parent)) return this.loadKey(parent + KEY);
+      node = parent;
+    }
+    return ENOENT;
+  }
+
+  /** The nodes from the root to the one with exactly this prefix; empty where there is none. */
+  #pathTo(key: Address): Address[] {
+    const length = this.#lengthAt(key);
+    if (length > this.#longest) return [];
+    const path: Address[] = [];
+    let node = this.#get(this.#root);
+    while (node !== 0) {
+      path.push(node);
+      const prefix = this.#prefix(node);
+      if (this.#match(node, key, length) !== prefix) return [];
+      if (prefix === length) return this.#intermediate(node) ? [] : path;
+      node = this.#child(node, this.#bit(key + 4, prefix));
+    }
+    return [];
+  }
+
+  #leftmost(from: Address): Address {
+    let node = from;
+    for (;;) {
+      const left = this.#child(node, 0);
+      const down = left === 0 ? this.#child(node, 1) : left;
+      if (down === 0) return node;
+      node = down;
+    }
+  }
+
+  #put(key: Address, flags: number | bigint, fill: (to: Address) => void): Status {
+    const wish = existence(flags, false);
+    const length = this.#lengthAt(key);
+    if (wish === undefined || length > this.#longest) return EINVAL;
+    let slot = this.#root;
+    let node = this.#get(slot);
+    let matched = 0;
+    while (node !== 0) {
+      const prefix = this.#prefix(node);
+      matched = this.#match(node, key, length);
+      if (matched !== prefix || prefix === length) break;
+      slot = this.#childSlot(node, this.#bit(key + 4, prefix));
+      node = this.#get(slot);
+    }
+    const same = node !== 0 && this.#prefix(node) === matched;
+    if (same && !this.#intermediate(node)) {
+      if (wish === UPDATE_FLAGS.NOEXIST) return EEXIST;
+      this.#replace(node, key, fill);
+      return 0;
+    }
+    if (wish === UPDATE_FLAGS.EXIST) return ENOENT;
+    if (this.#entries === this.spec.maxEntries) return ENOSPC;
+    const status = same ? this.#revive(node, key, fill) : this.#insert(slot, node, key, matched, fill);
+    if (status === 0) this.#countEntries(1);
+    return status;
+  }
+
+  /** A new value for a prefix; the old one stays as it is for programs that hold its address, until the next replacement. */
+  #replace(node: Address, key: Address, fill: (to: Address) => void): void {
+    const old = this.#value(node);
+    const spare = this.#spare === 0 ? this.#slab.spareValue(0) : this.#spare;
+    fill(spare);
+    this.#set(node + ROW.VALUE, spare);
+    this.#spare = old;
+    copyMemory(this.memory, node + KEY, key, this.spec.keySize);
+  }
+
+  #revive(node: Address, key: Address, fill: (to: Address) => void): Status {
+    this.#set(node + ROW.HASH, 0);
+    copyMemory(this.memory, node + KEY, key, this.spec.keySize);
+    fill(this.#value(node));
+    return 0;
+  }
+
+  /** Puts a new node at `slot`, where `node` (or nothing) hangs now, sharing `matched` bits with the key. */
+  #insert(slot: Address, node: Address, key: Address, matched: number, fill: (to: Address) => void): Status {
+    const added = this.#newNode(key);
+    if (added === 0) return -ERRNO.ENOMEM;
+    let top = added;
+    if (node !== 0) {
+      if (matched === this.#lengthAt(key)) {
+        this.#set(this.#childSlot(added, this.#bit(node + DATA, matched)), node);
+      } else {
+        top = this.#newNode(node + KEY);
+        if (top === 0) {
+          this.#slab.release(added);
+          return -ERRNO.ENOMEM;
+        }
+        this.#set(top + ROW.HASH, 1);
+        this.#set(top + KEY, matched);
+        const bit = this.#bit(key + 4, matched);
+        this.#set(this.#childSlot(top, bit), added);
+        this.#set(this.#childSlot(top, 1 - bit), node);
+      }
+    }
+    this.#set(slot, top);
+    fill(this.#value(added));
+    return 0;
+  }
+
+  #newNode(key: Address): Address {
+    const node = this.#slab.take();
+    if (node === 0) return 0;
+    this.#set(node + ROW.HASH, 0);
+    this.#set(node + CHILD, 0);
+    this.#set(node + CHILD + 4, 0);
+    copyMemory(this.memory, node + KEY, key, this.spec.keySize);
+    return node;
+  }
+
+  #countEntries(change: number): void {
+    this.#entries += change;
+    this.setField('COUNT', this.#entries);
+  }
+
+  #lengthAt(key: Address): number {
+    return this.memory.view.getUint32(key, true);
+  }
+
+  /** How many leading bits of a node's prefix and of a key of `length` bits are equal. */
+  #match(node: Address, key: Address, length: number): number {
+    const bytes = this.memory.u8;
+    const limit = Math.min(this.#prefix(node), length);
+    let bits = 0;
+    for (let i = 0; bits < limit; i++, bits += 8) {
+      const difference = bytes[node + DATA + i] ^ bytes[key + 4 + i];
+      if (difference !== 0) return Math.min(limit, bits + Math.clz32(difference) - 24);
+    }
+    return limit;
+  }
+
+  #bit(data: Address, index: number): number {
+    return (this.memory.u8[data + (index >>> 3)] >>> (7 - (index & 7))) & 1;
+  }
+
+  #prefix(node: Address): number {
+    return this.#get(node + KEY);
+  }
+  #intermediate(node: Address): boolean {
+    return this.#get(node + ROW.HASH) !== 0;
+  }
+  #value(node: Address): Address {
+    return this.#get(node + ROW.VALUE);
+  }
+  #childSlot(node: Address, bit: number): Address {
+    return node + CHILD + 4 * bit;
+  }
+  #child(node: Address, bit: number): Address {
+    return this.#get(node + CHILD + 4 * bit);
+  }
+  #get(address: Address): number {
+    return this.memory.u32[address >>> 2];
+  }
+  #set(address: Address, value: number): void {
+    this.memory.u32[address >>> 2] = value;
+  }
+}
+
+export const lpmTrie: MapTypeRow = {
+  type: 'lpm_trie',
+  check: checkLpm,
+  create: (spec, context) => new LpmTrieMap(spec, context),
+  doc: 'complete, with the order of get_next_key that Linux has',
+};

@@ -1,0 +1,167 @@
+// BPF_MAP_TYPE_RINGBUF (kernel/bpf/ringbuf.c). The ring has MASK + 1 bytes from DATA on, and as many again behind them: Linux
+// maps the ring twice in a row so that a record that begins near the end is still contiguous; here such a record simply runs
+// on into the second half, which nothing else uses. A record begins at DATA + (position & MASK), a multiple of 8:
+//   0   u32 length of the data, with bit 31 while it is being written (BUSY) and bit 30 if it was discarded
+//   4   u32, in Linux the header's page number in the ring, for nobody but the kernel; here the map's id, for the same
+//       purpose: to find the ring of a sample
+//   8   the data, padded to 8
+// HEAD and TAIL of the descriptor are the low halves of the producer and the consumer position, which only ever grow.
+import { ERRNO } from '../spec/errno.ts';
+import type { MapContext, MapTypeRow, RingBufferMap, Status } from '../spec/map.ts';
+import { MAP_FLAGS } from '../spec/map-types.ts';
+import type { Address, Region } from '../spec/memory.ts';
+import type { MapSpec } from '../spec/object.ts';
+import { EINVAL, ENOTSUPP } from './attributes.ts';
+import { BaseMap } from './base-map.ts';
+import { copyMemory } from './words.ts';
+import { BUSY, checkRing, DISCARD, HEADER, LENGTH, recordSize } from './ring-record.ts';
+
+/** RINGBUF_MAX_RECORD_SZ. */
+const LARGEST_RECORD = 0x3fff_ffff;
+/** BPF_RB_NO_WAKEUP, BPF_RB_FORCE_WAKEUP. */
+const NO_WAKEUP = 1n;
+const FORCE_WAKEUP = 2n;
+/** bpf_ringbuf_query's BPF_RB_AVAIL_DATA and so on. */
+const QUERY = { AVAIL_DATA: 0n, RING_SIZE: 1n, CONS_POS: 2n, PROD_POS: 3n } as const;
+
+class RingBuffer extends BaseMap implements RingBufferMap {
+  readonly #data: Address;
+  readonly #mask: number;
+  /** Records that programs are writing, by the address of their data. */
+  readonly #open = new Map<Address, Region>();
+  #producer = 0;
+  #consumer = 0;
+  /** Everything before this is submitted or discarded. */
+  #pending = 0;
+  onData: (() => void) | undefined;
+
+  constructor(spec: MapSpec, context: MapContext) {
+    super(spec, context);
+    this.#mask = spec.maxEntries - 1;
+    this.#data = this.allocate(spec.maxEntries * 2);
+    this.setField('DATA', this.#data);
+    this.setField('MASK', this.#mask);
+    this.onDestroy(() => {
+      for (const region of this.#open.values()) this.memory.removeRegion(region);
+    });
+  }
+
+  reserve(size: number, flags: bigint): Address {
+    return flags === 0n ? this.#reserve(size) : 0;
+  }
+
+  #reserve(size: number): Address {
+    if (!(size >= 0 && size <= LARGEST_RECORD)) return 0;
+    const length = recordSize(size);
+    if (length > this.#mask + 1) return 0;
+    this.#skipDone();
+    const end = this.#producer + length;
+    if (end - this.#consumer > this.#mask || end - this.#pending > this.#mask) return 0;
+    const header = this.#at(this.#producer);
+    this.memory.u32[header >>> 2] = (size | BUSY) >>> 0;
+    this.memory.u32[(header + 4) >>> 2] = this.id;
+    this.#producer = end;
+    this.setField('HEAD', end % 2 ** 32);
+    const sample = header + HEADER;
+    const region: Region = { base: sample, size, kind: 'ring-record', name: this.spec.name, writable: true };
+    this.#open.set(sample, this.memory.addRegion(region));
+    return sample;
+  }
+
+  submit(sample: Address, flags: bigint): void {
+    this.#commit(sample, flags, 0);
+  }
+
+  discard(sample: Address, flags: bigint): void {
+    this.#commit(sample, flags, DISCARD);
+  }
+
+  #commit(sample: Address, flags: bigint, discard: number): void {
+    const region = this.#open.get(sample);
+    if (region === undefined) return;
+    this.#open.delete(sample);
+    this.memory.removeRegion(region);
+    const header = (sample - HEADER) >>> 2;
+    this.memory.u32[header] = ((this.memory.u32[header] & LENGTH) | discard) >>> 0;
+    // As epoll is woken: always or never where the flags say so, else if the consumer has caught up to this very record.
+    const here = this.#at(this.#consumer) === sample - HEADER;
+    if ((flags & FORCE_WAKEUP) !== 0n || (here && (flags & NO_WAKEUP) === 0n)) this.onData?.();
+  }
+
+  output(data: Address, size: number, flags: bigint): Status {
+    if ((flags & ~(NO_WAKEUP | FORCE_WAKEUP)) !== 0n) return EINVAL;
+    const sample = this.#reserve(size);
+    if (sample === 0) return -ERRNO.EAGAIN;
+    copyMemory(this.memory, sample, data, size);
+    this.#commit(sample, flags, 0);
+    return 0;
+  }
+
+  query(flags: bigint): bigint {
+    if (flags === QUERY.AVAIL_DATA) return BigInt(this.#producer - this.#consumer);
+    if (flags === QUERY.RING_SIZE) return BigInt(this.#mask + 1);
+    if (flags === QUERY.CONS_POS) return BigInt(this.#consumer);
+    if (flags === QUERY.PROD_POS) return BigInt(this.#producer);
+    return 0n;
+  }
+
+  consume(callback: (record: Uint8Array) => void): number {
+    let count = 0;
+    while (this.#consumer < this.#producer) {
+      const header = this.#at(this.#consumer);
+      const word = this.memory.u32[header >>> 2];
+      if ((word & BUSY) !== 0) break;
+      const size = word & LENGTH;
+      const record = this.memory.u8.slice(header + HEADER, header + HEADER + size);
+      this.#consumer += recordSize(size);
+      this.setField('TAIL', this.#consumer % 2 ** 32);
+      if ((word & DISCARD) !== 0) continue;
+      count++;
+      callback(record);
+    }
+    return count;
+  }
+
+  view(): Uint8Array {
+    return this.memory.u8.subarray(this.#data, this.#data + (this.#mask + 1) * 2);
+  }
+
+  protected read(): Status {
+    return ENOTSUPP;
+  }
+  protected write(): Status {
+    return ENOTSUPP;
+  }
+  protected override remove(): Status {
+    return ENOTSUPP;
+  }
+  protected override next(): Status {
+    return ENOTSUPP;
+  }
+
+  #skipDone(): void {
+    while (this.#pending < this.#producer) {
+      const word = this.memory.u32[this.#at(this.#pending) >>> 2];
+      if ((word & BUSY) !== 0) return;
+      this.#pending += recordSize(word & LENGTH);
+    }
+  }
+
+  /** Address of a position's byte. Positions may be above 2^32, where & alone would be wrong. */
+  #at(position: number): Address {
+    return this.#data + (position % (this.#mask + 1));
+  }
+}
+
+/** The ring buffer that a sample was reserved in: what bpf_ringbuf_submit and _discard, which get only the sample, need. */
+export function ringOfSample(context: MapContext, sample: Address): RingBufferMap | undefined {
+  const map = context.mapById(context.memory.u32[(sample - 4) >>> 2]);
+  return map?.type === 'ringbuf' ? (map as RingBufferMap) : undefined;
+}
+
+export const ringbuf: MapTypeRow = {
+  type: 'ringbuf',
+  check: (spec) => checkRing(spec, MAP_FLAGS.NUMA_NODE),
+  create: (spec, context) => new RingBuffer(spec, context),
+  doc: 'output, reserve, submit, discard, query, wake-up flags; records as libbpf reads them',
+};

@@ -1,0 +1,72 @@
+// BPF_MAP_TYPE_SOCKHASH: a hash table whose values, hidden from programs, are two u32 words: address of the socket's
+// struct bpf_sock and the application's handle.
+import type { HandleMap, MapContext, MapTypeRow, Status } from '../spec/map.ts';
+import { MAP_FLAGS } from '../spec/map-types.ts';
+import type { Address } from '../spec/memory.ts';
+import type { MapSpec } from '../spec/object.ts';
+import { checkCommon, E2BIG, EINVAL, ENOENT, ENOSPC, ENOTSUPP } from './attributes.ts';
+import { existence } from './base-map.ts';
+import { EBADF } from './handle-array.ts';
+import { HashLike } from './hash-map.ts';
+import { cookieBytes, socketHandle } from './socket-array.ts';
+
+/** MAX_BPF_STACK: programs build keys on their stack. */
+const LONGEST_KEY = 512;
+
+function check(spec: MapSpec): Status {
+  const common = checkCommon(spec);
+  if (common !== 0) return common;
+  const allowed = MAP_FLAGS.NUMA_NODE | MAP_FLAGS.RDONLY | MAP_FLAGS.WRONLY;
+  const valueFits = spec.valueSize === 4 || spec.valueSize === 8;
+  if (spec.maxEntries === 0 || spec.keySize === 0 || !valueFits || (spec.flags & ~allowed) !== 0) return EINVAL;
+  return spec.keySize > LONGEST_KEY ? E2BIG : 0;
+}
+
+class Sockhash extends HashLike implements HandleMap {
+  constructor(spec: MapSpec, context: MapContext) {
+    super(spec, context, { copies: 1, hidden: true });
+  }
+
+  override lookupElem(key: Address): Address {
+    const value = super.lookupElem(key);
+    return value === 0 ? 0 : this.memory.u32[value >>> 2];
+  }
+
+  handleAt(key: Address): number {
+    const row = this.table.find(key);
+    return row === 0 ? 0 : this.memory.u32[(this.table.value(row) + 4) >>> 2];
+  }
+
+  protected override read(key: Address): Uint8Array | Status {
+    if (this.spec.valueSize !== 8) return ENOSPC;
+    const socket = this.context.socketByHandle?.(this.handleAt(key));
+    return socket === undefined ? ENOENT : cookieBytes(socket.cookie);
+  }
+
+  protected override write(key: Address, value: Uint8Array, flags: number): Status {
+    const handle = socketHandle(value);
+    if (existence(flags, false) === undefined || handle < 0) return EINVAL;
+    const socket = this.context.socketByHandle?.(handle);
+    if (socket === undefined) return EBADF;
+    return this.put(
+      key,
+      flags,
+      (to) => {
+        this.memory.u32[to >>> 2] = socket.address;
+        this.memory.u32[(to + 4) >>> 2] = handle;
+      },
+      true,
+    );
+  }
+
+  protected override take(): Status {
+    return ENOTSUPP;
+  }
+}
+
+export const sockhash: MapTypeRow = {
+  type: 'sockhash',
+  check,
+  create: (spec, context) => new Sockhash(spec, context),
+  doc: 'as sockmap, with keys of any bytes',
+};

@@ -1,0 +1,28 @@
+import type { MapTypeRow, Status } from '../spec/map.ts';
+import { MAP_FLAGS } from '../spec/map-types.ts';
+import type { Address } from '../spec/memory.ts';
+import type { MapSpec } from '../spec/object.ts';
+import { checkCommon, EINVAL } from './attributes.ts';
+import { SocketArray } from './socket-array.ts';
+
+function check(spec: MapSpec): Status {
+  const common = checkCommon(spec);
+  if (common !== 0) return common;
+  const allowed = MAP_FLAGS.NUMA_NODE | MAP_FLAGS.RDONLY | MAP_FLAGS.WRONLY;
+  const valueFits = spec.valueSize === 4 || spec.valueSize === 8;
+  return spec.maxEntries === 0 || spec.keySize !== 4 || !valueFits || (spec.flags & ~allowed) !== 0 ? EINVAL : 0;
+}
+
+/** BPF_MAP_TYPE_SOCKMAP: sockets of the host by index. */
+class Sockmap extends SocketArray {
+  protected override remove(key: Address): Status {
+    return this.removeAt(key, EINVAL, EINVAL);
+  }
+}
+
+export const sockmap: MapTypeRow = {
+  type: 'sockmap',
+  check,
+  create: (spec, context) => new Sockmap(spec, context),
+  doc: 'sockets by handles that the host gives a meaning; applications read cookies where value_size is 8',
+};
