@@ -1,0 +1,139 @@
+// Random programs through the reference interpreter and the kernel: same input, same result, or a mismatch is reported
+// with the smallest program that shows it.
+import { toHex } from '../../src/base/bytes.ts';
+import { referenceBackend } from '../../src/compile/reference/backend.ts';
+import { disassemble } from '../../src/isa/disassembler.ts';
+import { LinearMemory } from '../../src/run/memory.ts';
+import type { Invocation, ProgramImage } from '../../src/spec/backend.ts';
+import type { ProgramSpec } from '../../src/spec/object.ts';
+import { close, progLoad, progTestRun } from '../support/bpf.ts';
+import { Random } from '../support/random.ts';
+import { INPUT_SIZE, programCode, type RandomProgram, randomProgram, shrink, value64 } from './random-program.ts';
+
+export interface Differential {
+  programs: number;
+  instructions: number;
+  runs: number;
+  /** Programs that the kernel refused: the generator should make none. */
+  refused: number;
+  /** Reports, each with a program that shows it. */
+  mismatches: string[];
+}
+
+const CTX_SIZE = 24;
+
+const SPEC: Omit<ProgramSpec, 'code'> = {
+  name: 'random',
+  section: 'xdp',
+  type: 'xdp',
+  license: 'GPL',
+  dialect: 'linux',
+  sleepable: false,
+  fragments: false,
+  autoload: true,
+  functions: [],
+  lines: [],
+  core: [],
+  tags: [],
+};
+const nothing = (): undefined => undefined;
+const NO_REFERENCES = {
+  helper: nothing,
+  kfunc: nothing,
+  mapHandle: nothing,
+  mapValue: nothing,
+  extern: nothing,
+};
+
+/** The interpreter on a context whose packet is the input, without anything else of a run. */
+class Reference {
+  readonly #memory = new LinearMemory(16 << 20);
+  readonly #ctx = this.#memory.alloc(CTX_SIZE);
+  readonly #packet = this.#memory.alloc(INPUT_SIZE);
+
+  constructor() {
+    const region = { name: 'input', writable: true } as const;
+    this.#memory.addRegion({ ...region, base: this.#ctx, size: CTX_SIZE, kind: 'context' });
+    this.#memory.addRegion({ ...region, base: this.#packet, size: INPUT_SIZE, kind: 'packet' });
+    this.#memory.view.setUint32(this.#ctx, this.#packet, true);
+    this.#memory.view.setUint32(this.#ctx + 4, this.#packet + INPUT_SIZE, true);
+  }
+
+  run(code: Uint8Array, inputs: readonly Uint8Array[]): number[] {
+    const image: ProgramImage = {
+      ...NO_REFERENCES,
+      id: 1,
+      spec: { ...SPEC, code },
+      memory: this.#memory,
+      code: undefined,
+    };
+    const loaded = referenceBackend.load(image);
+    const results = inputs.map((input) => {
+      this.#memory.u8.set(input, this.#packet);
+      // Such programs call no helper, so nothing but the budget is looked at.
+      const invocation = { budget: 1_000_000, tail: undefined } as Invocation;
+      return Number(BigInt.asUintN(32, loaded.run(invocation, BigInt(this.#ctx))));
+    });
+    loaded.dispose();
+    return results;
+  }
+}
+
+/** The kernel's results, or its verifier's log where it refuses the program. */
+function kernelRun(code: Uint8Array, inputs: readonly Uint8Array[]): number[] | string {
+  const { fd } = progLoad({ type: 'xdp', code, license: 'GPL' });
+  if (fd < 0) return progLoad({ type: 'xdp', code, license: 'GPL', logLevel: 1 }).log.slice(-1000);
+  const results = inputs.map((data) => progTestRun(fd, { data, dataOut: 0 }).retval);
+  close(fd);
+  return results;
+}
+
+function inputOf(random: Random): Uint8Array {
+  const bytes = new Uint8Array(INPUT_SIZE);
+  const view = new DataView(bytes.buffer);
+  for (let at = 0; at < INPUT_SIZE; at += 8) view.setBigUint64(at, value64(random), true);
+  return bytes;
+}
+
+/** Generates and compares; stops early after `milliseconds` where given, or at the fifth mismatch. */
+export function compareIsa(o: {
+  readonly seed: number;
+  readonly programs: number;
+  readonly bodySize: number;
+  readonly inputs: number;
+  readonly milliseconds?: number;
+}): Differential {
+  const random = new Random(o.seed);
+  const reference = new Reference();
+  const result: Differential = { programs: 0, instructions: 0, runs: 0, refused: 0, mismatches: [] };
+  const differs = (program: RandomProgram, inputs: readonly Uint8Array[]): number => {
+    const code = programCode(program);
+    const kernel = kernelRun(code, inputs);
+    if (typeof kernel === 'string') return -1;
+    return reference.run(code, inputs).findIndex((value, i) => value !== kernel[i]);
+  };
+  const end = performance.now() + (o.milliseconds ?? Number.POSITIVE_INFINITY);
+  while (result.programs < o.programs && result.mismatches.length < 5 && performance.now() < end) {
+    const program = randomProgram(random, o.bodySize);
+    const inputs = Array.from({ length: o.inputs }, () => inputOf(random));
+    const code = programCode(program);
+    result.programs++;
+    result.instructions += code.length / 8;
+    const kernel = kernelRun(code, inputs);
+    if (typeof kernel === 'string') {
+      result.refused++;
+      if (result.refused === 1) console.warn(`seed ${o.seed}, program ${result.programs} refused: ${kernel}`);
+      continue;
+    }
+    result.runs += inputs.length;
+    const ours = reference.run(code, inputs);
+    const at = ours.findIndex((value, i) => value !== kernel[i]);
+    if (at < 0) continue;
+    const small = shrink(program, (candidate) => differs(candidate, [inputs[at]]) === 0);
+    result.mismatches.push(
+      `seed ${o.seed}, program ${result.programs}: kernel ${kernel[at]}, reference ${ours[at]}, input ` +
+        `${toHex(inputs[at])}\n${disassemble(programCode(small))}`,
+    );
+  }
+  return result;
+}

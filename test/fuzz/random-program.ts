@@ -1,0 +1,234 @@
+// Random programs that the kernel accepts by construction: straight lines with forward jumps and calls of one
+// subprogram, over all ops of the table that work on numbers and the stack. Registers start with what the packet holds,
+// so one program has many runs; at the end everything that it could have changed is hashed into r0.
+import { encodeProgram, type Insn, makeInsn, slotsOf } from '../../src/isa/insn.ts';
+import { type Format, OP_NAMES, OPS, type OpName, opRow } from '../../src/isa/opcodes.ts';
+import type { Random } from '../support/random.ts';
+
+/** Bytes of packet that a program reads: the starting values of r0 to r9. */
+export const INPUT_SIZE = 80;
+/** Stack that a program uses: r10-64 to r10-1. */
+const STACK = 64;
+
+const CORNERS = [0, 1, 2, 7, 8, 15, 16, 31, 32, 63, 64, 127, 128, 255, 256, 0x7fff, 0x8000, 0xffff, 0x1_0000];
+const CORNERS_32 = [...CORNERS, 0x7fff_ffff, -0x8000_0000, -1, -2, -128, -129, -0x8000, -0x8001];
+
+function imm32(random: Random): number {
+  if (random.chance(0.4)) return random.pick(CORNERS_32);
+  if (random.chance(0.3)) return (random.pick(CORNERS_32) + random.below(5) - 2) | 0;
+  return random.u32() | 0;
+}
+
+export function value64(random: Random): bigint {
+  const corner = (): bigint => BigInt(random.pick(CORNERS_32)) << BigInt(random.pick([0, 0, 0, 16, 31, 32]));
+  const value = random.chance(0.5) ? corner() + BigInt(random.below(3) - 1) : random.u64();
+  return BigInt.asUintN(64, value);
+}
+
+/** Formats that a body may hold, with how often. The rest (helpers, maps, packet, exits) is no matter of arithmetic. */
+const WEIGHTS: Partial<Record<Format, number>> = {
+  alu_imm: 16,
+  alu_reg: 22,
+  mov_imm: 3,
+  mov_reg: 3,
+  movsx: 6,
+  neg: 2,
+  endian: 7,
+  branch_imm: 10,
+  branch_reg: 10,
+  goto: 1,
+  gotol: 1,
+  call_local: 1,
+  ld_imm64: 3,
+  ldx: 9,
+  st: 4,
+  stx: 4,
+  atomic: 3,
+  atomic_fetch: 5,
+  cmpxchg: 2,
+  load_acquire: 1,
+  store_release: 1,
+};
+const FORMAT_BAG = Object.entries(WEIGHTS).flatMap(([format, weight]) =>
+  Array.from({ length: weight }, () => format as Format),
+);
+// Only an arena has pointers to cast.
+const BY_FORMAT = new Map<Format, OpName[]>();
+for (const op of OP_NAMES) BY_FORMAT.set(OPS[op].format, [...(BY_FORMAT.get(OPS[op].format) ?? []), op]);
+
+const DIVISIONS = new Set(['div', 'mod', 'sdiv', 'smod']);
+const SHIFTS = new Set(['lsh', 'rsh', 'arsh']);
+
+/** A jump in a body, counted in instructions of the body until all are there. */
+interface Draft {
+  readonly insn: Insn;
+  /** Distance in body instructions, from the next. */
+  readonly skip?: number;
+  readonly call?: true;
+}
+
+function immediateFor(op: OpName, random: Random): number {
+  const { operation, width } = opRow(op);
+  // The kernel refuses to divide by an immediate zero and to shift by the width or more.
+  if (SHIFTS.has(operation)) return random.below(width);
+  const imm = imm32(random);
+  return DIVISIONS.has(operation) && imm === 0 ? 1 : imm;
+}
+
+const register = (random: Random): number => random.below(10);
+
+function stackOffset(size: number, random: Random): number {
+  return -STACK + size * random.below(STACK / size);
+}
+
+function drafts(random: Random, left: number): Draft[] {
+  const op = random.pick(BY_FORMAT.get(random.pick(FORMAT_BAG)) ?? []);
+  const { format, width } = opRow(op);
+  const skip = random.below(Math.min(8, left) + 1);
+  const dst = register(random);
+  const src = register(random);
+  const imm = immediateFor(op, random);
+  const off = stackOffset(width / 8, random);
+  switch (format) {
+    case 'branch_imm':
+    case 'branch_reg':
+      return [{ insn: makeInsn(op, { dst, src, imm }), skip }];
+    case 'goto':
+    case 'gotol': {
+      // A jump that is always taken would leave dead code, which the kernel refuses.
+      const around = makeInsn('jslt64_imm', { dst, imm });
+      return [
+        { insn: around, skip: 1 },
+        { insn: makeInsn(op), skip },
+      ];
+    }
+    case 'call_local': {
+      // r1 to r5 have no value afterwards.
+      const again = [1, 2, 3, 4, 5].map((r) => ({ insn: makeInsn('mov64_reg', { dst: r, src: 6 + (r % 4) }) }));
+      return [{ insn: makeInsn(op), call: true }, ...again];
+    }
+    case 'ld_imm64':
+      return [{ insn: makeInsn(op, { dst, imm64: value64(random) }) }];
+    case 'ldx':
+    case 'load_acquire':
+      return [{ insn: makeInsn(op, { dst, src: 10, off }) }];
+    case 'st':
+      return [{ insn: makeInsn(op, { dst: 10, off, imm }) }];
+    case 'stx':
+    case 'atomic':
+    case 'atomic_fetch':
+    case 'cmpxchg':
+    case 'store_release':
+      return [{ insn: makeInsn(op, { dst: 10, src, off }) }];
+    default:
+      return [{ insn: makeInsn(op, { dst, src, imm }) }];
+  }
+}
+
+/** Bodies that can be shortened (see `shrink`): the main one and the subprogram's. */
+export interface RandomProgram {
+  readonly main: readonly Draft[];
+  readonly sub: readonly Draft[];
+}
+
+function body(random: Random, size: number, calls: boolean): Draft[] {
+  const out: Draft[] = [];
+  while (out.length < size) {
+    const next = drafts(random, size - out.length - 1);
+    if (calls || !next.some((d) => d.call)) out.push(...next);
+  }
+  // Jumps end within the body.
+  return out.map((d, i) => (d.skip === undefined ? d : { ...d, skip: Math.min(d.skip, out.length - 1 - i) }));
+}
+
+export const randomProgram = (random: Random, size: number): RandomProgram => ({
+  main: body(random, size, true),
+  sub: body(random, 10, false),
+});
+
+/** Turns distances in instructions into distances in slots; `subAt` gives the subprogram's slot. */
+function resolve(draft: readonly Draft[], firstSlot: number, subAt: number): Insn[] {
+  const slots: number[] = [];
+  let slot = firstSlot;
+  for (const { insn } of draft) {
+    slots.push(slot);
+    slot += slotsOf(insn.op);
+  }
+  slots.push(slot);
+  return draft.map(({ insn, skip, call }, i) => {
+    if (call) return { ...insn, imm: subAt - slots[i] - 1 };
+    if (skip === undefined) return insn;
+    const distance = slots[i + 1 + skip] - slots[i + 1];
+    return opRow(insn.op).format === 'gotol' ? { ...insn, imm: distance } : { ...insn, off: distance };
+  });
+}
+
+const length = (insns: readonly Insn[]): number => insns.reduce((sum, { op }) => sum + slotsOf(op), 0);
+const bodyLength = (draft: readonly Draft[]): number => length(draft.map((d) => d.insn));
+
+const MIX = 0x0100_0193;
+const mix = (source: number): Insn[] => [
+  makeInsn('mul64_imm', { dst: 0, imm: MIX }),
+  makeInsn('xor64_reg', { dst: 0, src: source }),
+];
+const stackSlots = Array.from({ length: STACK / 8 }, (_, i) => -STACK + 8 * i);
+
+/** XDP code: registers from the packet, the body, and a hash of registers and stack, folded to 32 bits. */
+export function programCode({ main, sub }: RandomProgram): Uint8Array<ArrayBuffer> {
+  const prologue: Insn[] = [
+    makeInsn('ldx32', { dst: 9, src: 1, off: 0 }),
+    makeInsn('ldx32', { dst: 2, src: 1, off: 4 }),
+    makeInsn('mov64_reg', { dst: 3, src: 9 }),
+    makeInsn('add64_imm', { dst: 3, imm: INPUT_SIZE }),
+    makeInsn('jle64_reg', { dst: 3, src: 2, off: 2 }),
+    makeInsn('mov64_imm', { dst: 0, imm: 0 }),
+    makeInsn('exit'),
+    ...Array.from({ length: 10 }, (_, r) => makeInsn('ldx64', { dst: r, src: 9, off: 8 * r })),
+    ...stackSlots.map((off, i) => makeInsn('stx64', { dst: 10, src: i, off })),
+  ];
+  const epilogue: Insn[] = [
+    ...[1, 2, 3, 4, 5, 6, 7, 8, 9].flatMap(mix),
+    ...stackSlots.flatMap((off) => [makeInsn('ldx64', { dst: 1, src: 10, off }), ...mix(1)]),
+    makeInsn('mov64_reg', { dst: 1, src: 0 }),
+    makeInsn('rsh64_imm', { dst: 1, imm: 32 }),
+    makeInsn('xor32_reg', { dst: 0, src: 1 }),
+    makeInsn('exit'),
+  ];
+  // The subprogram has no starting values but its arguments.
+  const subPrologue: Insn[] = [
+    makeInsn('mov64_reg', { dst: 0, src: 1 }),
+    ...[6, 7, 8, 9].map((r) => makeInsn('mov64_reg', { dst: r, src: r - 4 })),
+    ...stackSlots.map((off, i) => makeInsn('stx64', { dst: 10, src: 1 + (i % 5), off })),
+  ];
+  const subEpilogue: Insn[] = [...[1, 2, 3, 6, 7, 8, 9].flatMap(mix), makeInsn('exit')];
+  const mainAt = length(prologue);
+  const subAt = mainAt + bodyLength(main) + length(epilogue);
+  const calls = main.some((d) => d.call);
+  return encodeProgram([
+    ...prologue,
+    ...resolve(main, mainAt, subAt),
+    ...epilogue,
+    ...(calls ? [...subPrologue, ...resolve(sub, subAt + length(subPrologue), 0), ...subEpilogue] : []),
+  ]);
+}
+
+const NOTHING: Draft = { insn: makeInsn('ja') };
+
+/** The smallest program found, by blanking instructions, for which `fails` still holds. */
+export function shrink(program: RandomProgram, fails: (candidate: RandomProgram) => boolean): RandomProgram {
+  let best = program;
+  const attempt = (part: 'main' | 'sub', i: number): boolean => {
+    if (best[part][i].insn.op === 'ja') return false;
+    const candidate = { ...best, [part]: best[part].map((d, j) => (j === i ? NOTHING : d)) };
+    if (!fails(candidate)) return false;
+    best = candidate;
+    return true;
+  };
+  for (let changed = true; changed; ) {
+    changed = false;
+    for (const part of ['main', 'sub'] as const) {
+      for (let i = best[part].length - 1; i >= 0; i--) changed = attempt(part, i) || changed;
+    }
+  }
+  return best;
+}
