@@ -31,6 +31,15 @@ export interface ProcessIdentity {
   readonly threadCreateTime: bigint;
   readonly isAdmin: boolean;
   readonly logonId: bigint;
+  /** Address of the host's task structure for readForeign (bpf_get_current_task); absent where the host has none. */
+  readonly taskAddress?: bigint;
+  /** The pid namespace of the task, by device and inode, and its ids there (bpf_get_ns_current_pid_tgid). */
+  readonly pidNamespace?: {
+    readonly device: bigint;
+    readonly inode: bigint;
+    readonly pid: number;
+    readonly tgid: number;
+  };
 }
 
 export interface HostServices {
@@ -58,6 +67,8 @@ export interface HostServices {
     map: { readonly id: number },
     index: number,
   ): { value: bigint; enabled: bigint; running: bigint } | undefined;
+  /** The counter that a perf_event program runs for (bpf_perf_prog_read_value). */
+  programCounter?(): { value: bigint; enabled: bigint; running: bigint } | undefined;
 }
 
 /** Where programs run: services, and the platforms (one a dialect) put together from helpers, maps and program types. */
