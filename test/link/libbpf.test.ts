@@ -75,6 +75,8 @@ function normalise(
   return lines;
 }
 
+const noName = (): undefined => undefined;
+
 function externSlots(program: ProgramSpec, spec: ObjectSpec): Set<number> {
   const slots = new Set<number>();
   const { code } = program;
@@ -160,9 +162,8 @@ describe.skipIf(libbpf.reason !== undefined || CASES.length === 0)('libbpf', () 
           if (ours.code[8 * slot] === LD_IMM64 && src(ours.code, slot) >= 5) masked.add(slot);
         }
         const expected = theirs.code.get(program.name) ?? new Uint8Array(0);
-        const none = (): undefined => undefined;
-        expect(normalise(ours.code, none, masked), `${name} ${program.name}`).toEqual(
-          normalise(expected, none, masked),
+        expect(normalise(ours.code, noName, masked), `${name} ${program.name}`).toEqual(
+          normalise(expected, noName, masked),
         );
       }
     }
