@@ -1,0 +1,8 @@
+import type { Command } from 'commander';
+import type { Io } from './io.ts';
+
+export const EXIT = { done: 0, failed: 1, unusable: 2 } as const;
+export type ExitCode = (typeof EXIT)[keyof typeof EXIT];
+
+/** Adds a subcommand. Its action raises AnyBpfError; `finish` sets an exit code other than 0 without an error. */
+export type Verb = (program: Command, io: Io, finish: (code: ExitCode) => void) => void;
