@@ -10,7 +10,7 @@ const folder = mkdtempSync(path.join(tmpdir(), 'anybpf-'));
 afterAll(() => rmSync(folder, { recursive: true }));
 
 const SOURCE = utf8('r1 = 5\ncall bpf_get_prandom_u32\nif r0 == 0 goto end\nr0 = 2\nend:\nexit\n');
-const CODE = 'b701000005000000' + '8500000007000000' + '1500010000000000' + 'b700000002000000' + '9500000000000000';
+const CODE = 'b70100000500000085000000070000001500010000000000b7000000020000009500000000000000';
 
 test('digits, one slot a line', async () => {
   const { code, out } = await anybpf(['asm', '-'], { stdin: SOURCE });
