@@ -10,10 +10,14 @@ import { EM_BPF, ET, type ElfFile, type ElfSymbol } from '../elf/format.ts';
 import { sectionByName } from '../elf/lookup.ts';
 import { readElf } from '../elf/read.ts';
 import type { Dialect, MapSpec } from '../spec/object.ts';
+import { layOutDatasecs, sectionLayouts } from './datasec.ts';
 
 export interface LinkInput {
   readonly elf: ElfFile;
+  /** With its DATASEC types laid out (link/datasec.ts). */
   readonly btf?: Btf;
+  /** The bytes of `btf`. */
+  readonly btfBytes?: Uint8Array;
   readonly ext?: BtfExt;
   readonly dialect: Dialect;
   /** File name without folders and from its first `.` on, as libbpf names objects. */
@@ -64,10 +68,12 @@ export function readInput(bytes: Uint8Array, fileName: string): LinkInput {
   // EM_NONE: what compilers wrote before the machine had its number.
   if (elf.machine !== EM_BPF && elf.machine !== 0) fail(notBpf(place, `machine ${elf.machine}, not ${EM_BPF} (eBPF)`));
   const btfSection = sectionByName(elf, '.BTF');
-  const btf =
-    btfSection === undefined || btfSection.data.length === 0
-      ? undefined
-      : decodeBtf(btfSection.data, { place: { ...place, section: '.BTF' } });
+  const btfPlace = { ...place, section: '.BTF' };
+  const raw = btfSection === undefined || btfSection.data.length === 0 ? undefined : btfSection.data;
+  // Decoded first to check the bytes, then again with its sections laid out.
+  const laidOut =
+    raw === undefined ? undefined : layOutDatasecs(raw, decodeBtf(raw, { place: btfPlace }), sectionLayouts(elf));
+  const btf = laidOut === undefined ? undefined : decodeBtf(laidOut, { place: btfPlace });
   const extSection = sectionByName(elf, '.BTF.ext');
   const ext =
     btf === undefined || extSection === undefined || extSection.data.length === 0
@@ -78,6 +84,7 @@ export function readInput(bytes: Uint8Array, fileName: string): LinkInput {
   return {
     elf,
     btf,
+    btfBytes: laidOut,
     ext,
     dialect: sectionByName(elf, WINDOWS_MARK) === undefined ? 'linux' : 'windows',
     name: dot < 0 ? base : base.slice(0, dot),

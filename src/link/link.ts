@@ -2,12 +2,15 @@
 import { ByteReader } from '../base/bytes.ts';
 import { fail } from '../base/diagnostic.ts';
 import { noProgram, programSize, skippedSection } from '../base/messages/link.ts';
+import type { Btf } from '../btf/btf.ts';
+import { decodeBtf } from '../btf/decode.ts';
 import { SHF, SHT } from '../elf/format.ts';
 import { sectionByName } from '../elf/lookup.ts';
 import { SLOT_SIZE } from '../isa/insn.ts';
 import type { MapSpec, ObjectSpec, ProgramSpec } from '../spec/object.ts';
 import { type Assembled, assemble } from './assemble.ts';
-import { findExterns } from './externs.ts';
+import { layOutDatasecs } from './datasec.ts';
+import { type Externs, findExterns } from './externs.ts';
 import { type CodeSection, codeSections } from './functions.ts';
 import { globalMaps, unsupportedData } from './globals.ts';
 import { type LinkInput, type PlacedMap, readInput, sectionText, tagsOf } from './input.ts';
@@ -98,7 +101,7 @@ function linkPrograms(
   input: LinkInput,
   sections: readonly CodeSection[],
   maps: readonly PlacedMap[],
-  externs: ReturnType<typeof findExterns>,
+  externs: Externs,
   options: LinkOptions,
 ): ProgramSpec[] {
   const license = sectionText(input, 'license') ?? '';
@@ -120,6 +123,17 @@ function kernelVersion(input: LinkInput): number | undefined {
   const section = sectionByName(input.elf, 'version');
   if (section === undefined || section.data.length !== 4) return undefined;
   return new ByteReader(section.data, input.elf.endian, { ...input.place, section: 'version' }).u32(0);
+}
+
+/** The object's BTF with the layout of .kconfig, which only linking decides. */
+function finishedBtf(input: LinkInput, { externs, kconfig }: Externs): Btf | undefined {
+  const { btf, btfBytes } = input;
+  if (btf === undefined || btfBytes === undefined || kconfig === undefined) return btf;
+  const offsets = new Map(
+    externs.flatMap(({ name, kconfig: place }) => (place === undefined ? [] : [[name, place.offset] as const])),
+  );
+  const layouts = new Map([['.kconfig', { size: kconfig.size, offsets }]]);
+  return decodeBtf(layOutDatasecs(btfBytes, btf, layouts), { place: btf.place });
 }
 
 /**
@@ -150,6 +164,7 @@ export function linkObject(bytes: Uint8Array, options: LinkOptions = {}): Object
   reportSkipped(input, new Set([...sections.map((s) => s.section.index), ...placed.map((m) => m.section)]));
   if (programs.length === 0) input.diagnostics.push(noProgram(input.place));
   const version = kernelVersion(input);
+  const btf = finishedBtf(input, externs);
   return {
     name: input.name,
     dialect: input.dialect,
@@ -159,7 +174,7 @@ export function linkObject(bytes: Uint8Array, options: LinkOptions = {}): Object
     programs,
     maps,
     externs: externs.externs,
-    ...(input.btf === undefined ? {} : { btf: input.btf }),
+    ...(btf === undefined ? {} : { btf }),
     diagnostics: input.diagnostics,
   };
 }

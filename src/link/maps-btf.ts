@@ -194,7 +194,6 @@ function declare(input: LinkInput, btf: Btf, section: number, varId: number, sym
   const place: Place = { ...input.place, section: MAPS_SECTION, typeId: varId };
   if (variable.kind !== 'var') return fail(badBtf(place, `a ${variable.kind} among the maps`));
   const here = { ...place, map: variable.name };
-  // DATASEC offsets are 0 in what compilers write; the symbol knows the place.
   const symbol = symbols.find((s) => s.name === variable.name);
   if (symbol === undefined) return fail(badBtf(here, 'a map without a symbol'));
   const definition = new Definition(input, btf, variable.name, variable.type, here, false);
