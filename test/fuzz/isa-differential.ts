@@ -3,18 +3,29 @@
 import { toHex } from '../../src/base/bytes.ts';
 import { referenceBackend } from '../../src/compile/reference/backend.ts';
 import { disassemble } from '../../src/isa/disassembler.ts';
+import { decodeProgram, encodeProgram, makeInsn } from '../../src/isa/insn.ts';
 import { LinearMemory } from '../../src/run/memory.ts';
 import type { Invocation, ProgramImage } from '../../src/spec/backend.ts';
 import type { ProgramSpec } from '../../src/spec/object.ts';
-import { close, progLoad, progTestRun } from '../support/bpf.ts';
+import { close, mapCreate, mapUpdate, progLoad, progTestRun } from '../support/bpf.ts';
 import { Random } from '../support/random.ts';
-import { INPUT_SIZE, programCode, type RandomProgram, randomProgram, shrink, value64 } from './random-program.ts';
+import {
+  INPUT_SIZE,
+  programCode,
+  VALUE_SIZE,
+  type RandomProgram,
+  randomProgram,
+  shrink,
+  value64,
+} from './random-program.ts';
 
 export interface Differential {
   programs: number;
   instructions: number;
   runs: number;
-  /** Programs that the kernel refused: the generator should make none. */
+  /** Programs that the kernel's verifier gave up on (a million steps). */
+  tooComplex: number;
+  /** Other programs that the kernel refused: the generator should make none. */
   refused: number;
   /** Reports, each with a program that shows it. */
   mismatches: string[];
@@ -41,7 +52,6 @@ const NO_REFERENCES = {
   helper: nothing,
   kfunc: nothing,
   mapHandle: nothing,
-  mapValue: nothing,
   extern: nothing,
 };
 
@@ -50,11 +60,13 @@ class Reference {
   readonly #memory = new LinearMemory(16 << 20);
   readonly #ctx = this.#memory.alloc(CTX_SIZE);
   readonly #packet = this.#memory.alloc(INPUT_SIZE);
+  readonly #value = this.#memory.alloc(VALUE_SIZE);
 
   constructor() {
     const region = { name: 'input', writable: true } as const;
     this.#memory.addRegion({ ...region, base: this.#ctx, size: CTX_SIZE, kind: 'context' });
     this.#memory.addRegion({ ...region, base: this.#packet, size: INPUT_SIZE, kind: 'packet' });
+    this.#memory.addRegion({ ...region, base: this.#value, size: VALUE_SIZE, kind: 'map-value' });
     this.#memory.view.setUint32(this.#ctx, this.#packet, true);
     this.#memory.view.setUint32(this.#ctx + 4, this.#packet + INPUT_SIZE, true);
   }
@@ -66,10 +78,12 @@ class Reference {
       spec: { ...SPEC, code },
       memory: this.#memory,
       code: undefined,
+      mapValue: (_index, offset) => this.#value + offset,
     };
     const loaded = referenceBackend.load(image);
     const results = inputs.map((input) => {
       this.#memory.u8.set(input, this.#packet);
+      this.#memory.u8.set(input.subarray(0, VALUE_SIZE), this.#value);
       // Such programs call no helper, so nothing but the budget is looked at.
       const invocation = { budget: 1_000_000, tail: undefined } as Invocation;
       return Number(BigInt.asUintN(32, loaded.run(invocation, BigInt(this.#ctx))));
@@ -79,13 +93,35 @@ class Reference {
   }
 }
 
-/** The kernel's results, or its verifier's log where it refuses the program. */
-function kernelRun(code: Uint8Array, inputs: readonly Uint8Array[]): number[] | string {
-  const { fd } = progLoad({ type: 'xdp', code, license: 'GPL' });
-  if (fd < 0) return progLoad({ type: 'xdp', code, license: 'GPL', logLevel: 1 }).log.slice(-1000);
-  const results = inputs.map((data) => progTestRun(fd, { data, dataOut: 0 }).retval);
-  close(fd);
-  return results;
+class Kernel {
+  readonly #map = mapCreate({ type: 'array', keySize: 4, valueSize: VALUE_SIZE, maxEntries: 1 });
+
+  /** The kernel's results, or its verifier's log where it refuses the program. */
+  run(symbolic: Uint8Array, inputs: readonly Uint8Array[]): number[] | string {
+    const code = this.#withMap(symbolic);
+    const { fd } = progLoad({ type: 'xdp', code, license: 'GPL' });
+    if (fd < 0) return progLoad({ type: 'xdp', code, license: 'GPL', logLevel: 1 }).log.slice(-1000);
+    const results = inputs.map((data) => {
+      mapUpdate(this.#map, new Uint8Array(4), data.subarray(0, VALUE_SIZE));
+      return progTestRun(fd, { data, dataOut: 0 }).retval;
+    });
+    close(fd);
+    return results;
+  }
+
+  /** map_val(map_by_idx(0)) becomes map_val(map_by_fd(fd)). */
+  #withMap(symbolic: Uint8Array): Uint8Array {
+    const insns = decodeProgram(symbolic).map((insn) =>
+      insn?.op === 'ld_map_idx_value'
+        ? makeInsn('ld_map_value', { dst: insn.dst, imm64: (insn.imm64 ?? 0n) | BigInt(this.#map) })
+        : insn,
+    );
+    return encodeProgram(insns);
+  }
+
+  dispose(): void {
+    close(this.#map);
+  }
 }
 
 function inputOf(random: Random): Uint8Array {
@@ -105,10 +141,11 @@ export function compareIsa(o: {
 }): Differential {
   const random = new Random(o.seed);
   const reference = new Reference();
-  const result: Differential = { programs: 0, instructions: 0, runs: 0, refused: 0, mismatches: [] };
+  const kernelSide = new Kernel();
+  const result: Differential = { programs: 0, instructions: 0, runs: 0, tooComplex: 0, refused: 0, mismatches: [] };
   const differs = (program: RandomProgram, inputs: readonly Uint8Array[]): number => {
     const code = programCode(program);
-    const kernel = kernelRun(code, inputs);
+    const kernel = kernelSide.run(code, inputs);
     if (typeof kernel === 'string') return -1;
     return reference.run(code, inputs).findIndex((value, i) => value !== kernel[i]);
   };
@@ -119,9 +156,10 @@ export function compareIsa(o: {
     const code = programCode(program);
     result.programs++;
     result.instructions += code.length / 8;
-    const kernel = kernelRun(code, inputs);
+    const kernel = kernelSide.run(code, inputs);
     if (typeof kernel === 'string') {
-      result.refused++;
+      if (/too (large|complex)/.test(kernel)) result.tooComplex++;
+      else result.refused++;
       if (result.refused === 1) console.warn(`seed ${o.seed}, program ${result.programs} refused: ${kernel}`);
       continue;
     }
@@ -135,5 +173,6 @@ export function compareIsa(o: {
         `${toHex(inputs[at])}\n${disassemble(programCode(small))}`,
     );
   }
+  kernelSide.dispose();
   return result;
 }
