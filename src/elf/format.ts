@@ -132,6 +132,8 @@ export interface ElfHeader {
   readonly machine: number;
   /** e_flags. */
   readonly flags: number;
+  /** e_shstrndx: the section that holds the names of sections. */
+  readonly nameTable: number;
 }
 
 /** A file's header and sections, without its symbols. */

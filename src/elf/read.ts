@@ -45,7 +45,6 @@ interface Tables {
   readonly header: ElfHeader;
   readonly shoff: number;
   readonly shnum: number;
-  readonly shstrndx: number;
 }
 
 /** Whether the bytes begin with the ELF magic number. */
@@ -88,8 +87,9 @@ function readHeader(reader: ByteReader, place: Place): Tables {
     type: reader.u16(16),
     machine: reader.u16(18),
     flags: reader.u32(48),
+    nameTable: shstrndx,
   };
-  return { header, shoff, shnum, shstrndx };
+  return { header, shoff, shnum };
 }
 
 /** Reads names out of one string table, each offset once. The total work is bounded by the table's own size. */
@@ -138,7 +138,7 @@ function checkOverlap(sections: readonly ElfSection[], tables: Tables, place: Pl
 
 function readSections(reader: ByteReader, place: Place): ElfSections {
   const tables = readHeader(reader, place);
-  const { shoff, shnum, shstrndx } = tables;
+  const { shoff, shnum } = tables;
   const named: { section: Omit<ElfSection, 'name'>; nameOffset: number }[] = [];
   for (let index = 0; index < shnum; index++) {
     const at = shoff + index * ELF_SIZES.section;
@@ -164,7 +164,7 @@ function readSections(reader: ByteReader, place: Place): ElfSections {
     };
     named.push({ section, nameOffset: reader.u32(at) });
   }
-  const names = new NameTable(shnum === 0 ? new Uint8Array(0) : named[shstrndx].section.data, place);
+  const names = new NameTable(shnum === 0 ? new Uint8Array(0) : named[tables.header.nameTable].section.data, place);
   const sections = named.map(
     ({ section, nameOffset }): ElfSection => ({ ...section, name: names.at(nameOffset, `section ${section.index}`) }),
   );
