@@ -1,8 +1,8 @@
 // The map types: one row each. A new type is a file and a line here.
 import { fail } from '../base/diagnostic.ts';
 import { mapRefused, mapTypeUnsupported } from '../base/messages/map.ts';
-import { ERRNO } from '../spec/errno.ts';
-import type { BpfMap, MapContext, MapTypeRow, Status } from '../spec/map.ts';
+import { errnoName } from '../spec/errno.ts';
+import type { BpfMap, MapContext, MapTypeRow } from '../spec/map.ts';
 import type { MapTypeName } from '../spec/map-types.ts';
 import type { MapSpec } from '../spec/object.ts';
 import { array } from './array.ts';
@@ -74,12 +74,6 @@ export const MAP_TYPE_ROWS: { readonly [Name in MapTypeName]: MapTypeRow } = {
   cgrp_storage: cgrpStorage,
   arena,
 };
-
-/** `EINVAL` for -22 and so on; the number where it is none of ERRNO. */
-export function errnoName(status: Status): string {
-  for (const [name, value] of Object.entries(ERRNO)) if (value === -status) return name;
-  return `errno ${-status}`;
-}
 
 /**
  * Makes a map, as BPF_MAP_CREATE does. Call with attributes as libbpf would pass them (loader-defaults.ts).

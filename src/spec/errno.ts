@@ -32,7 +32,10 @@ export const ERRNO = {
   EOVERFLOW: 75,
   EILSEQ: 84,
   EMSGSIZE: 90,
+  EPROTOTYPE: 91,
+  ENOPROTOOPT: 92,
   EPROTONOSUPPORT: 93,
+  ESOCKTNOSUPPORT: 94,
   EOPNOTSUPP: 95,
   EAFNOSUPPORT: 97,
   EADDRINUSE: 98,
@@ -40,7 +43,14 @@ export const ERRNO = {
   ENETUNREACH: 101,
   ECONNREFUSED: 111,
   EHOSTUNREACH: 113,
+  EALREADY: 114,
   ENOTSUPP: 524,
 } as const;
 
 export type ErrnoName = keyof typeof ERRNO;
+
+/** `EINVAL` for -22 and so on; the number where it is none of ERRNO. */
+export function errnoName(status: number): string {
+  for (const [name, value] of Object.entries(ERRNO)) if (value === -status) return name;
+  return `errno ${-status}`;
+}

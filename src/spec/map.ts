@@ -17,6 +17,8 @@ export interface MapContext {
   /** Map-in-map and prog_array hold ids; these resolve them. Undefined where no such object exists. */
   mapById(id: number): BpfMap | undefined;
   programById(id: number): { readonly id: number; readonly address: Address } | undefined;
+  /** prog_array: 0 where the program may stand in this map, else -errno (bpf_prog_map_compatible). */
+  admitProgram?(map: BpfMap, id: number): Status;
   nextMapId(): number;
   /** The socket that an application's handle means (sockmap, sockhash, xskmap, reuseport_sockarray), where the host has sockets. */
   socketByHandle?(handle: number): SocketEntry | undefined;

@@ -75,6 +75,17 @@ export const wrongSize = message(
   (what: string, found: number, wanted: number) => `${what} has ${found} bytes, expected ${wanted}`,
 );
 
+export const notANumber = message('run/not-a-number', (what: string, value: number | bigint, size: number) =>
+  size === 0 || size > 8
+    ? `${what} has ${size} bytes and is not given as a number`
+    : `${what} has ${size} bytes, which cannot hold ${value}`,
+);
+
+export const noMapBtf = message(
+  'run/no-map-btf',
+  (what: string) => `the object has no BTF for the ${what} of this map`,
+);
+
 export const slotProgram = message(
   'run/slot',
   (slot: number, target: string, why: string) => `slot ${slot} cannot hold '${target}': ${why}`,

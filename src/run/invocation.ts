@@ -1,0 +1,84 @@
+// One run of a program, as helpers and back ends see it.
+import type { Invocation, ProgramImage } from '../spec/backend.ts';
+import type { PacketArea, StateKey } from '../spec/helper.ts';
+import type { HostServices } from '../spec/host.ts';
+import type { BpfMap } from '../spec/map.ts';
+import type { Address, Memory } from '../spec/memory.ts';
+import type { Dialect } from '../spec/object.ts';
+import type { ContextLayout } from '../spec/program.ts';
+import type { ProgramTypeName } from '../spec/program-types.ts';
+import type { Runtime } from './runtime.ts';
+
+/** MAX_TAIL_CALL_CNT (include/linux/bpf.h), the same on Windows. */
+export const MAX_TAIL_CALLS = 33;
+
+/** Made once for a program and begun anew for each of its runs. */
+export class ProgramInvocation implements Invocation {
+  readonly memory: Memory;
+  readonly host: HostServices;
+  readonly dialect: Dialect;
+  readonly layout: ContextLayout;
+  /** The program that runs now: another one after a tail call. */
+  program: { readonly id: number; readonly name: string; readonly type: ProgramTypeName };
+  ctx: Address = 0;
+  packet: PacketArea | undefined;
+  cpu = 0;
+  budget = 0;
+  tail: ProgramImage | undefined;
+  call: (callback: bigint, ...args: readonly bigint[]) => bigint = notRunning;
+
+  readonly #runtime: Runtime;
+  readonly #entry: ProgramInvocation['program'];
+  readonly #states = new Map<StateKey<unknown>, unknown>();
+  #tailCalls = 0;
+
+  constructor(runtime: Runtime, image: ProgramImage, layout: ContextLayout) {
+    const { name, type, dialect } = image.spec;
+    this.#runtime = runtime;
+    this.memory = runtime.memory;
+    this.host = runtime.host.services;
+    this.dialect = dialect;
+    this.layout = layout;
+    this.#entry = { id: image.id, name, type };
+    this.program = this.#entry;
+  }
+
+  /** Forgets the run before. */
+  begin(ctx: Address, packet: PacketArea | undefined, budget: number): void {
+    this.#runtime.cpu = this.cpu = this.host.cpu();
+    this.ctx = ctx;
+    this.packet = packet;
+    this.budget = budget;
+    this.program = this.#entry;
+    this.tail = undefined;
+    this.#tailCalls = 0;
+    if (this.#states.size > 0) this.#states.clear();
+  }
+
+  mapAt(handle: Address): BpfMap | undefined {
+    return this.#runtime.mapAt(handle);
+  }
+
+  tailCall(programId: number): boolean {
+    const image = this.#runtime.program(programId);
+    if (image === undefined || this.#tailCalls >= MAX_TAIL_CALLS) return false;
+    this.#tailCalls++;
+    this.tail = image;
+    this.program = { id: image.id, name: image.spec.name, type: image.spec.type };
+    return true;
+  }
+
+  state<T>(key: StateKey<T>): T {
+    if (!this.#states.has(key)) this.#states.set(key, key.create(this));
+    return this.#states.get(key) as T;
+  }
+
+  /** What a helper family left of the last run, where it left anything. */
+  leftOf<T>(key: StateKey<T>): T | undefined {
+    return this.#states.get(key) as T | undefined;
+  }
+}
+
+function notRunning(): never {
+  throw new Error('a callback outside of a run');
+}

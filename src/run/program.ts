@@ -1,0 +1,162 @@
+// A program of a loaded object, and its test-runs.
+import { AnyBpfError, type Diagnostic, fail } from '../base/diagnostic.ts';
+import { badOption, disposed, noTestRun } from '../base/messages/run.ts';
+import type { Code, ProgramImage } from '../spec/backend.ts';
+import type { PacketArea, StateKey } from '../spec/helper.ts';
+import type { Address } from '../spec/memory.ts';
+import type { ProgramSpec } from '../spec/object.ts';
+import type { Harness, ProgramTypeRow, TestRunInput, TestRunOutput } from '../spec/program.ts';
+import { ProgramInvocation } from './invocation.ts';
+import type { Runtime } from './runtime.ts';
+
+/** Instructions that one run may execute unless the loader was told otherwise. */
+export const DEFAULT_BUDGET = 10_000_000;
+const MAX_REPEAT = 1_000_000_000;
+
+export interface RunInput extends TestRunInput {
+  /**
+   * Runs in a row, 1 where absent. As the kernel does, the packet and context are laid once: each run goes on with what the
+   * one before left.
+   */
+  readonly repeat?: number;
+}
+
+export interface RunResult extends TestRunOutput {
+  /** Name of the return value (`XDP_DROP`), where the program type has names. */
+  readonly verdict: string | undefined;
+  /** Nanoseconds per run, by the machine's clock and not the host's. */
+  readonly duration: number;
+  /** What a helper family left of the run, e.g. the target of a redirect (helpers/redirect.ts: REDIRECT). */
+  state<T>(key: StateKey<T>): T | undefined;
+}
+
+/** A program that is ready to run, or the reason why it is not. */
+export class LoadedProgram {
+  readonly name: string;
+  readonly spec: ProgramSpec;
+  /** Unique in its runtime; what prog_arrays hold. */
+  readonly id: number;
+  /** Why it could not be loaded; running it raises this. */
+  readonly diagnostic: Diagnostic | undefined;
+  readonly #runtime: Runtime;
+  readonly #row: ProgramTypeRow | undefined;
+  readonly #image: ProgramImage;
+  readonly #budget: number;
+  #disposed = false;
+  #ready: { readonly harness: Harness; readonly invocation: ProgramInvocation; readonly code: Code } | undefined;
+
+  constructor(
+    runtime: Runtime,
+    image: ProgramImage,
+    row: ProgramTypeRow | undefined,
+    budget: number,
+    diagnostic?: Diagnostic,
+  ) {
+    this.name = image.spec.name;
+    this.spec = image.spec;
+    this.id = image.id;
+    this.diagnostic = diagnostic;
+    this.#runtime = runtime;
+    this.#row = row;
+    this.#image = image;
+    this.#budget = budget;
+  }
+
+  /**
+   * Runs the program once (or `repeat` times) on a packet or context, as BPF_PROG_TEST_RUN does; which of `data`, `ctx` and
+   * `args` it takes depends on the program type.
+   *
+   * @throws AnyBpfError run/test-run-refused where the kernel would refuse the input, run/no-test-run where the type has
+   *   none, the program's own diagnostic where it is not loaded, and run/... with program, instruction and source line where
+   *   the run was aborted (a refused access, the budget, ...)
+   */
+  run(input: RunInput = {}): RunResult {
+    const { repeat = 1 } = input;
+    if (!Number.isInteger(repeat) || repeat < 0 || repeat > MAX_REPEAT) {
+      fail(badOption({}, 'repeat', `must be 0 to ${MAX_REPEAT}, not ${repeat}`));
+    }
+    const { harness, invocation } = this.#prepare();
+    const { ctx, packet } = harness.start(input);
+    const runs = Math.max(1, repeat);
+    const before = performance.now();
+    let r0 = 0n;
+    for (let i = 0; i < runs; i++) r0 = this.#once(ctx, packet);
+    const duration = Math.round(((performance.now() - before) * 1e6) / runs);
+    const output = harness.finish(r0);
+    return {
+      ...output,
+      verdict: this.verdictOf(output.retval),
+      duration,
+      state: (key) => invocation.leftOf(key),
+    };
+  }
+
+  /**
+   * As `run`, without anything that a replay loop does not need: gives r0's low 32 bits. `lastPacket` is the packet after
+   * the run, `lastState` what helpers left.
+   */
+  runRaw(input: TestRunInput): number {
+    const { harness } = this.#prepare();
+    const { ctx, packet } = harness.start(input);
+    return Number(BigInt.asUintN(32, this.#once(ctx, packet)));
+  }
+
+  /** What a helper family left of the last run of this program. */
+  lastState<T>(key: StateKey<T>): T | undefined {
+    return this.#ready?.invocation.leftOf(key);
+  }
+
+  /** The packet of the last run as it is now, in linear memory. */
+  get lastPacket(): Uint8Array | undefined {
+    const packet = this.#ready?.invocation.packet;
+    return packet === undefined ? undefined : this.#runtime.memory.u8.subarray(packet.data, packet.end);
+  }
+
+  /** Name of a return value, undefined where its program type gives it none. */
+  verdictOf(retval: number): string | undefined {
+    const names = this.#row?.verdicts[this.spec.dialect];
+    if (names === undefined) return undefined;
+    const value = BigInt.asIntN(32, BigInt(retval));
+    return Object.entries(names).find(([, code]) => BigInt.asIntN(32, code) === value)?.[0] ?? this.#row?.otherVerdict;
+  }
+
+  #once(ctx: Address, packet: PacketArea | undefined): bigint {
+    const { invocation, code } = this.#prepare();
+    invocation.begin(ctx, packet, this.#budget);
+    return code.run(invocation, BigInt(ctx));
+  }
+
+  #prepare() {
+    if (this.#ready !== undefined) return this.#ready;
+    if (this.diagnostic !== undefined) throw new AnyBpfError(this.diagnostic);
+    const { spec } = this;
+    if (this.#disposed) fail(disposed({ program: spec.name }, 'a program'));
+    const place = { program: spec.name, section: spec.section };
+    const layout = this.#row?.contexts[spec.dialect];
+    const harness = this.#row?.harness;
+    if (layout === undefined || harness === undefined) return fail(noTestRun(place, spec.type, spec.dialect));
+    const { memory, host, backend } = this.#runtime;
+    this.#image.code ??= backend.load(this.#image);
+    this.#ready = {
+      code: this.#image.code,
+      invocation: new ProgramInvocation(this.#runtime, this.#image, layout),
+      harness: harness({
+        memory,
+        host: host.services,
+        layout,
+        dialect: spec.dialect,
+        attachType: spec.attachType,
+      }),
+    };
+    return this.#ready;
+  }
+
+  /** Gives back its memory; LoadedObject does this. */
+  [Symbol.dispose](): void {
+    if (this.#disposed) return;
+    this.#disposed = true;
+    this.#ready?.harness.dispose();
+    this.#ready = undefined;
+    this.#runtime.removeProgram(this.#image);
+  }
+}

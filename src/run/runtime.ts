@@ -1,0 +1,134 @@
+// What the maps and programs of one or several objects share: the linear memory, the ids, the host.
+import { fail } from '../base/diagnostic.ts';
+import { badOption } from '../base/messages/run.ts';
+import type { Backend, EngineName, ProgramImage } from '../spec/backend.ts';
+import { ERRNO } from '../spec/errno.ts';
+import type { Host } from '../spec/host.ts';
+import type { BpfMap, MapContext, Status } from '../spec/map.ts';
+import type { Address } from '../spec/memory.ts';
+import { DEFAULT_ENGINE, ENGINES } from './engines.ts';
+import { LinearMemory } from './memory.ts';
+
+export interface RuntimeOptions {
+  readonly host: Host;
+  readonly engine?: EngineName;
+  /** Most bytes that maps, packets and stacks may take together; at most 4 GiB - 64 KiB, which is the default. */
+  readonly memoryLimit?: number;
+}
+
+/** What a prog_array's programs have in common (kernel/bpf/core.c: bpf_prog_map_compatible). */
+interface ProgArrayOwner {
+  readonly type: string;
+  readonly attachType: string | undefined;
+  readonly fragments: boolean;
+  readonly sleepable: boolean;
+}
+
+/**
+ * One linear memory with everything in it. Objects loaded into the same runtime can share maps; disposing of it disposes of
+ * the memory's contents, so dispose of its objects first.
+ */
+export class Runtime implements Disposable {
+  readonly host: Host;
+  readonly memory: LinearMemory;
+  readonly backend: Backend;
+  /** What maps need of where they live. */
+  readonly mapContext: MapContext;
+  /** CPU of the run that is under way. */
+  cpu = 0;
+
+  readonly #mapsById = new Map<number, BpfMap>();
+  readonly #mapsByHandle = new Map<Address, BpfMap>();
+  readonly #programs = new Map<number, ProgramImage>();
+  readonly #owners = new Map<number, ProgArrayOwner>();
+  #lastMapId = 0;
+  #lastProgramId = 0;
+  #disposed = false;
+
+  constructor({ host, engine = DEFAULT_ENGINE, memoryLimit }: RuntimeOptions) {
+    if (!Object.hasOwn(ENGINES, engine)) {
+      fail(badOption({}, 'engine', `is '${engine}'; there is ${Object.keys(ENGINES).join(', ')}`));
+    }
+    if (memoryLimit !== undefined && !(Number.isInteger(memoryLimit) && memoryLimit > 0)) {
+      fail(badOption({}, 'memoryLimit', `must be a positive number of bytes, not ${memoryLimit}`));
+    }
+    this.host = host;
+    this.backend = ENGINES[engine];
+    this.memory = new LinearMemory(memoryLimit);
+    const { services } = host;
+    this.mapContext = {
+      memory: this.memory,
+      cpus: services.cpus,
+      currentCpu: () => this.cpu,
+      random32: () => services.random32(),
+      mapById: (id) => this.#mapsById.get(id),
+      // The element of a prog_array is the program's id: what tail_call hands back to us.
+      programById: (id) => (this.#programs.has(id) ? { id, address: id } : undefined),
+      admitProgram: (map, id) => this.admitProgram(map, id),
+      nextMapId: () => ++this.#lastMapId,
+    };
+  }
+
+  addMap(map: BpfMap): void {
+    this.#mapsById.set(map.id, map);
+    this.#mapsByHandle.set(map.handle, map);
+  }
+
+  /** Forgets and destroys a map. */
+  removeMap(map: BpfMap): void {
+    this.#mapsById.delete(map.id);
+    this.#mapsByHandle.delete(map.handle);
+    this.#owners.delete(map.id);
+    map.destroy();
+  }
+
+  mapAt(handle: Address): BpfMap | undefined {
+    return this.#mapsByHandle.get(handle);
+  }
+
+  nextProgramId(): number {
+    return ++this.#lastProgramId;
+  }
+
+  addProgram(image: ProgramImage): void {
+    this.#programs.set(image.id, image);
+  }
+
+  removeProgram(image: ProgramImage): void {
+    this.#programs.delete(image.id);
+    image.code?.dispose();
+    image.code = undefined;
+  }
+
+  program(id: number): ProgramImage | undefined {
+    return this.#programs.get(id);
+  }
+
+  /**
+   * Whether a program may stand in a prog_array or call through it: 0, or -EINVAL where the first program that did either was
+   * of another type, attach type or mode.
+   */
+  admitProgram(map: BpfMap, id: number): Status {
+    const spec = this.#programs.get(id)?.spec;
+    if (spec === undefined) return -ERRNO.EBADF;
+    const { type, attachType, fragments, sleepable } = spec;
+    const owner = this.#owners.get(map.id);
+    if (owner === undefined) {
+      this.#owners.set(map.id, { type, attachType, fragments, sleepable });
+      return 0;
+    }
+    const fits =
+      owner.type === type &&
+      owner.attachType === attachType &&
+      owner.fragments === fragments &&
+      owner.sleepable === sleepable;
+    return fits ? 0 : -ERRNO.EINVAL;
+  }
+
+  [Symbol.dispose](): void {
+    if (this.#disposed) return;
+    for (const image of this.#programs.values()) this.removeProgram(image);
+    for (const map of this.#mapsById.values()) this.removeMap(map);
+    this.#disposed = true;
+  }
+}
