@@ -6,6 +6,7 @@ import { ERRNO } from '../spec/errno.ts';
 import type { Host } from '../spec/host.ts';
 import type { BpfMap, MapContext, Status } from '../spec/map.ts';
 import type { Address } from '../spec/memory.ts';
+import type { ProgramSpec } from '../spec/object.ts';
 import { DEFAULT_ENGINE, ENGINES } from './engines.ts';
 import { LinearMemory } from './memory.ts';
 
@@ -64,7 +65,7 @@ export class Runtime implements Disposable {
       mapById: (id) => this.#mapsById.get(id),
       // The element of a prog_array is the program's id: what tail_call hands back to us.
       programById: (id) => (this.#programs.has(id) ? { id, address: id } : undefined),
-      admitProgram: (map, id) => this.admitProgram(map, id),
+      admitProgram: (map, id) => this.admitProgram(map, this.#programs.get(id)?.spec),
       nextMapId: () => ++this.#lastMapId,
     };
   }
@@ -108,8 +109,7 @@ export class Runtime implements Disposable {
    * Whether a program may stand in a prog_array or call through it: 0, or -EINVAL where the first program that did either was
    * of another type, attach type or mode.
    */
-  admitProgram(map: BpfMap, id: number): Status {
-    const spec = this.#programs.get(id)?.spec;
+  admitProgram(map: BpfMap, spec: ProgramSpec | undefined): Status {
     if (spec === undefined) return -ERRNO.EBADF;
     const { type, attachType, fragments, sleepable } = spec;
     const owner = this.#owners.get(map.id);

@@ -52,8 +52,6 @@ export const severalPrograms = message(
   (known: readonly string[]) => `the object has several programs; choose one of ${known.join(', ')}`,
 );
 
-export const noSuchGlobal = message('run/no-global', (name: string) => `the object has no global variable '${name}'`);
-
 export const noExtern = message(
   'run/extern',
   (kind: string, name: string) => `the ${kind} '${name}' is not weak, and this host does not have it`,
@@ -86,9 +84,15 @@ export const noMapBtf = message(
   (what: string) => `the object has no BTF for the ${what} of this map`,
 );
 
-export const slotProgram = message(
+export const slotRefused = message(
   'run/slot',
   (slot: number, target: string, why: string) => `slot ${slot} cannot hold '${target}': ${why}`,
+  { severity: 'warning' },
+);
+
+export const tailCallType = message(
+  'run/tail-call-type',
+  (errno: string) => `the programs of this prog_array are of another type or attach type (${errno})`,
 );
 
 export const coreNeedsTarget = message(

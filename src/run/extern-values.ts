@@ -1,0 +1,56 @@
+// Values of externs: `.ksyms` variables, kfuncs and `.kconfig` entries, as the caller gives them.
+import type { HelperRow } from '../spec/helper.ts';
+import type { ExternSpec, MapSpec } from '../spec/object.ts';
+
+export interface ExternOptions {
+  /** Values of `.kconfig` externs: numbers, or bytes for strings; true is `y` (1). */
+  readonly kconfig?: Readonly<Record<string, number | bigint | boolean | string>>;
+  /** Addresses of kernel symbols. */
+  readonly ksyms?: Readonly<Record<string, bigint>>;
+  /** Kernel functions, in the form of helpers. */
+  readonly kfuncs?: Readonly<Record<string, HelperRow>>;
+}
+
+/** What an extern variable resolves to: its value, 0 for a weak one that is missing, undefined for a strong one. */
+export function ksymValue(spec: ExternSpec | undefined, { ksyms }: ExternOptions): bigint | undefined {
+  if (spec === undefined) return undefined;
+  const value = ksyms !== undefined && Object.hasOwn(ksyms, spec.name) ? ksyms[spec.name] : undefined;
+  return value ?? (spec.weak ? 0n : undefined);
+}
+
+export function kfuncRow(spec: ExternSpec | undefined, { kfuncs }: ExternOptions): HelperRow | undefined {
+  return spec !== undefined && kfuncs !== undefined && Object.hasOwn(kfuncs, spec.name) ? kfuncs[spec.name] : undefined;
+}
+
+/** The value of the `.kconfig` map, and the strong externs in it that have none. */
+export function kconfigData(
+  map: MapSpec,
+  externs: readonly ExternSpec[],
+  { kconfig = {} }: ExternOptions,
+): { readonly data: Uint8Array; readonly missing: readonly ExternSpec[] } {
+  const data = new Uint8Array(map.valueSize);
+  const missing: ExternSpec[] = [];
+  for (const spec of externs) {
+    if (spec.kind !== 'kconfig' || spec.kconfig === undefined) continue;
+    const { offset, size } = spec.kconfig;
+    if (!Object.hasOwn(kconfig, spec.name)) {
+      if (!spec.weak) missing.push(spec);
+      continue;
+    }
+    data.set(bytesOf(kconfig[spec.name], size), offset);
+  }
+  return { data, missing };
+}
+
+/** Little-endian, cut to the extern's size; text is ended by a NUL. */
+function bytesOf(value: number | bigint | boolean | string, size: number): Uint8Array {
+  const bytes = new Uint8Array(size);
+  if (typeof value === 'string') {
+    bytes.set(new TextEncoder().encode(value).subarray(0, Math.max(0, size - 1)));
+    return bytes;
+  }
+  for (let i = 0, rest = BigInt.asUintN(64, BigInt(value)); i < Math.min(size, 8); i++, rest >>= 8n) {
+    bytes[i] = Number(rest & 0xffn);
+  }
+  return bytes;
+}
