@@ -30,7 +30,14 @@ const LAYERS = {
 };
 
 /** Imports inside a layer that the pipeline needs; `spec` is data for all of layer 1 and up. */
-const SAME_LAYER = { types: [['spec', 'btf'], ['spec', 'elf'], ['.', 'cli']], values: [['*', 'spec']] };
+const SAME_LAYER = {
+  types: [
+    ['spec', 'btf'],
+    ['spec', 'elf'],
+    ['.', 'cli'],
+  ],
+  values: [['*', 'spec']],
+};
 
 /** Stages that get a Platform value and never see its parts, whatever the layer says. */
 const NEVER = [
@@ -54,7 +61,9 @@ function importsOf(text) {
   const statement = /^\s*(?:import|export)\s+(type\s+)?([^;'"]*?\bfrom\s+)?['"]([^'"]+)['"]/gm;
   for (const match of text.matchAll(statement)) {
     const names = /\{([^}]*)\}/.exec(match[2] ?? '')?.[1];
-    const allTypes = names !== undefined && !/^\s*\w/.test((match[2] ?? '').replace(/\{[^}]*\}\s*from/, '')) &&
+    const allTypes =
+      names !== undefined &&
+      !/^\s*\w/.test((match[2] ?? '').replace(/\{[^}]*\}\s*from/, '')) &&
       names.split(',').every((name) => name.trim() === '' || name.trim().startsWith('type '));
     found.push({ specifier: match[3], typeOnly: match[1] !== undefined || allTypes });
   }
@@ -97,8 +106,10 @@ export function checkImports() {
       const level = LAYERS[to] === LAYERS[from];
       const allowed = pairListed(SAME_LAYER.values, from, to) || (typeOnly && pairListed(SAME_LAYER.types, from, to));
       if (never.includes(to)) offences.push(`${name}: ${from} never imports ${to} (it gets a Platform value)`);
-      else if (upward) offences.push(`${name}: imports upwards, ${from} (layer ${LAYERS[from]}) -> ${to} (layer ${LAYERS[to]})`);
-      else if (level && !allowed) offences.push(`${name}: imports sideways, ${from} -> ${to}, both of layer ${LAYERS[from]}`);
+      else if (upward)
+        offences.push(`${name}: imports upwards, ${from} (layer ${LAYERS[from]}) -> ${to} (layer ${LAYERS[to]})`);
+      else if (level && !allowed)
+        offences.push(`${name}: imports sideways, ${from} -> ${to}, both of layer ${LAYERS[from]}`);
     }
   }
   return { files: graph.size, offences: [...offences, ...cyclesOf(graph)] };
@@ -114,7 +125,9 @@ function cyclesOf(graph) {
     path.push(file);
     for (const next of graph.get(file) ?? []) {
       if (state.get(next) === 'open') {
-        cycles.push(`import cycle: ${[...path.slice(path.indexOf(next)), next].map((f) => relative(root, f)).join(' -> ')}`);
+        cycles.push(
+          `import cycle: ${[...path.slice(path.indexOf(next)), next].map((f) => relative(root, f)).join(' -> ')}`,
+        );
       } else if (!state.has(next)) visit(next);
     }
     path.pop();

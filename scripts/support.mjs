@@ -1,0 +1,120 @@
+// Makes SUPPORT.md from the tables in dist/: what works, with the test that shows it. Run by `npm run generate`, compared in CI.
+import { readdirSync, readFileSync } from 'node:fs';
+import { join, relative } from 'node:path';
+import { HELPER_FAMILIES } from '../dist/helpers/index.js';
+import { OP_NAMES, OPS } from '../dist/isa/opcodes.js';
+import { MAP_TYPE_ROWS } from '../dist/maps/index.js';
+import { PROGRAM_TYPE_ROWS } from '../dist/programs/index.js';
+import { MAP_TYPES } from '../dist/spec/map-types.js';
+import { PROGRAM_TYPES } from '../dist/spec/program-types.js';
+
+const root = join(import.meta.dirname, '..');
+
+const TESTS = readdirSync(join(root, 'test'), { recursive: true, withFileTypes: true })
+  .filter((entry) => entry.isFile() && /\.(test|long)\.ts$/.test(entry.name))
+  .map((entry) => join(entry.parentPath, entry.name))
+  .sort()
+  .map((path) => ({ name: relative(root, path), text: readFileSync(path, 'utf8') }));
+
+/** The first test file of these folders, in their order, whose text has the pattern; undefined where none has. */
+function shownBy(folders, pattern) {
+  for (const folder of folders) {
+    const found = TESTS.find(({ name, text }) => name.startsWith(`test/${folder}/`) && pattern.test(text));
+    if (found !== undefined) return found.name;
+  }
+  return undefined;
+}
+
+/** A row's name as a test writes it in a spec or table: quoted, or the key of an object. */
+const quoted = (name) => new RegExp(`(?<![\\w-])(?:'${name}'|${name}(?=:))`);
+/** A helper's name as a call in assembler or C, quoted, or with its prefix. */
+const called = (name) => new RegExp(`(?<![\\w-])(?:bpf_)?${name}(?![\\w-])`);
+
+const number = (value) => (value === undefined ? '' : value >= 0x10000 ? `0x${value.toString(16)}` : String(value));
+const table = (head, rows) =>
+  [head, head.map(() => '---'), ...rows]
+    .map((cells) => `| ${cells.map((c) => String(c ?? '').replaceAll('|', '\\|')).join(' | ')} |`)
+    .join('\n');
+
+function opcodeSection() {
+  const groups = new Map();
+  for (const name of OP_NAMES) groups.set(OPS[name].group, [...(groups.get(OPS[name].group) ?? []), name]);
+  const rows = [...groups].map(([group, names]) => [
+    group,
+    names.length,
+    [...new Set(names.map((name) => OPS[name].cpu))].sort().join(', '),
+    [...new Set(names.map((name) => `\`${OPS[name].operation}\``))].join(' '),
+  ]);
+  return `## Instructions
+
+${OP_NAMES.length} instructions, each decoded, encoded, assembled, disassembled and run by the reference interpreter. Every row of
+\`src/isa/opcodes.ts\` is run by \`test/isa/reference.test.ts\` (it fails when one is not), read back by
+\`test/isa/roundtrip.test.ts\`, and compared with the kernel by \`test/kernel/isa.test.ts\` where the kernel has it.
+
+${table(['group (RFC 9669)', 'instructions', 'cpu', 'operations'], rows)}`;
+}
+
+function mapSection() {
+  const rows = Object.values(MAP_TYPE_ROWS).map((row) => [
+    `\`${row.type}\``,
+    number(MAP_TYPES[row.type].linux),
+    number(MAP_TYPES[row.type].windows),
+    row.unsupported === undefined ? 'yes' : 'no',
+    row.unsupported ?? row.doc,
+    row.unsupported === undefined ? (shownBy(['maps', 'kernel', 'run'], quoted(row.type)) ?? '**none**') : '',
+  ]);
+  return `## Map types
+
+${table(['type', 'Linux', 'Windows', 'works', 'what', 'shown by'], rows)}`;
+}
+
+function helperSection() {
+  const parts = HELPER_FAMILIES.map((family) => {
+    const rows = family.helpers.map((row) => [
+      `\`bpf_${row.name}\``,
+      number(row.numbers.linux),
+      [
+        number(row.numbers.windows),
+        ...Object.entries(row.programNumbers ?? {}).map(([type, n]) => `${number(n)} (${type})`),
+      ]
+        .filter((n) => n !== '')
+        .join(', '),
+      row.doc.replace(/\s+/g, ' '),
+      shownBy(['helpers', 'kernel', 'run', 'compile'], called(row.name)) ?? '**none**',
+    ]);
+    return `### ${family.family}\n\n${family.doc}\n\n${table(['helper', 'Linux', 'Windows', 'what', 'shown by'], rows)}`;
+  });
+  const count = HELPER_FAMILIES.reduce((sum, family) => sum + family.helpers.length, 0);
+  return `## Helpers\n\n${count} helpers. A helper that is not here is not there: loading a program that calls it says so.\n\n${parts.join('\n\n')}`;
+}
+
+function programSection() {
+  const rows = PROGRAM_TYPE_ROWS.map((row) => [
+    `\`${row.type}\``,
+    number(PROGRAM_TYPES[row.type].linux),
+    number(PROGRAM_TYPES[row.type].windows),
+    Object.entries(row.contexts)
+      .map(([dialect, layout]) => `${layout.name} (${dialect})`)
+      .join(', '),
+    row.harness === undefined ? 'no' : 'yes',
+    row.doc.replace(/\s+/g, ' '),
+    row.harness === undefined ? '' : (shownBy(['programs', 'run', 'kernel'], quoted(row.type)) ?? '**none**'),
+  ]);
+  return `## Program types
+
+"Runs" means that \`program.run()\` can give it a context (and packet) and read them back.
+
+${table(['type', 'Linux', 'Windows', 'context', 'runs', 'what', 'shown by'], rows)}`;
+}
+
+export async function supportPage() {
+  return `<!-- Generated by scripts/support.mjs from the tables in src/; do not edit. \`npm run generate\` writes it again. -->
+
+# What works
+
+Made from the tables that the code itself runs on; "shown by" is a test that names the row. Numbers are those of the dialect
+(include/uapi/linux/bpf.h; eBPF for Windows' ebpf_structs.h).
+
+${[opcodeSection(), programSection(), mapSection(), helperSection()].join('\n\n')}
+`;
+}
