@@ -76,8 +76,34 @@ export interface SocketInfo {
   readonly netnsCookie: bigint;
   readonly uid: number;
   readonly cgroupId: bigint;
+  /** Cgroup ids of the ancestors of that cgroup, root first. */
+  readonly cgroupAncestors?: readonly bigint[];
   readonly fullSocket: boolean;
   readonly tcp?: Readonly<Record<string, number | bigint>>;
+}
+
+/** Tunnel metadata of a packet (struct ip_tunnel_info): addresses in network byte order, 4 or 16 bytes. */
+export interface TunnelInfo {
+  readonly family: 'inet' | 'inet6';
+  readonly id: number;
+  /** Of the outer header: where the packet came from and went to; for a packet to be sent, own and remote end. */
+  readonly source: Uint8Array;
+  readonly destination: Uint8Array;
+  readonly tos: number;
+  readonly ttl: number;
+  readonly label: number;
+  /** TUNNEL_* bits (include/net/ip_tunnels.h), host byte order. */
+  readonly flags: number;
+  /** Option bytes (Geneve, VXLAN-GBP, ERSPAN), where there are any. */
+  readonly options?: Uint8Array;
+}
+
+/** Options of the socket that a program runs for; `level` and `name` as setsockopt(2). */
+export interface SocketOptions {
+  /** Undefined where there is no such option. */
+  get(level: number, name: number): Uint8Array | undefined;
+  /** 0 or a negated errno. */
+  set(level: number, name: number, value: Uint8Array): number;
 }
 
 export interface Network {
@@ -86,4 +112,9 @@ export interface Network {
   /** MTU of an interface, undefined where there is none. */
   mtu(ifindex: number): number | undefined;
   lookupSocket(tuple: SocketTuple): SocketInfo | undefined;
+  /** The socket that the program runs for: of the packet, the connection, the bind. Undefined where there is none. */
+  currentSocket?(): SocketInfo | undefined;
+  readonly socketOptions?: SocketOptions;
+  /** Metadata of the tunnel that the packet came through. Undefined where it came through none. */
+  receivedTunnel?(): TunnelInfo | undefined;
 }
