@@ -2,7 +2,7 @@
 import { fail } from '../base/diagnostic.ts';
 import { functionOutside, sectionSize } from '../base/messages/link.ts';
 import { funcAt } from '../btf/ext.ts';
-import { type ElfSection, type ElfSymbol, SHF, SHT, STB, STT } from '../elf/format.ts';
+import { type ElfSection, type ElfSymbol, SHF, SHT, STB, STT, type SymbolSection } from '../elf/format.ts';
 import { SLOT_SIZE, toLittleEndian } from '../isa/insn.ts';
 import { type LinkInput, namedSymbols } from './input.ts';
 
@@ -87,10 +87,23 @@ function functionsOf(input: LinkInput, section: ElfSection): LinkFunction[] {
 export const codeSections = (input: LinkInput): CodeSection[] =>
   input.elf.sections.filter(isCode).map((section) => ({ section, functions: functionsOf(input, section) }));
 
-/** The function whose first slot is this. */
-export const functionAt = (
-  sections: readonly CodeSection[],
-  section: number | string,
-  slot: number,
-): LinkFunction | undefined =>
-  sections.find((s) => s.section.index === section)?.functions.find((f) => f.start === slot);
+/** Finds functions by their place. */
+export class FunctionIndex {
+  readonly #sections: ReadonlyMap<number, ReadonlyMap<number, LinkFunction>>;
+
+  constructor(sections: readonly CodeSection[]) {
+    this.#sections = new Map(
+      sections.map(({ section, functions }) => [section.index, new Map(functions.map((f) => [f.start, f]))]),
+    );
+  }
+
+  /** Whether the section holds code. */
+  isCode(section: number): boolean {
+    return this.#sections.has(section);
+  }
+
+  /** The function whose first slot is this. */
+  at(section: SymbolSection, slot: number): LinkFunction | undefined {
+    return typeof section === 'number' ? this.#sections.get(section)?.get(slot) : undefined;
+  }
+}

@@ -2,7 +2,6 @@
 import { fail } from '../base/diagnostic.ts';
 import { arenaData, dataRelocation, sectionSize, structOps } from '../base/messages/link.ts';
 import { type ElfSection, SHF, SHT } from '../elf/format.ts';
-import { relocationsOf } from '../elf/lookup.ts';
 import { MAP_FLAGS } from '../spec/map-types.ts';
 import type { MapSpec } from '../spec/object.ts';
 import { datasecOf, type LinkInput, type PlacedMap } from './input.ts';
@@ -86,7 +85,7 @@ export function globalMaps(input: LinkInput): PlacedMap[] {
     if (kind === undefined) continue;
     const place = { ...input.place, section: section.name };
     if (section.size > MAX_DATA_BYTES) fail(sectionSize(place, `has ${section.size} bytes, above ${MAX_DATA_BYTES}`));
-    const pointers = relocationsOf(input.elf, section.index).length;
+    const pointers = input.relocations.get(section.index)?.length ?? 0;
     if (pointers > 0) input.diagnostics.push(dataRelocation(place, pointers));
     const spec = dataMap(input, section.name, kind, section.size, kind === 'bss' ? undefined : section.data);
     maps.push({ section: section.index, offset: 0, size: section.size, spec, id: 0 });

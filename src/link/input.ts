@@ -6,7 +6,7 @@ import type { Btf } from '../btf/btf.ts';
 import { decodeBtf } from '../btf/decode.ts';
 import { type BtfExt, decodeBtfExt } from '../btf/ext.ts';
 import type { BtfDatasec } from '../btf/format.ts';
-import { EM_BPF, ET, type ElfFile, type ElfSymbol } from '../elf/format.ts';
+import { EM_BPF, ET, type ElfFile, type ElfRelocation, type ElfSymbol } from '../elf/format.ts';
 import { sectionByName } from '../elf/lookup.ts';
 import { readElf } from '../elf/read.ts';
 import type { Dialect, MapSpec } from '../spec/object.ts';
@@ -23,6 +23,10 @@ export interface LinkInput {
   /** File name without folders and from its first `.` on, as libbpf names objects. */
   readonly name: string;
   readonly place: Place;
+  /** The symbols of each section, by section index. */
+  readonly symbols: ReadonlyMap<number, readonly ElfSymbol[]>;
+  /** The relocations that patch each section, by its index. */
+  readonly relocations: ReadonlyMap<number, readonly ElfRelocation[]>;
   /** Decl tags by the id of the type that they tag as a whole. */
   readonly tags: ReadonlyMap<number, readonly string[]>;
   /** Findings so far; stages add to it. */
@@ -60,6 +64,34 @@ function decodeTags(btf: Btf | undefined): Map<number, string[]> {
   return tags;
 }
 
+/** Lists by key, in order. */
+export function groupBy<T, K>(items: Iterable<T>, key: (item: T) => K): Map<K, T[]> {
+  const groups = new Map<K, T[]>();
+  for (const item of items) {
+    const k = key(item);
+    const group = groups.get(k);
+    if (group === undefined) groups.set(k, [item]);
+    else group.push(item);
+  }
+  return groups;
+}
+
+function indexSymbols(elf: ElfFile): Map<number, ElfSymbol[]> {
+  const placed = new Map<number, ElfSymbol[]>();
+  for (const [section, symbols] of groupBy(elf.symbols, (s) => s.section)) {
+    if (typeof section === 'number') placed.set(section, symbols);
+  }
+  return placed;
+}
+
+function indexRelocations(elf: ElfFile): Map<number, ElfRelocation[]> {
+  const tables = groupBy(
+    elf.sections.filter((s) => s.relocations !== undefined),
+    (s) => s.info,
+  );
+  return new Map([...tables].map(([target, list]) => [target, list.flatMap((s) => s.relocations ?? [])]));
+}
+
 /** Reads ELF, .BTF and .BTF.ext. Errors: elf/*, btf/*, input/*, link/not-bpf. */
 export function readInput(bytes: Uint8Array, fileName: string): LinkInput {
   const place: Place = { file: fileName };
@@ -89,6 +121,8 @@ export function readInput(bytes: Uint8Array, fileName: string): LinkInput {
     dialect: sectionByName(elf, WINDOWS_MARK) === undefined ? 'linux' : 'windows',
     name: dot < 0 ? base : base.slice(0, dot),
     place,
+    symbols: indexSymbols(elf),
+    relocations: indexRelocations(elf),
     tags: decodeTags(btf),
     diagnostics: [],
   };
@@ -112,7 +146,32 @@ export const tagsOf = (input: LinkInput, id: number): readonly string[] => input
 
 /** Symbols that can name something in a section: sorted by place, the global ones first where several share one. */
 export function namedSymbols(input: LinkInput, section: number, accept: (symbol: ElfSymbol) => boolean): ElfSymbol[] {
-  return input.elf.symbols
-    .filter((s) => s.section === section && s.name !== '' && accept(s))
+  return (input.symbols.get(section) ?? [])
+    .filter((s) => s.name !== '' && accept(s))
     .sort((a, b) => a.value - b.value || Number(b.binding !== 0) - Number(a.binding !== 0) || a.index - b.index);
+}
+
+/** The maps that references can meet, by section; each section's in the order of their places. */
+export function placeMaps(maps: readonly PlacedMap[]): Map<number, PlacedMap[]> {
+  const bySection = groupBy(maps, (m) => m.section);
+  for (const list of bySection.values()) list.sort((a, b) => a.offset - b.offset);
+  return bySection;
+}
+
+/** The map at a byte offset of a section. */
+export function mapAt(
+  maps: ReadonlyMap<number, readonly PlacedMap[]>,
+  section: number,
+  offset: number,
+): PlacedMap | undefined {
+  const list = maps.get(section) ?? [];
+  let low = 0;
+  let high = list.length;
+  while (low < high) {
+    const middle = (low + high) >>> 1;
+    if (list[middle].offset <= offset) low = middle + 1;
+    else high = middle;
+  }
+  const found = list[low - 1];
+  return found !== undefined && offset < found.offset + found.size ? found : undefined;
 }

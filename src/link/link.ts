@@ -29,7 +29,7 @@ export interface LinkOptions {
   readonly programType?: ProgramTypeOption;
 }
 
-/** All programs of an object together, in slots: subprograms are copied into each that reaches them. */
+/** All programs of an object together, in slots and their records: subprograms are copied into each that reaches them. */
 const MAX_LINKED_SLOTS = 16_000_000;
 
 function toProgram(input: LinkInput, entry: Entry, assembled: Assembled, license: string): ProgramSpec {
@@ -62,6 +62,7 @@ function tailSlots(
   placed: readonly PlacedMap[],
 ): Map<string, MapSpec['slots'][number][]> {
   const found = new Map<string, MapSpec['slots'][number][]>();
+  const byId = new Map(placed.filter((m) => m.id !== 0).map((m) => [m.id, m.spec.name]));
   const add = (map: string | undefined, index: number, target: string): void => {
     if (map === undefined) return;
     const slots = found.get(map) ?? [];
@@ -75,24 +76,20 @@ function tailSlots(
     }
     const tail = tailSlot(program.section);
     if (tail !== undefined) {
-      add(placed.find((m) => m.id === tail.mapId)?.spec.name, tail.slot, program.name);
+      add(byId.get(tail.mapId), tail.slot, program.name);
     }
   }
   return found;
 }
 
+/** Sections that loaders read by name, or that say nothing to them. */
+const KNOWN_SECTIONS = new Set(['license', 'version', '.eh_frame']);
+
 function reportSkipped(input: LinkInput, used: ReadonlySet<number>): void {
+  const reported = new Set(input.diagnostics.map((d) => d.place.section));
   for (const s of input.elf.sections) {
-    const loadable = (s.flags & SHF.ALLOC) !== 0 && s.size > 0 && (s.type === SHT.PROGBITS || s.type === SHT.NOBITS);
-    if (
-      !loadable ||
-      used.has(s.index) ||
-      s.name === 'license' ||
-      s.name === 'version' ||
-      s.name.startsWith('.eh_frame')
-    ) {
-      continue;
-    }
+    const loaded = (s.flags & SHF.ALLOC) !== 0 && s.size > 0 && (s.type === SHT.PROGBITS || s.type === SHT.NOBITS);
+    if (!loaded || used.has(s.index) || KNOWN_SECTIONS.has(s.name) || reported.has(s.name)) continue;
     input.diagnostics.push(skippedSection({ ...input.place, section: s.name }));
   }
 }
@@ -105,13 +102,13 @@ function linkPrograms(
   options: LinkOptions,
 ): ProgramSpec[] {
   const license = sectionText(input, 'license') ?? '';
-  const references = findReferences({ input, sections, maps, externs });
+  const references = findReferences(input, sections, maps, externs);
   const kept = maps.filter((m) => m.rejected === undefined);
   const mapIndex = new Map(kept.map((m, i) => [m.spec, i]));
   let slots = 0;
   return findEntries(input, sections, references, options.programType).map((entry) => {
     const assembled = assemble(entry.fn, { input, references, mapIndex });
-    slots += assembled.code.length / SLOT_SIZE;
+    slots += assembled.code.length / SLOT_SIZE + assembled.lines.length + assembled.core.length;
     if (slots > MAX_LINKED_SLOTS)
       fail(programSize({ ...input.place, program: entry.fn.name }, slots, MAX_LINKED_SLOTS));
     return toProgram(input, entry, assembled, license);

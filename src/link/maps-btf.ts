@@ -5,9 +5,9 @@ import { badBtf, innerMap, mapDefinition, slotTarget, unknownMapType } from '../
 import type { Btf } from '../btf/btf.ts';
 import type { BtfComposite, BtfMember } from '../btf/format.ts';
 import { type ElfSymbol, STT } from '../elf/format.ts';
-import { relocationsOf, sectionByName } from '../elf/lookup.ts';
+import { sectionByName } from '../elf/lookup.ts';
 import type { MapSpec } from '../spec/object.ts';
-import { datasecOf, type LinkInput, namedSymbols, type PlacedMap, tagsOf } from './input.ts';
+import { datasecOf, type LinkInput, mapAt, namedSymbols, type PlacedMap, placeMaps, tagsOf } from './input.ts';
 import { isMapInMap, mapTypeOf } from './map-type.ts';
 
 const MAPS_SECTION = '.maps';
@@ -189,12 +189,18 @@ interface Declared {
   readonly place: Place;
 }
 
-function declare(input: LinkInput, btf: Btf, section: number, varId: number, symbols: readonly ElfSymbol[]): Declared {
+function declare(
+  input: LinkInput,
+  btf: Btf,
+  section: number,
+  varId: number,
+  symbols: ReadonlyMap<string, ElfSymbol>,
+): Declared {
   const variable = btf.type(varId);
   const place: Place = { ...input.place, section: MAPS_SECTION, typeId: varId };
   if (variable.kind !== 'var') return fail(badBtf(place, `a ${variable.kind} among the maps`));
   const here = { ...place, map: variable.name };
-  const symbol = symbols.find((s) => s.name === variable.name);
+  const symbol = symbols.get(variable.name);
   if (symbol === undefined) return fail(badBtf(here, 'a map without a symbol'));
   const definition = new Definition(input, btf, variable.name, variable.type, here, false);
   const made = definition.spec(tagsOf(input, varId));
@@ -211,13 +217,20 @@ function declare(input: LinkInput, btf: Btf, section: number, varId: number, sym
 
 type Slot = MapSpec['slots'][number];
 
+/** The map that begins where a symbol is. */
+function mapName(maps: ReadonlyMap<number, readonly PlacedMap[]>, { section, value }: ElfSymbol): string | undefined {
+  const found = typeof section === 'number' ? mapAt(maps, section, value) : undefined;
+  return found?.offset === value ? found.spec.name : undefined;
+}
+
 /** `.values = { ... }`: relocations inside the variable name what its slots hold at first. */
 function initialSlots(input: LinkInput, section: number, declared: readonly Declared[]): Map<Declared, Slot[]> {
   const slots = new Map<Declared, Slot[]>();
-  for (const relocation of relocationsOf(input.elf, section)) {
-    const owner = declared.find(
-      ({ placed: p }) => relocation.offset >= p.offset && relocation.offset < p.offset + p.size,
-    );
+  const maps = placeMaps(declared.map((d) => d.placed));
+  const byMap = new Map(declared.map((d) => [d.placed, d]));
+  for (const relocation of input.relocations.get(section) ?? []) {
+    const map = mapAt(maps, section, relocation.offset);
+    const owner = map === undefined ? undefined : byMap.get(map);
     const place = { ...input.place, section: MAPS_SECTION, offset: relocation.offset };
     if (owner === undefined) return fail(slotTarget(place, 'belongs to no map'));
     const here = { ...owner.place, offset: relocation.offset };
@@ -225,11 +238,7 @@ function initialSlots(input: LinkInput, section: number, declared: readonly Decl
     if (!(at >= 0 && at % 8 === 0)) return fail(slotTarget(here, `stands outside 'values'`));
     const symbol = input.elf.symbols[relocation.symbol];
     const ofMaps = isMapInMap(owner.placed.spec.type);
-    const target = ofMaps
-      ? declared.find(({ placed: p }) => p.section === symbol.section && p.offset === symbol.value)?.placed.spec.name
-      : symbol.type === STT.FUNC
-        ? symbol.name
-        : undefined;
+    const target = ofMaps ? mapName(maps, symbol) : symbol.type === STT.FUNC ? symbol.name : undefined;
     if (target === undefined) {
       return fail(slotTarget(here, `refers to '${symbol.name}', which is no ${ofMaps ? 'map' : 'program'}`));
     }
@@ -247,7 +256,8 @@ export function btfMaps(input: LinkInput): PlacedMap[] {
   const place = { ...input.place, section: MAPS_SECTION };
   const datasec = datasecOf(input, MAPS_SECTION);
   if (input.btf === undefined || datasec === undefined) return fail(badBtf(place, 'BTF without the maps'));
-  const symbols = namedSymbols(input, section.index, (s) => s.type === STT.OBJECT || s.type === STT.NOTYPE);
+  const named = namedSymbols(input, section.index, (s) => s.type === STT.OBJECT || s.type === STT.NOTYPE);
+  const symbols = new Map(named.map((s) => [s.name, s]));
   const { btf } = input;
   const declared = datasec.vars.map((v) => declare(input, btf, section.index, v.type, symbols));
   const slots = initialSlots(input, section.index, declared);

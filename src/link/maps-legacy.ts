@@ -5,7 +5,7 @@ import { innerMap, mapDefinition, mapTail, unknownMapType } from '../base/messag
 import { type ElfSection, STT } from '../elf/format.ts';
 import { MAP_FLAGS } from '../spec/map-types.ts';
 import type { Dialect, MapSpec } from '../spec/object.ts';
-import { type LinkInput, namedSymbols, type PlacedMap } from './input.ts';
+import { groupBy, type LinkInput, namedSymbols, type PlacedMap } from './input.ts';
 import { isMapInMap, mapTypeOf } from './map-type.ts';
 
 type Field =
@@ -114,10 +114,14 @@ function declare(input: LinkInput, site: Site, iproute2: boolean): Declared {
 }
 
 /** Gives maps of maps their template, by index (kernel samples, Windows) or by id (iproute2, Windows). */
-function withInner(declared: Declared, all: readonly Declared[]): PlacedMap {
+function withInner(
+  declared: Declared,
+  all: readonly Declared[],
+  ids: ReadonlyMap<number | undefined, readonly Declared[]>,
+): PlacedMap {
   const { placed, words, place } = declared;
   if (placed.rejected !== undefined || !isMapInMap(placed.spec.type)) return placed;
-  const byId = words.innerId ? all.filter((other) => other.words.id === words.innerId) : [];
+  const byId = words.innerId ? (ids.get(words.innerId) ?? []) : [];
   // An index of 0 is also what a definition without one holds: it means the first map, unless that is this one.
   const byIndex = words.innerIndex === undefined ? undefined : all[words.innerIndex];
   const inner = byId[0] ?? byIndex;
@@ -162,5 +166,6 @@ export function legacyMaps(input: LinkInput): PlacedMap[] {
   }
   const iproute2 = looksLikeIproute2(sites, input);
   const declared = sites.map((site) => declare(input, site, iproute2));
-  return declared.map((d) => withInner(d, declared));
+  const ids = groupBy(declared, (d) => d.words.id);
+  return declared.map((d) => withInner(d, declared, ids));
 }

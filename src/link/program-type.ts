@@ -2,7 +2,7 @@
 import type { Diagnostic } from '../base/diagnostic.ts';
 import { inferredType, unknownType } from '../base/messages/link.ts';
 import type { ProgramTypeName } from '../spec/program-types.ts';
-import { evidenceIn } from './evidence.ts';
+import { type Evidence, evidenceIn } from './evidence.ts';
 import { type CodeSection, type LinkFunction, TEXT_SECTION } from './functions.ts';
 import type { LinkInput } from './input.ts';
 import type { Reference } from './references.ts';
@@ -31,14 +31,9 @@ const UNNAMED_CANDIDATES: readonly ProgramTypeName[] = ['sched_cls', 'xdp'];
  * and objects of functions without sections) a static function in a section of programs is one where no other
  * function refers to it; so is any function in a section of unknown name, and in .text where no other section has code.
  */
-function isProgram(
-  fn: LinkFunction,
-  known: boolean,
-  referred: ReadonlySet<LinkFunction>,
-  sections: readonly CodeSection[],
-): boolean {
+function isProgram(fn: LinkFunction, known: boolean, referred: ReadonlySet<LinkFunction>, onlyText: boolean): boolean {
   if (fn.sectionName !== TEXT_SECTION) return (known && !fn.static) || !referred.has(fn);
-  return sections.every((s) => s.section.name === TEXT_SECTION) && !referred.has(fn);
+  return onlyText && !referred.has(fn);
 }
 
 function referredFunctions(references: ReadonlyMap<LinkFunction, readonly Reference[]>): Set<LinkFunction> {
@@ -57,24 +52,33 @@ class Typing {
   readonly #input: LinkInput;
   readonly #sections: readonly CodeSection[];
   readonly #noted = new Set<string>();
+  /** What the sections whose names leave the type open call, by candidates. */
+  readonly #shared = new Map<string, Evidence | undefined>();
+  /** The first section with a rule. */
+  readonly #entry: CodeSection | undefined;
 
   constructor(input: LinkInput, sections: readonly CodeSection[]) {
     this.#input = input;
     this.#sections = sections;
+    this.#entry = sections.find((s) => sectionRule(bareName(s.section.name), input.dialect) !== undefined);
+  }
+
+  #sharedEvidence(candidates: readonly ProgramTypeName[]): Evidence | undefined {
+    const key = candidates.join();
+    if (!this.#shared.has(key)) {
+      const open = this.#sections.filter((s) => {
+        const rule = sectionRule(bareName(s.section.name), this.#input.dialect)?.rule;
+        return rule === undefined || rule.or !== undefined;
+      });
+      const functions = open.flatMap((s) => s.functions);
+      this.#shared.set(key, evidenceIn(functions, candidates));
+    }
+    return this.#shared.get(key);
   }
 
   /** Own section first, then all whose names leave the type open. */
   infer(section: CodeSection, candidates: readonly ProgramTypeName[]): ProgramTypeName | undefined {
-    const open = this.#sections.filter((s) => {
-      const rule = sectionRule(bareName(s.section.name), this.#input.dialect)?.rule;
-      return rule === undefined || rule.or !== undefined;
-    });
-    const found =
-      evidenceIn(section.functions, candidates) ??
-      evidenceIn(
-        open.flatMap((s) => s.functions),
-        candidates,
-      );
+    const found = evidenceIn(section.functions, candidates) ?? this.#sharedEvidence(candidates);
     if (found !== undefined && !this.#noted.has(section.section.name)) {
       const { name } = section.section;
       this.#noted.add(name);
@@ -95,12 +99,7 @@ class Typing {
       return chosen === type ? { type, match } : { type: chosen };
     }
     // Tail calls have the type of the programs that call them.
-    if (tailSlot(name) !== undefined) {
-      const entry = this.#sections.find(
-        (s) => sectionRule(bareName(s.section.name), this.#input.dialect) !== undefined,
-      );
-      if (entry !== undefined) return this.bySection(entry);
-    }
+    if (tailSlot(name) !== undefined && this.#entry !== undefined) return this.bySection(this.#entry);
     if (this.#input.dialect === 'windows') return undefined;
     const type = this.infer(section, UNNAMED_CANDIDATES);
     return type === undefined ? undefined : { type };
@@ -122,11 +121,12 @@ export function findEntries(
 ): Entry[] {
   const referred = referredFunctions(references);
   const typing = new Typing(input, sections);
+  const onlyText = sections.every((s) => s.section.name === TEXT_SECTION);
   const entries: Entry[] = [];
   for (const section of sections) {
     const { name } = section.section;
     const known = sectionRule(bareName(name), input.dialect) !== undefined || tailSlot(bareName(name)) !== undefined;
-    const programs = section.functions.filter((fn) => isProgram(fn, known, referred, sections));
+    const programs = section.functions.filter((fn) => isProgram(fn, known, referred, onlyText));
     if (programs.length === 0) continue;
     const bySection = typing.bySection(section);
     for (const fn of programs) {

@@ -2,12 +2,11 @@
 import { type Diagnostic, fail, type Place } from '../base/diagnostic.ts';
 import { callTarget, relocationPlace, relocationTarget, undefinedSymbol } from '../base/messages/link.ts';
 import { type ElfRelocation, type ElfSymbol, RELOCATION } from '../elf/format.ts';
-import { relocationsOf } from '../elf/lookup.ts';
 import { SLOT_SIZE } from '../isa/insn.ts';
 import { OPS } from '../isa/opcodes.ts';
 import type { Externs } from './externs.ts';
-import { type CodeSection, functionAt, type LinkFunction } from './functions.ts';
-import type { LinkInput, PlacedMap } from './input.ts';
+import { type CodeSection, FunctionIndex, type LinkFunction } from './functions.ts';
+import { type LinkInput, mapAt, type PlacedMap, placeMaps } from './input.ts';
 import { Slot, srcOf } from './slot.ts';
 
 /** What one instruction of a function refers to. `slot` counts from the function's start. */
@@ -24,11 +23,11 @@ export type Reference = { readonly slot: number } & (
   | { readonly kind: 'refused'; readonly reason: Diagnostic }
 );
 
-export interface LinkTables {
+/** What references are looked up in. */
+interface Tables {
   readonly input: LinkInput;
-  readonly sections: readonly CodeSection[];
-  /** In spec order; `section` and `offset` place them. */
-  readonly maps: readonly PlacedMap[];
+  readonly functions: FunctionIndex;
+  readonly maps: ReadonlyMap<number, readonly PlacedMap[]>;
   readonly externs: Externs;
 }
 
@@ -38,7 +37,7 @@ const LD_IMM64 = OPS.ld_imm64.opcode;
 const PSEUDO_CALL = srcOf('call_local');
 
 interface Site {
-  readonly tables: LinkTables;
+  readonly tables: Tables;
   readonly fn: LinkFunction;
   readonly slot: number;
   readonly insn: Slot;
@@ -70,7 +69,7 @@ function toCall(site: Site): Reference {
   }
   // Calls of a symbol have imm -1; those of a section the callee's slot - 1, like any call relative to the next slot.
   const distance = addend === undefined ? insn.imm + 1 : Number(addend) / SLOT_SIZE;
-  const target = functionAt(tables.sections, symbol.section, symbol.value / SLOT_SIZE + distance);
+  const target = tables.functions.at(symbol.section, symbol.value / SLOT_SIZE + distance);
   return target === undefined ? refuse(site, 'is a call into no function') : { slot, kind: 'call', target };
 }
 
@@ -80,23 +79,24 @@ function toAddress(site: Site): Reference {
   if (symbol.section === 'undef') return toExtern(site);
   if (typeof symbol.section === 'string') return refuse(site, `is to a symbol in no section (${symbol.section})`);
   const offset = symbol.value + Number(addend ?? BigInt(insn.imm));
-  const inSection = tables.maps.filter((m) => m.section === symbol.section);
+  if (offset !== (offset | 0)) return refuse(site, 'is out of reach of a 32-bit offset');
+  const inSection = tables.maps.get(symbol.section) ?? [];
   if (inSection.length > 0) {
-    const map = inSection.find((m) => offset >= m.offset && offset < m.offset + m.size) ?? inSection[0];
+    const map = mapAt(tables.maps, symbol.section, offset) ?? inSection[0];
     if (map.rejected !== undefined) return { slot, kind: 'refused', reason: map.rejected };
     // An address just after (or before) a variable's section is no bug of the object: `array[i - 1]` may be folded so.
     if (map.spec.kind !== 'map') return { slot, kind: 'value', map, offset };
     return offset === map.offset ? { slot, kind: 'map', map } : refuse(site, 'is to the inside of a map definition');
   }
-  if (tables.sections.some((s) => s.section.index === symbol.section)) {
-    const target = functionAt(tables.sections, symbol.section, offset / SLOT_SIZE);
+  if (tables.functions.isCode(symbol.section)) {
+    const target = tables.functions.at(symbol.section, offset / SLOT_SIZE);
     return target === undefined ? refuse(site, 'is to no function') : { slot, kind: 'callback', target };
   }
   const name = tables.input.elf.sections[symbol.section].name;
   return refuse(site, `is into section '${name}', which holds nothing that a program can use`);
 }
 
-function referenceOf(tables: LinkTables, fn: LinkFunction, relocation: ElfRelocation): Reference {
+function referenceOf(tables: Tables, fn: LinkFunction, relocation: ElfRelocation): Reference {
   const symbol = tables.input.elf.symbols[relocation.symbol];
   const slot = relocation.offset / SLOT_SIZE - fn.start;
   const place: Place = { ...tables.input.place, section: fn.sectionName, program: fn.name, insn: slot };
@@ -114,7 +114,7 @@ function referenceOf(tables: LinkTables, fn: LinkFunction, relocation: ElfReloca
 }
 
 /** Calls inside a section that the assembler resolved: relative to the next slot, without relocation. */
-function* resolvedCalls(tables: LinkTables, fn: LinkFunction, relocated: ReadonlySet<number>): Generator<Reference> {
+function* resolvedCalls(tables: Tables, fn: LinkFunction, relocated: ReadonlySet<number>): Generator<Reference> {
   for (let slot = 0; slot < fn.length; slot++) {
     const insn = new Slot(fn.code, slot);
     if (insn.opcode === LD_IMM64) {
@@ -122,7 +122,7 @@ function* resolvedCalls(tables: LinkTables, fn: LinkFunction, relocated: Readonl
       continue;
     }
     if (insn.opcode !== CALL || insn.src !== PSEUDO_CALL || relocated.has(slot)) continue;
-    const target = functionAt(tables.sections, fn.section, fn.start + slot + insn.imm + 1);
+    const target = tables.functions.at(fn.section, fn.start + slot + insn.imm + 1);
     const place = { ...tables.input.place, section: fn.sectionName, program: fn.name, insn: slot };
     yield target === undefined
       ? {
@@ -135,10 +135,16 @@ function* resolvedCalls(tables: LinkTables, fn: LinkFunction, relocated: Readonl
 }
 
 /** All references of all functions, sorted by slot. Errors: link/relocation. */
-export function findReferences(tables: LinkTables): Map<LinkFunction, readonly Reference[]> {
+export function findReferences(
+  input: LinkInput,
+  sections: readonly CodeSection[],
+  maps: readonly PlacedMap[],
+  externs: Externs,
+): Map<LinkFunction, readonly Reference[]> {
+  const tables: Tables = { input, functions: new FunctionIndex(sections), maps: placeMaps(maps), externs };
   const found = new Map<LinkFunction, readonly Reference[]>();
-  for (const { section, functions } of tables.sections) {
-    const relocations = relocationsOf(tables.input.elf, section.index)
+  for (const { section, functions } of sections) {
+    const relocations = (input.relocations.get(section.index) ?? [])
       .filter((r) => r.type !== RELOCATION.R_BPF_NONE)
       .sort((a, b) => a.offset - b.offset);
     let next = 0;
