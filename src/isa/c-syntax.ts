@@ -15,10 +15,10 @@ function op(cursor: Cursor, text: string, format: Format, operation: string, wid
   return findOp(format, operation, width, off) ?? fail(noSuchForm(cursor.place, text));
 }
 
-/** A register of the given width; a difference in width has no encoding. */
-function sameWidth(cursor: Cursor, width: Width, text: string): number {
+/** The second register of an operation of this width. PREVAIL writes r for the lower half, too: `w1 = r2`. */
+function operand(cursor: Cursor, width: Width, text: string): number {
   const register = cursor.register();
-  if (widthOf(register) !== width) fail(noSuchForm(cursor.place, text));
+  if (register.half && width === 64) fail(noSuchForm(cursor.place, text));
   return register.number;
 }
 
@@ -119,12 +119,12 @@ function call(cursor: Cursor, names: Names): Statement {
 function conditional(cursor: Cursor): Statement {
   const left = cursor.register();
   const sign = cursor.word('a comparison');
-  const operation = keyOf(COMPARE_SIGN, sign);
+  const operation = keyOf(COMPARE_SIGN, sign === '&==' ? '&' : sign);
   if (operation === undefined) return fail(noSuchForm(cursor.place, `if ${sign}`));
   const width = widthOf(left);
   const dst = left.number;
   if (cursor.isRegister()) {
-    const src = sameWidth(cursor, width, `if ${sign} of registers of two widths`);
+    const src = operand(cursor, width, `if ${sign} of registers of two widths`);
     cursor.expect('goto');
     return cursor.jump(op(cursor, sign, 'branch_reg', operation, width), { dst, src }, 'off');
   }
@@ -171,6 +171,8 @@ function assignment(cursor: Cursor): Statement {
   const width = widthOf(to);
   const dst = to.number;
   const sign = cursor.word('an operator');
+  const extended = /^s(\d+)=$/.exec(sign);
+  if (extended !== null) return signExtension(cursor, to, Number(extended[1]));
   const operation = keyOf(ARITHMETIC_SIGN, sign);
   if (operation === undefined) return fail(noSuchForm(cursor.place, sign));
   if (operation !== 'mov') {
@@ -178,22 +180,28 @@ function assignment(cursor: Cursor): Statement {
       const imm = cursor.imm32(sign);
       return { insn: makeInsn(op(cursor, sign, 'alu_imm', operation, width), { dst, imm }) };
     }
-    const src = sameWidth(cursor, width, `${sign} of registers of two widths`);
+    const src = operand(cursor, width, `${sign} of registers of two widths`);
     return { insn: makeInsn(op(cursor, sign, 'alu_reg', operation, width), { dst, src }) };
   }
   if (cursor.isRegister()) {
-    const src = sameWidth(cursor, width, '= of registers of two widths');
+    const src = operand(cursor, width, '= of registers of two widths');
     return { insn: makeInsn(op(cursor, '=', 'mov_reg', 'mov', width, 0), { dst, src }) };
   }
   if (cursor.isNumber()) return constant(cursor, to);
   if (cursor.take('-')) {
-    if (sameWidth(cursor, width, '- of the other width') !== dst) {
+    if (operand(cursor, width, '- of the other width') !== dst) {
       fail(noSuchForm(cursor.place, '- of another register'));
     }
     return { insn: makeInsn(op(cursor, '-', 'neg', 'neg', width), { dst }) };
   }
   if (cursor.take('*')) return load(cursor, to);
-  if (cursor.take('(')) return signExtension(cursor, to);
+  if (cursor.take('(')) {
+    const type = /^s(8|16|32)$/.exec(cursor.peek() ?? '');
+    if (type === null) return cursor.wrong('s8, s16 or s32');
+    cursor.take(type[0]);
+    cursor.expect(')');
+    return signExtension(cursor, to, Number(type[1]));
+  }
   return named(cursor, to);
 }
 
@@ -210,15 +218,11 @@ function constant(cursor: Cursor, to: Register): Statement {
   return { insn: makeInsn(name, { dst: to.number, imm: Number(BigInt.asIntN(32, signed)) }) };
 }
 
-/** `(s8)r2` */
-function signExtension(cursor: Cursor, to: Register): Statement {
-  const match = /^s(8|16|32)$/.exec(cursor.peek() ?? '');
-  if (match === null) return cursor.wrong('s8, s16 or s32');
-  cursor.take(match[0]);
-  cursor.expect(')');
+/** `r1 = (s8)r2`, in PREVAIL's words `r1 s8= r2`. */
+function signExtension(cursor: Cursor, to: Register, bits: number): Statement {
   const width = widthOf(to);
-  const src = sameWidth(cursor, width, `(${match[0]}) of registers of two widths`);
-  const name = op(cursor, `(${match[0]})`, 'movsx', 'movsx', width, Number(match[1]));
+  const src = operand(cursor, width, `(s${bits}) of registers of two widths`);
+  const name = op(cursor, `(s${bits}) in ${width} bits`, 'movsx', 'movsx', width, bits);
   return { insn: makeInsn(name, { dst: to.number, src }) };
 }
 
@@ -349,16 +353,18 @@ function symbolic(cursor: Cursor, dst: number, name: string): Statement {
     return { insn: makeInsn('ld_map_idx_value', { dst, imm64: BigInt.asUintN(32, BigInt(offset)) << 32n }), map };
   }
   const ofValue = name === 'map_val' && cursor.take('(');
-  const inner = ofValue ? cursor.name('map_by_fd or map_by_idx') : name;
+  // PREVAIL writes the descriptor alone: `map_val(1) + 8`
+  const bare = ofValue && cursor.isNumber();
+  const inner = bare ? PSEUDO_FUNCTION.ld_map_value : ofValue ? cursor.name('map_by_fd or map_by_idx') : name;
   const pseudo = PSEUDO_OP[ofValue ? 'value' : 'plain'][inner];
-  if (pseudo === undefined || cursor.peek() !== '(') {
+  if (pseudo === undefined || (!bare && cursor.peek() !== '(')) {
     if (ofValue || cursor.peek() === '(') fail(unknownFunction(cursor.place, inner));
     return { insn: makeInsn('ld_code_addr', { dst }), target: name };
   }
-  cursor.expect('(');
+  if (!bare) cursor.expect('(');
   const imm = cursor.imm32(inner);
   cursor.expect(')');
-  if (ofValue) cursor.expect(')');
+  if (ofValue && !bare) cursor.expect(')');
   if (!ofValue && pseudo !== 'ld_var_addr') return { insn: makeInsn(pseudo, { dst, imm }) };
   const upper = cursor.isNumber() ? cursor.imm32(inner) : 0;
   const imm64 = (BigInt.asUintN(32, BigInt(upper)) << 32n) | BigInt.asUintN(32, BigInt(imm));

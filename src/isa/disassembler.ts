@@ -6,10 +6,12 @@ import { ARITHMETIC_SIGN, ATOMIC_SIGN, COMPARE_SIGN, PSEUDO_FUNCTION, registerNa
 
 /** Names and lines that only the caller knows. Each may give undefined: then the number is printed. */
 export interface Annotations {
-  /** Map that a 64-bit immediate load refers to (also by relocation, when the code is not linked yet). */
+  /** Map that a symbolic immediate (ld_map_*) refers to. */
   mapName?(insn: Insn, slot: number): string | undefined;
   /** Function or variable that a call or an address load at `slot` refers to; `target` is its slot, where it has one. */
   symbolName?(insn: Insn, slot: number, target: number | undefined): string | undefined;
+  /** What a relocation puts into the plain 64-bit immediate at this slot, in code that is not linked yet. */
+  relocation?(slot: number): string | undefined;
   /** Helper with this number, e.g. `bpf_map_lookup_elem`. */
   helperName?(helper: number): string | undefined;
   /** Label that stands before the instruction: the name of a function that begins here. */
@@ -119,17 +121,13 @@ const PRINTERS: Printers = {
   },
   callx: (_, { insn }) => `callx r${insn.dst}`,
   exit: () => 'exit',
-  ld_imm64: (_, { insn, slot, style, names }) => {
-    const value = insn.imm64 ?? 0n;
-    const map = names.mapName?.(insn, slot);
-    const name = map === undefined ? names.symbolName?.(insn, slot, undefined) : mapReference(map, Number(value));
-    return `r${insn.dst} = ${name ?? style.wide(value)}${style.wideSuffix}`;
-  },
+  ld_imm64: (_, { insn, slot, style, names }) =>
+    `r${insn.dst} = ${names.relocation?.(slot) ?? style.wide(insn.imm64 ?? 0n)}${style.wideSuffix}`,
   ld_pseudo: (row, { insn, slot, style, names }) => {
     const name =
       row.operation === 'ld_code_addr'
         ? names.symbolName?.(insn, slot, slot + 1 + insn.imm)
-        : wrap(names.mapName?.(insn, slot), (map) => mapReference(map, 0));
+        : wrap(names.mapName?.(insn, slot), (map) => `map[${map}]`);
     return `r${insn.dst} = ${name ?? `${PSEUDO_FUNCTION[row.operation]}(${insn.imm})`}${style.wideSuffix}`;
   },
   ld_pseudo_off: (row, { insn, slot, style, names }) => {
@@ -173,10 +171,6 @@ const offsetText = (offset: number, text: (value: number) => string): string =>
 
 const wrap = (name: string | undefined, form: (name: string) => string): string | undefined =>
   name === undefined ? undefined : form(name);
-
-/** A map by name, or an offset in the value of a data-section map that is not linked yet. */
-const mapReference = (map: string, offset: number): string =>
-  offset === 0 ? `map[${map}]` : `map[${map}][0]+${offset}`;
 
 const styleOf = (options: DisassembleOptions): Style =>
   options.style === 'kernel' ? KERNEL : llvmStyle(options.hexImmediates ?? false);

@@ -21,7 +21,7 @@ export interface Names {
 
 // In order: signed operators before names, since `s>=` begins like one; two-sign operators before their first sign.
 const TOKEN =
-  /\s+|s(?:>>=|\/=|%=|>=|<=|>|<)|c?x=|<<=|>>=|[-+*/%&|^=!<>]=|[-+*&<>=()[\],:#]|0[xX][0-9a-fA-F]+|\d+|%?[A-Za-z_.$][\w.$]*/y;
+  /\s+|s(?:>>=|\/=|%=|>=|<=|>|<|8=|16=|32=)|c?x=|&[=!]=|<<=|>>=|[-+*/%&|^=!<>]=|[-+*&<>=()[\],:#]|0[xX][0-9a-fA-F]+|\d+|%?[A-Za-z_.$][\w.$]*/y;
 
 const REGISTER = /^%?([rw])(\d+)$/;
 
