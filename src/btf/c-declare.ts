@@ -1,4 +1,6 @@
 // The C text of one declaration or definition. Anonymous structs, unions and enums are written out where they are used.
+import { fail } from '../base/diagnostic.ts';
+import { tooLarge } from '../base/messages/input.ts';
 import type { Btf } from './btf.ts';
 import type { WalkGuard } from './c-order.ts';
 import { type BtfComposite, type BtfEnum, type BtfType, POINTER_BYTES } from './format.ts';
@@ -23,6 +25,9 @@ const PADDING = [
   { name: 'short', bits: 16 },
   { name: 'char', bits: 8 },
 ];
+
+/** Lines of padding in one output, all structs together. The kernel's types need some ten thousand. */
+const MAX_PADDING_LINES = 1_000_000;
 
 const roundUp = (value: number, unit: number): number => Math.ceil(value / unit) * unit;
 
@@ -59,6 +64,7 @@ export class CDeclarations {
   /** typedefs and enumerators. */
   readonly #identifiers = new NameSpace();
   readonly #resolved = new Map<number, string>();
+  #paddingLeft = MAX_PADDING_LINES;
 
   constructor(btf: Btf, guard: WalkGuard) {
     this.#btf = btf;
@@ -99,17 +105,27 @@ export class CDeclarations {
     for (const member of type.members) {
       const bits = member.bitSize;
       const align = packed ? 1 : this.#alignOf(member.type);
-      lines.push(...paddingBetween(at, member.bitOffset, align, afterBitfield && bits > 0));
+      this.#pad(lines, id, at, member.bitOffset, align, afterBitfield && bits > 0);
       const text = this.declare(member.type, member.name, level + 1, depth + 1);
       lines.push(bits > 0 ? `${text}: ${bits};` : `${text};`);
       at = member.bitOffset + (bits > 0 ? bits : this.#sizeOf(member.type) * 8);
       afterBitfield = bits > 0;
     }
-    if (isStruct) lines.push(...paddingBetween(at, type.size * 8, this.#alignOf(id), false));
+    if (isStruct) this.#pad(lines, id, at, type.size * 8, this.#alignOf(id), false);
     const attribute = packed ? ' __attribute__((packed))' : '';
     if (lines.length === 0 && type.size === 0) return `${tag} {}${attribute}`;
     const body = lines.map((line) => `\n${indent(level + 1)}${line}`).join('');
     return `${tag} {${body}\n${indent(level)}}${attribute}`;
+  }
+
+  /** As {@link paddingBetween}, onto `lines`; holes of broken BTF can be gigabytes wide. */
+  #pad(lines: string[], id: number, from: number, to: number, align: number, afterBitfield: boolean): void {
+    const words = (to - from) / (POINTER_BYTES * 8);
+    if (words > this.#paddingLeft) {
+      fail(tooLarge({ typeId: id }, 'the padding of structs', (to - from) / 8, MAX_PADDING_LINES * POINTER_BYTES));
+    }
+    this.#paddingLeft -= Math.max(0, words);
+    for (const line of paddingBetween(from, to, align, afterBitfield)) lines.push(line);
   }
 
   enum(id: number, type: BtfEnum, level: number): string {
