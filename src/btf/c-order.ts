@@ -6,20 +6,25 @@ import type { BtfType } from './format.ts';
 
 /** Levels of types inside types. Deeper nesting is no C; it would exhaust the stack. */
 const MAX_NESTING = 256;
-/** Types that formatting may look at in all, for graphs whose expansion is exponential. */
-const MAX_STEPS = 4_000_000;
+/**
+ * Types that formatting may look at in all, for graphs whose expansion is exponential: so many, and so many more for
+ * each type. (A kernel takes 7 for each.)
+ */
+const MAX_STEPS = { base: 50_000, each: 20 } as const;
 
 /** Guards every walk of the formatter: depth of recursion, and steps in all. */
 export class WalkGuard {
   readonly #btf: Btf;
+  readonly #limit: number;
   #steps = 0;
 
   constructor(btf: Btf) {
     this.#btf = btf;
+    this.#limit = MAX_STEPS.base + MAX_STEPS.each * btf.count;
   }
 
   enter(id: number, depth: number): void {
-    if (depth > MAX_NESTING || ++this.#steps > MAX_STEPS) {
+    if (depth > MAX_NESTING || ++this.#steps > this.#limit) {
       fail(tooDeep({ ...this.#btf.place, typeId: id }, 'the type', MAX_NESTING));
     }
   }
