@@ -11,6 +11,7 @@ import { probeReadHelpers, probeWriteHelpers } from './probe-read.ts';
 import { processHelpers } from './process.ts';
 import { redirectHelpers, redirectMapHelpers, redirectNeighbourHelpers } from './redirect.ts';
 import { ringBufferHelpers } from './ring-buffer.ts';
+import { sampleHelpers } from './sample.ts';
 import { skbLoadHelpers, skbStoreHelpers } from './skb-bytes.ts';
 import { ecnHelpers, skbEditHelpers } from './skb-edit.ts';
 import { skbRoomHelpers } from './skb-room.ts';
@@ -25,6 +26,7 @@ import { tailCallHelpers } from './tail-call.ts';
 import { timeHelpers } from './time.ts';
 import { traceHelpers } from './trace.ts';
 import { tunnelHelpers } from './tunnel.ts';
+import { windowsHelpers, windowsSocketHelpers } from './windows.ts';
 import { xdpHelpers } from './xdp.ts';
 
 /** Every helper that is built in, by family. Program types name the families that they admit. */
@@ -77,5 +79,8 @@ export const HELPER_FAMILIES: readonly HelperFamily[] = [
   timeHelpers,
   traceHelpers,
   tunnelHelpers,
+  windowsHelpers,
+  windowsSocketHelpers,
+  sampleHelpers,
   xdpHelpers,
 ];
