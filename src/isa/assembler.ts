@@ -96,31 +96,43 @@ export function assemble(text: string, options: AssembleOptions = {}): Assembly 
     if (lines.length > MAX_SLOTS) fail(tooLarge(place, 'the program', lines.length, MAX_SLOTS));
   });
 
-  const exits = statements.filter(({ insn }) => insn.op === 'exit').map(({ slot }) => slot);
+  const exitAfter = nextExits(statements);
   const maps = [...(options.maps ?? [])];
+  const indexOfMap = new Map(maps.map((name, index) => [name, index]));
   const insns = statements.map((statement): Insn => {
     const place = { ...outer, line: statement.line };
-    const insn = statement.target === undefined ? statement.insn : resolveTarget(statement, labels, exits, place);
+    const insn = statement.target === undefined ? statement.insn : resolveTarget(statement, labels, exitAfter, place);
     if (statement.map === undefined) return insn;
-    let map = maps.indexOf(statement.map);
-    if (map < 0) {
+    let map = indexOfMap.get(statement.map);
+    if (map === undefined) {
       if (options.maps !== undefined) fail(unknownMap(place, statement.map));
       map = maps.push(statement.map) - 1;
+      indexOfMap.set(statement.map, map);
     }
     return { ...insn, imm: map, ...(insn.imm64 === undefined ? {} : { imm64: insn.imm64 | BigInt(map) }) };
   });
   return { code: encodeProgram(insns), labels, maps, lines };
 }
 
+/** For each slot the exit that a jump to `exit` goes to. All exits do the same: the next one, else the last one before. */
+function nextExits(statements: readonly Placed[]): ReadonlyMap<number, number> {
+  const out = new Map<number, number>();
+  let exit = statements.findLast(({ insn }) => insn.op === 'exit')?.slot;
+  for (const { insn, slot } of statements.toReversed()) {
+    if (exit !== undefined) out.set(slot, exit);
+    if (insn.op === 'exit') exit = slot;
+  }
+  return out;
+}
+
 function resolveTarget(
   { insn, slot, target = '' }: Placed,
   labels: ReadonlyMap<string, number>,
-  exits: readonly number[],
+  exitAfter: ReadonlyMap<number, number>,
   place: Place,
 ): Insn {
   let to = labels.get(target);
-  // All exits do the same: the next one serves, else the last one before.
-  if (to === undefined && target === 'exit') to = exits.find((at) => at > slot) ?? exits.at(-1);
+  if (to === undefined && target === 'exit') to = exitAfter.get(slot);
   if (to === undefined) return fail(undefinedLabel(place, target));
   const distance = to - (slot + 1);
   const field = (FORMATS[OPS[insn.op].format].fields as readonly string[]).includes('off') ? 'off' : 'imm';

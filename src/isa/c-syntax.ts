@@ -356,7 +356,7 @@ function symbolic(cursor: Cursor, dst: number, name: string): Statement {
   // PREVAIL writes the descriptor alone: `map_val(1) + 8`
   const bare = ofValue && cursor.isNumber();
   const inner = bare ? PSEUDO_FUNCTION.ld_map_value : ofValue ? cursor.name('map_by_fd or map_by_idx') : name;
-  const pseudo = PSEUDO_OP[ofValue ? 'value' : 'plain'][inner];
+  const pseudo = PSEUDO_OP[ofValue ? 'value' : 'plain'].get(inner);
   if (pseudo === undefined || (!bare && cursor.peek() !== '(')) {
     if (ofValue || cursor.peek() === '(') fail(unknownFunction(cursor.place, inner));
     return { insn: makeInsn('ld_code_addr', { dst }), target: name };
@@ -372,15 +372,13 @@ function symbolic(cursor: Cursor, dst: number, name: string): Statement {
 }
 
 /** The op of a symbolic immediate by the function that it is written with, inside `map_val()` and outside. */
-const PSEUDO_OP: Readonly<Record<'value' | 'plain', Record<string, Operation<'ld_pseudo' | 'ld_pseudo_off'>>>> = {
-  value: {
-    [PSEUDO_FUNCTION.ld_map_value]: 'ld_map_value',
-    [PSEUDO_FUNCTION.ld_map_idx_value]: 'ld_map_idx_value',
-  },
-  plain: {
-    [PSEUDO_FUNCTION.ld_map_fd]: 'ld_map_fd',
-    [PSEUDO_FUNCTION.ld_map_idx]: 'ld_map_idx',
-    [PSEUDO_FUNCTION.ld_var_addr]: 'ld_var_addr',
-    [PSEUDO_FUNCTION.ld_code_addr]: 'ld_code_addr',
-  },
+const PSEUDO_OP = {
+  value: opsByFunction(['ld_map_value', 'ld_map_idx_value']),
+  plain: opsByFunction(['ld_map_fd', 'ld_map_idx', 'ld_var_addr', 'ld_code_addr']),
 };
+
+type SymbolicOp = Operation<'ld_pseudo' | 'ld_pseudo_off'>;
+
+function opsByFunction(ops: readonly SymbolicOp[]): ReadonlyMap<string, SymbolicOp> {
+  return new Map(ops.map((name) => [PSEUDO_FUNCTION[name], name]));
+}

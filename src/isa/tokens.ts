@@ -25,6 +25,9 @@ const TOKEN =
 
 const REGISTER = /^%?([rw])(\d+)$/;
 
+/** More than any 64-bit number has; longer ones would only take time to read. */
+const MAX_DIGITS = 64;
+
 export interface Register {
   readonly number: number;
   /** `w`: the lower 32 bits (C-like language only). */
@@ -116,7 +119,9 @@ export class Cursor {
     if (!this.isNumber()) this.wrong('a number');
     this.take('+');
     const negative = this.take('-');
-    const value = BigInt(this.word('a number'));
+    const digits = this.word('a number');
+    if (digits.length > MAX_DIGITS) fail(syntax(this.place, `${digits.length} digits`, 'a number of 64 bits'));
+    const value = BigInt(digits);
     return negative ? -value : value;
   }
 

@@ -1,3 +1,4 @@
+import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { toHex } from '../../src/base/bytes.ts';
 import { AnyBpfError } from '../../src/base/diagnostic.ts';
@@ -126,6 +127,84 @@ describe('one encoding, in the words of llvm, the kernel, PREVAIL and bpf_confor
   ])('%s', (encoded, texts) => {
     for (const text of texts) expect(hex(text), text).toBe(encoded);
   });
+});
+
+test('any text is assembled or refused', () => {
+  const words = [
+    'r1',
+    'w2',
+    'r0',
+    '=',
+    '+=',
+    's>=',
+    '(',
+    ')',
+    '*',
+    '[',
+    ']',
+    'u32',
+    's8',
+    'if',
+    'goto',
+    'call',
+    'lock',
+    'll',
+    'map',
+    'map_val',
+    'skb',
+    'exit',
+    'be16',
+    'constructor',
+    '__proto__',
+    'toString',
+    'add',
+    'ldxw',
+    'cmpxchg',
+    'fetch',
+    '%r3',
+    '5',
+    '-1',
+    '0xffffffffffffffffff',
+    ',',
+    ':',
+    '<',
+    '>',
+    '#',
+    ';',
+    'x=',
+    'atomic_fetch_add',
+    'xchg_64',
+    'load_acquire',
+    'store_release',
+    'addr_space_cast',
+    'kfunc',
+    'pc',
+    '+',
+    '-',
+    '\n',
+    '\t',
+    '&',
+    '(18)',
+    '1:',
+    'local',
+    '@',
+    'é',
+  ];
+  const text = fc.array(fc.constantFrom(...words), { maxLength: 12 }).map((parts) => parts.join(' '));
+  fc.assert(
+    fc.property(fc.oneof(text, fc.string()), (input) => {
+      try {
+        assemble(input);
+      } catch (error) {
+        expect(error).toBeInstanceOf(AnyBpfError);
+      }
+    }),
+    { numRuns: 10_000 },
+  );
+});
+
+test('a number of a million digits takes no time', () => {
+  expect(errorOf(`r1 = ${'9'.repeat(1_000_000)} ll`).code).toBe('isa/syntax');
 });
 
 describe('labels', () => {
