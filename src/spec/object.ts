@@ -32,7 +32,7 @@ export interface ObjectSpec {
  * References in `code` are symbolic and need no machine, in RFC 9669's forms (section 5.4, 64-bit immediate instructions):
  * - src 5, `map_by_idx(imm)`: imm indexes ObjectSpec.maps
  * - src 6, `map_val(map_by_idx(imm)) + next_imm`: address in the value of a one-element (data section) map
- * - src 3, `var_addr(imm)`: imm indexes ObjectSpec.externs (a variable extern)
+ * - src 3, `var_addr(imm)`: imm indexes ObjectSpec.externs (a variable, or the address of a kfunc)
  * - src 4, `code_addr(imm)`: a subprogram, slot offset relative to the next instruction, as BPF_PSEUDO_FUNC
  * - `call` src 1: subprogram, relative to the next slot; `call` src 2: imm indexes ObjectSpec.externs (a kfunc)
  */

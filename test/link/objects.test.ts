@@ -1,11 +1,14 @@
 // Every outside object links, and what comes out holds together.
+import { spawnSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import path from 'node:path';
 import { describe, expect, it } from 'vitest';
+import { readElf } from '../../src/elf/read.ts';
 import { linkObject } from '../../src/link/link.ts';
 import { readSlot } from '../../src/link/slot.ts';
 import { decodeProgram } from '../../src/isa/insn.ts';
 import type { ObjectSpec, ProgramSpec } from '../../src/spec/object.ts';
+import { requireCapability } from '../support/capability.ts';
 import { corpusFolder, filesBelow } from '../support/shared.ts';
 
 const folder = corpusFolder('objects');
@@ -48,6 +51,25 @@ function checkProgram(p: ProgramSpec, spec: ObjectSpec): void {
   }
 }
 
+interface NamedRelocation {
+  readonly offset: number;
+  readonly target: string;
+}
+
+/** The relocations of an object by section, as another reader sees them. */
+function relocationNames(file: string): Map<string, NamedRelocation[]> {
+  const { stdout } = spawnSync('llvm-objdump', ['-r', file], { encoding: 'utf8', maxBuffer: 1 << 28 });
+  const found = new Map<string, NamedRelocation[]>();
+  let records: NamedRelocation[] = [];
+  for (const line of stdout.split('\n')) {
+    const section = /^RELOCATION RECORDS FOR \[(.*)\]:$/.exec(line);
+    const record = /^([0-9a-f]{16}) R_BPF_64_(?:64|32) +(\S+)$/.exec(line);
+    if (section !== null) found.set(section[1], (records = []));
+    else if (record !== null) records.push({ offset: Number.parseInt(record[1], 16), target: record[2] });
+  }
+  return found;
+}
+
 describe.skipIf(FILES.length === 0)('objects', () => {
   it.each(FILES)('%s', (file) => {
     const spec = link(file);
@@ -87,6 +109,38 @@ describe.skipIf(FILES.length === 0)('objects', () => {
       .map((p) => p.unsupported?.code);
     expect(new Set(odd)).toEqual(new Set(['link/program-type', 'link/undefined-symbol']));
   });
+
+  it.skipIf(requireCapability('llvm-objdump') !== undefined)(
+    'refers to the maps and functions that llvm-objdump names',
+    () => {
+      let references = 0;
+      for (const file of FILES) {
+        const spec = link(file);
+        const symbols = readElf(readFileSync(path.join(root, file)));
+        const named = relocationNames(path.join(root, file));
+        for (const { code, functions, name } of spec.programs) {
+          for (const fn of functions) {
+            const symbol = symbols.symbols.find((s) => s.name === fn.name && typeof s.section === 'number');
+            if (typeof symbol?.section !== 'number') continue;
+            const records = named.get(symbols.sections[symbol.section].name) ?? [];
+            for (const { offset, target } of records) {
+              const at = (offset - symbol.value) / 8;
+              if (at < 0 || at >= fn.length) continue;
+              const { opcode, src, imm } = readSlot(code, fn.slot + at);
+              const map = spec.maps.some((m) => m.name === target);
+              const called = functions.find((f) => f.slot === fn.slot + at + 1 + imm)?.name;
+              if (map) expect([opcode, src, spec.maps[imm]?.name], `${file} ${name} ${at}`).toEqual([0x18, 5, target]);
+              else if (opcode === 0x85 && src === 1 && imm !== -1) expect(called, `${file} ${name} ${at}`).toBe(target);
+              else continue;
+              references++;
+            }
+          }
+        }
+      }
+      console.info(`objects: ${references} references as llvm-objdump names them`);
+      expect(references).toBeGreaterThan(2000);
+    },
+  );
 
   it('gives a type to every program where the user does', () => {
     for (const file of FILES) {
