@@ -1,4 +1,5 @@
 import type { ProgramTypeRow } from '../spec/program.ts';
+import { BASE, WINDOWS_GLOBAL } from './families.ts';
 import { field, packet } from './fields.ts';
 import { plainHarness } from './plain-context.ts';
 
@@ -26,7 +27,7 @@ export const bind: ProgramTypeRow = {
   attachTypes: ['bind'],
   returns: [],
   verdicts: { windows: { BIND_PERMIT_SOFT: 0n, BIND_DENY: 1n, BIND_REDIRECT: 2n, BIND_PERMIT_HARD: 3n } },
-  families: [],
+  families: [...BASE, ...WINDOWS_GLOBAL],
   harness: plainHarness(),
   doc: 'Windows: sockets that are bound to and released from a local address.',
 };

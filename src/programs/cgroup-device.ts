@@ -1,4 +1,5 @@
 import type { ProgramTypeRow } from '../spec/program.ts';
+import { BASE, NO_COARSE_CLOCK, TRACING_ONLY } from './families.ts';
 import { field, narrow } from './fields.ts';
 import { plainHarness } from './plain-context.ts';
 
@@ -15,7 +16,8 @@ export const cgroupDevice: ProgramTypeRow = {
   attachTypes: ['cgroup_device'],
   returns: [{ min: 0n, max: 1n }],
   verdicts: { linux: { DENY: 0n, ALLOW: 1n } },
-  families: [],
+  families: [...BASE, 'perf-output', 'cgroup-storage'],
+  withoutHelpers: [...TRACING_ONLY, ...NO_COARSE_CLOCK],
   harness: plainHarness(),
   doc: 'Access of a control group’s processes to device files.',
 };

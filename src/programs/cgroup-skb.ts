@@ -1,4 +1,5 @@
 import type { ProgramTypeRow } from '../spec/program.ts';
+import { BASE, TRACING_ONLY } from './families.ts';
 import { skbHarness, skbLayout } from './skb.ts';
 
 /** net/core/filter.c: cg_skb_is_valid_access. */
@@ -17,7 +18,20 @@ export const cgroupSkb: ProgramTypeRow = {
     { attach: ['cgroup_inet_ingress'], min: 0n, max: 1n },
   ],
   verdicts: { linux: { DROP: 0n, ALLOW: 1n, DROP_CONGESTED: 2n, ALLOW_CONGESTED: 3n } },
-  families: [],
+  families: [
+    ...BASE,
+    'perf-output',
+    'skb-load',
+    'skb-ecn',
+    'packet-socket',
+    'socket-cgroup',
+    'socket-cookie',
+    'socket-field',
+    'socket-lookup',
+    'socket-storage',
+    'cgroup-storage',
+  ],
+  withoutHelpers: [...TRACING_ONLY, 'skb_under_cgroup'],
   harness: skbHarness({ layer: 'network', writable: false }),
   doc: 'IP packets that a control group’s sockets send or receive.',
 };

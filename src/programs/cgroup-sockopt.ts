@@ -1,4 +1,5 @@
 import type { ProgramTypeRow } from '../spec/program.ts';
+import { BASE, NO_COARSE_CLOCK, TRACING_ONLY } from './families.ts';
 import { field, packet, socket } from './fields.ts';
 import { plainHarness } from './plain-context.ts';
 
@@ -23,7 +24,16 @@ export const cgroupSockopt: ProgramTypeRow = {
   attachTypes: ['cgroup_getsockopt', 'cgroup_setsockopt'],
   returns: [{ min: 0n, max: 1n }],
   verdicts: { linux: { DENY: 0n, ALLOW: 1n } },
-  families: [],
+  families: [
+    ...BASE,
+    'perf-output',
+    'socket-cookie',
+    'socket-field',
+    'socket-option',
+    'socket-storage',
+    'cgroup-storage',
+  ],
+  withoutHelpers: [...TRACING_ONLY, ...NO_COARSE_CLOCK, 'get_socket_cookie', 'sk_fullsock', 'get_listener_sock'],
   harness: plainHarness({ writableData: true }),
   doc: 'getsockopt and setsockopt of a control group’s sockets.',
 };

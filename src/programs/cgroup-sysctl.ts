@@ -1,4 +1,5 @@
 import type { ProgramTypeRow } from '../spec/program.ts';
+import { BASE, TRACING_ONLY } from './families.ts';
 import { field, narrow } from './fields.ts';
 import { plainHarness } from './plain-context.ts';
 
@@ -15,7 +16,8 @@ export const cgroupSysctl: ProgramTypeRow = {
   attachTypes: ['cgroup_sysctl'],
   returns: [{ min: 0n, max: 1n }],
   verdicts: { linux: { DENY: 0n, ALLOW: 1n } },
-  families: [],
+  families: [...BASE, 'perf-output', 'cgroup-storage'],
+  withoutHelpers: TRACING_ONLY,
   harness: plainHarness(),
   doc: 'Reads and writes of /proc/sys by a control group’s processes.',
 };

@@ -1,4 +1,5 @@
 import type { ProgramTypeRow } from '../spec/program.ts';
+import { NO_COARSE_CLOCK, TRACING } from './families.ts';
 import { plainHarness } from './plain-context.ts';
 import { ARGUMENT_REGISTERS, PT_REGS } from './registers.ts';
 
@@ -9,7 +10,8 @@ export const kprobe: ProgramTypeRow = {
   attachTypes: ['trace_kprobe_multi', 'trace_uprobe_multi', 'trace_kprobe_session', 'trace_uprobe_session'],
   returns: [{ attach: ['trace_kprobe_session', 'trace_uprobe_session'], min: 0n, max: 1n }],
   verdicts: {},
-  families: [],
+  families: [...TRACING, 'kprobe'],
+  withoutHelpers: NO_COARSE_CLOCK,
   harness: plainHarness({ args: ARGUMENT_REGISTERS }),
   doc: 'Entry and return of kernel functions (kprobe) and of functions in user programs (uprobe, USDT).',
 };

@@ -1,4 +1,5 @@
 import type { ProgramTypeRow } from '../spec/program.ts';
+import { BASE, TRACING_ONLY } from './families.ts';
 import { field } from './fields.ts';
 import { plainHarness } from './plain-context.ts';
 
@@ -9,7 +10,8 @@ export const lircMode2: ProgramTypeRow = {
   attachTypes: ['lirc_mode2'],
   returns: [],
   verdicts: {},
-  families: [],
+  families: BASE,
+  withoutHelpers: TRACING_ONLY,
   harness: plainHarness(),
   doc: 'Pulses and spaces of an infrared receiver.',
 };

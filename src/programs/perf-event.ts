@@ -1,4 +1,5 @@
 import type { ProgramTypeRow } from '../spec/program.ts';
+import { NO_COARSE_CLOCK, TRACING } from './families.ts';
 import { field } from './fields.ts';
 import { plainHarness } from './plain-context.ts';
 import { PT_REGS } from './registers.ts';
@@ -20,7 +21,8 @@ export const perfEvent: ProgramTypeRow = {
   attachTypes: ['perf_event'],
   returns: [],
   verdicts: {},
-  families: [],
+  families: [...TRACING, 'perf-program'],
+  withoutHelpers: NO_COARSE_CLOCK,
   harness: plainHarness(),
   doc: 'Samples of performance counters and clocks.',
 };

@@ -1,4 +1,5 @@
 import type { ProgramTypeRow } from '../spec/program.ts';
+import { BASE, WINDOWS_GLOBAL } from './families.ts';
 import { field, packet } from './fields.ts';
 import { plainHarness } from './plain-context.ts';
 
@@ -22,7 +23,7 @@ export const sample: ProgramTypeRow = {
   attachTypes: ['sample'],
   returns: [],
   verdicts: { windows: {} },
-  families: [],
+  families: [...BASE, ...WINDOWS_GLOBAL, 'sample'],
   harness: plainHarness({ writableData: true }),
   doc: 'Windows: the program type of the sample extension.',
 };

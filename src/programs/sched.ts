@@ -1,4 +1,5 @@
 import type { ProgramTypeRow } from '../spec/program.ts';
+import { BASE, TRACING_ONLY } from './families.ts';
 import { SOCKET_FIELDS, skbHarness, skbLayout } from './skb.ts';
 
 /** net/core/filter.c: tc_cls_act_is_valid_access. */
@@ -21,6 +22,29 @@ const TC_ACT = {
   TC_ACT_TRAP: 8n,
 } as const;
 
+const families = [
+  ...BASE,
+  'perf-output',
+  'checksum',
+  'packet-checksum',
+  'redirect',
+  'redirect-neighbour',
+  'fib',
+  'mtu',
+  'skb-load',
+  'skb-store',
+  'skb-ecn',
+  'skb-edit',
+  'skb-room',
+  'packet-socket',
+  'socket-cookie',
+  'socket-assign',
+  'socket-field',
+  'socket-lookup',
+  'socket-storage',
+  'tunnel',
+];
+
 const harness = skbHarness({ layer: 'link', writable: true });
 
 export const schedCls: ProgramTypeRow = {
@@ -29,7 +53,8 @@ export const schedCls: ProgramTypeRow = {
   attachTypes: ['tcx_ingress', 'tcx_egress', 'netkit_primary', 'netkit_peer'],
   returns: [],
   verdicts: { linux: TC_ACT },
-  families: [],
+  families,
+  withoutHelpers: TRACING_ONLY,
   harness,
   doc: 'Traffic control classifiers: tc in direct-action mode, tcx and netkit, on ingress and egress.',
 };
@@ -40,7 +65,8 @@ export const schedAct: ProgramTypeRow = {
   attachTypes: [],
   returns: [],
   verdicts: { linux: TC_ACT },
-  families: [],
+  families,
+  withoutHelpers: TRACING_ONLY,
   harness,
   doc: 'Traffic control actions, behind a filter.',
 };

@@ -1,5 +1,6 @@
 import type { ProgramTypeRow } from '../spec/program.ts';
 import { onlyFields, refuse } from './context-input.ts';
+import { BASE, TRACING_ONLY } from './families.ts';
 import { narrow, socket } from './fields.ts';
 import { plainHarness } from './plain-context.ts';
 import { AF_INET, AF_INET6 } from './socket.ts';
@@ -43,7 +44,8 @@ export const skLookup: ProgramTypeRow = {
   attachTypes: ['sk_lookup'],
   returns: [{ min: 0n, max: 1n }],
   verdicts: { linux: { SK_DROP: 0n, SK_PASS: 1n } },
-  families: [],
+  families: [...BASE, 'perf-output', 'socket-assign', 'socket-lookup'],
+  withoutHelpers: [...TRACING_ONLY, 'sk_lookup_tcp', 'sk_lookup_udp', 'skc_lookup_tcp'],
   harness: plainHarness({ prepare, selectsSocket: true }),
   doc: 'Chooses the listening socket of an incoming connection or datagram.',
 };

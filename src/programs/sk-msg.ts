@@ -1,4 +1,5 @@
 import type { ProgramTypeRow } from '../spec/program.ts';
+import { BASE, TRACING_ONLY } from './families.ts';
 import { field, packet, socket } from './fields.ts';
 import { plainHarness } from './plain-context.ts';
 
@@ -27,7 +28,8 @@ export const skMsg: ProgramTypeRow = {
   attachTypes: ['sk_msg_verdict'],
   returns: [],
   verdicts: { linux: { SK_DROP: 0n, SK_PASS: 1n } },
-  families: [],
+  families: [...BASE, 'perf-output', 'socket-cookie', 'socket-storage', 'sk-msg'],
+  withoutHelpers: [...TRACING_ONLY, 'get_socket_cookie'],
   harness: plainHarness({
     writableData: true,
     prepare: (image, { data }) => new DataView(image.buffer).setUint32(68, data?.length ?? 0, true),

@@ -1,4 +1,5 @@
 import type { ProgramTypeRow } from '../spec/program.ts';
+import { BASE, TRACING_ONLY } from './families.ts';
 import { field, packet, socket } from './fields.ts';
 import { plainHarness } from './plain-context.ts';
 
@@ -25,7 +26,8 @@ export const skReuseport: ProgramTypeRow = {
   attachTypes: ['sk_reuseport_select', 'sk_reuseport_select_or_migrate'],
   returns: [],
   verdicts: { linux: { SK_DROP: 0n, SK_PASS: 1n } },
-  families: [],
+  families: [...BASE, 'skb-load', 'socket-cookie', 'reuseport'],
+  withoutHelpers: [...TRACING_ONLY, 'get_netns_cookie'],
   harness: plainHarness(),
   doc: 'Chooses a socket of a SO_REUSEPORT group.',
 };

@@ -1,4 +1,5 @@
 import type { ProgramTypeRow } from '../spec/program.ts';
+import { BASE, TRACING_ONLY } from './families.ts';
 import { skbHarness, skbLayout } from './skb.ts';
 
 /**
@@ -16,7 +17,26 @@ export const skSkb: ProgramTypeRow = {
   attachTypes: ['sk_skb_stream_parser', 'sk_skb_stream_verdict', 'sk_skb_verdict'],
   returns: [],
   verdicts: { linux: { SK_DROP: 0n, SK_PASS: 1n } },
-  families: [],
+  families: [
+    ...BASE,
+    'perf-output',
+    'skb-load',
+    'skb-store',
+    'skb-room',
+    'packet-socket',
+    'socket-cookie',
+    'socket-lookup',
+    'sk-skb',
+  ],
+  withoutHelpers: [
+    ...TRACING_ONLY,
+    'skb_load_bytes_relative',
+    'skb_change_proto',
+    'skb_cgroup_id',
+    'skb_ancestor_cgroup_id',
+    'skb_under_cgroup',
+    'get_netns_cookie',
+  ],
   harness: skbHarness({ layer: 'network', writable: true }),
   doc: 'Data that arrives on sockets of a sockmap: where a message ends, and which socket gets it.',
 };

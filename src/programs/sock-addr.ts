@@ -1,6 +1,7 @@
 // Addresses of bind, connect, sendmsg and the like: cgroup_sock_addr on Linux, sock_addr on Windows.
 import type { ContextLayout, ProgramTypeRow } from '../spec/program.ts';
 import type { AttachTypeName } from '../spec/program-types.ts';
+import { BASE, TRACING_ONLY, WINDOWS_GLOBAL } from './families.ts';
 import { field, socket } from './fields.ts';
 import { plainHarness } from './plain-context.ts';
 
@@ -103,7 +104,18 @@ export const cgroupSockAddr: ProgramTypeRow = {
     linux: { DENY: 0n, ALLOW: 1n, DENY_UNPRIVILEGED_PORT: 2n, ALLOW_UNPRIVILEGED_PORT: 3n },
     windows: { REJECT: 0n, PROCEED_SOFT: 1n, PROCEED_HARD: 2n },
   },
-  families: [],
+  families: [
+    ...BASE,
+    'perf-output',
+    'socket-cookie',
+    'socket-lookup',
+    'socket-option',
+    'socket-storage',
+    'cgroup-storage',
+    'bind',
+  ],
+  dialectFamilies: { windows: [...WINDOWS_GLOBAL, 'windows-socket'] },
+  withoutHelpers: TRACING_ONLY,
   harness: plainHarness(),
   doc: 'Addresses that sockets bind to, connect to, send to and receive from; they can be rewritten.',
 };

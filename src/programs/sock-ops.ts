@@ -1,4 +1,5 @@
 import type { ContextField, ContextLayout, ProgramTypeRow } from '../spec/program.ts';
+import { BASE, TRACING_ONLY, WINDOWS_GLOBAL } from './families.ts';
 import { field, packet, series, socket } from './fields.ts';
 import { plainHarness } from './plain-context.ts';
 
@@ -84,7 +85,19 @@ export const sockOps: ProgramTypeRow = {
   // Linux asks for 0 or 1; on Windows any other value than 0 is an error code.
   returns: [{ min: 0n, max: 1n }],
   verdicts: { linux: { FAIL: 0n, OK: 1n }, windows: { OK: 0n } },
-  families: [],
+  families: [
+    ...BASE,
+    'perf-output',
+    'socket-cookie',
+    'socket-field',
+    'socket-option',
+    'socket-storage',
+    'cgroup-storage',
+    'sock-ops',
+    'sock-map-update',
+  ],
+  dialectFamilies: { windows: [...WINDOWS_GLOBAL, 'windows-socket'] },
+  withoutHelpers: [...TRACING_ONLY, 'sk_fullsock', 'get_listener_sock'],
   harness: plainHarness(),
   doc: 'Events in the life of TCP connections: established, retransmitted, closed.',
 };

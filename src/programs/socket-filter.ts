@@ -1,4 +1,5 @@
 import type { ProgramTypeRow } from '../spec/program.ts';
+import { BASE, TRACING_ONLY } from './families.ts';
 import { SOCKET_FIELDS, skbHarness, skbLayout } from './skb.ts';
 
 /** net/core/filter.c: sk_filter_is_valid_access. */
@@ -25,7 +26,8 @@ export const socketFilter: ProgramTypeRow = {
   returns: [],
   verdicts: { linux: { DROP: 0n } },
   otherVerdict: 'KEEP',
-  families: [],
+  families: [...BASE, 'perf-output', 'skb-load', 'packet-socket', 'socket-cookie'],
+  withoutHelpers: [...TRACING_ONLY, 'skb_cgroup_id', 'skb_ancestor_cgroup_id', 'skb_under_cgroup'],
   harness: skbHarness({ layer: 'network', writable: false }),
   doc: 'What a socket receives; the return value is how many bytes of the packet to keep, 0 for none of it.',
 };

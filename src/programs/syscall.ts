@@ -1,4 +1,5 @@
 import type { ProgramTypeRow } from '../spec/program.ts';
+import { NO_COARSE_CLOCK, TRACING } from './families.ts';
 import { plainHarness } from './plain-context.ts';
 
 /** kernel/bpf/syscall.c: syscall_prog_is_valid_access. The context is the caller's buffer and is given back. */
@@ -10,7 +11,8 @@ export const syscall: ProgramTypeRow = {
   attachTypes: [],
   returns: [],
   verdicts: {},
-  families: [],
+  families: [...TRACING, 'socket-storage', 'socket-cookie'],
+  withoutHelpers: [...NO_COARSE_CLOCK, 'get_netns_cookie'],
   harness: plainHarness(),
   doc: 'Programs that are only ever run by BPF_PROG_TEST_RUN, with a buffer of the caller’s.',
 };

@@ -1,4 +1,5 @@
 import type { ProgramTypeRow } from '../spec/program.ts';
+import { NO_COARSE_CLOCK, TRACING } from './families.ts';
 import { plainHarness } from './plain-context.ts';
 
 /** PERF_MAX_TRACE_SIZE (include/linux/trace_events.h). */
@@ -14,7 +15,8 @@ export const tracepoint: ProgramTypeRow = {
   attachTypes: [],
   returns: [],
   verdicts: {},
-  families: [],
+  families: TRACING,
+  withoutHelpers: NO_COARSE_CLOCK,
   harness: plainHarness(),
   doc: 'Static tracepoints of the kernel, with their record as bytes.',
 };

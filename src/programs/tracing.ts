@@ -3,6 +3,7 @@
 import type { ContextLayout, ProgramTypeRow, TestRunInput } from '../spec/program.ts';
 import type { AttachTypeName, ProgramTypeName } from '../spec/program-types.ts';
 import { refuse } from './context-input.ts';
+import { NO_COARSE_CLOCK, TRACING } from './families.ts';
 import { series } from './fields.ts';
 import { plainHarness } from './plain-context.ts';
 
@@ -38,7 +39,8 @@ export const rawTracepoint: ProgramTypeRow = {
   attachTypes: ['trace_raw_tp'],
   returns: [],
   verdicts: {},
-  families: [],
+  families: TRACING,
+  withoutHelpers: NO_COARSE_CLOCK,
   harness: rawTestRun,
   doc: 'Tracepoints with the arguments that the kernel passes, as numbers.',
 };
@@ -58,7 +60,8 @@ export const tracing: ProgramTypeRow = {
     { attach: ['trace_iter'], min: 0n, max: 1n },
   ],
   verdicts: {},
-  families: [],
+  families: [...TRACING, 'socket-storage', 'inode-storage'],
+  withoutHelpers: NO_COARSE_CLOCK,
   harness: plainHarness({ args: ARGS }),
   doc: 'Entry and exit of kernel functions, BTF tracepoints and iterators, with typed arguments.',
 };
@@ -70,7 +73,7 @@ const hook = (type: ProgramTypeName, attachTypes: readonly AttachTypeName[], doc
   attachTypes,
   returns: [],
   verdicts: {},
-  families: [],
+  families: [...TRACING, 'socket-storage', 'inode-storage', 'socket-option', 'socket-cookie'],
   doc,
 });
 

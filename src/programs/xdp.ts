@@ -2,6 +2,7 @@
 import type { Harness, HarnessEnvironment, ProgramTypeRow, TestRunInput } from '../spec/program.ts';
 import { ContextBlock } from './context-block.ts';
 import { contextImage, refuse } from './context-input.ts';
+import { BASE, TRACING_ONLY, WINDOWS_GLOBAL } from './families.ts';
 import { field, packet } from './fields.ts';
 import { PacketBuffer } from './packet.ts';
 
@@ -141,7 +142,9 @@ export const xdp: ProgramTypeRow = {
     windows: { XDP_PASS: 1n, XDP_DROP: 2n, XDP_TX: 3n },
   },
   otherVerdict: 'XDP_ABORTED',
-  families: [],
+  families: [...BASE, 'perf-output', 'checksum', 'redirect', 'redirect-map', 'fib', 'mtu', 'socket-lookup', 'xdp'],
+  dialectFamilies: { windows: WINDOWS_GLOBAL },
+  withoutHelpers: TRACING_ONLY,
   harness: (environment) => new XdpHarness(environment),
   doc: 'Packets as the network driver hands them over, before the kernel has looked at them. Fragments are not made.',
 };

@@ -92,6 +92,8 @@ export interface ProgramTypeRow {
   readonly otherVerdict?: string;
   /** Helper families that programs of this type may call. */
   readonly families: readonly HelperFamily['family'][];
+  /** Families that it may call in one dialect only. */
+  readonly dialectFamilies?: { readonly [D in Dialect]?: readonly HelperFamily['family'][] };
   /** Rows of those families that this type may nevertheless not call. */
   readonly withoutHelpers?: readonly string[];
   /** How to test-run it; absent where there is nothing to give it. */
