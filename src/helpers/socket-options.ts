@@ -25,7 +25,7 @@ export const socketOptionHelpers: HelperFamily = {
       numbers: { linux: 49 },
       args: ['ctx', 's32', 's32', 'mem', 'size'],
       returns: 'integer',
-      doc: 'Sets an option as setsockopt(2): level, name, value. 0, -ENOPROTOOPT or -EINVAL.',
+      doc: 'Sets an option as setsockopt(2): level, name, value. 0, or -EINVAL for an option or value that is not known.',
       body: (env, _ctx, level, name, value, size) =>
         optionsOf(env, 'setsockopt').set(level, name, env.memory.u8.slice(value, value + size)),
     }),
@@ -34,13 +34,12 @@ export const socketOptionHelpers: HelperFamily = {
       numbers: { linux: 57 },
       args: ['ctx', 's32', 's32', 'memOut', 'size'],
       returns: 'integer',
-      doc: 'Reads an option as getsockopt(2). 0, or -ENOPROTOOPT or -EINVAL (the buffer is too short) and zeros.',
+      doc: 'Reads an option as getsockopt(2). 0, or -EINVAL (no such option, or too short a buffer) and zeros.',
       body: (env, _ctx, level, name, out, size) => {
         const { u8 } = env.memory;
         u8.fill(0, out, out + size);
         const value = optionsOf(env, 'getsockopt').get(level, name);
-        if (value === undefined) return -ERRNO.ENOPROTOOPT;
-        if (value.length > size) return -ERRNO.EINVAL;
+        if (value === undefined || value.length > size) return -ERRNO.EINVAL;
         u8.set(value, out);
         return 0;
       },
