@@ -15,17 +15,10 @@ function op(cursor: Cursor, text: string, format: Format, operation: string, wid
   return findOp(format, operation, width, off) ?? fail(noSuchForm(cursor.place, text));
 }
 
-/** The second register of an operation of this width. PREVAIL writes r for the lower half, too: `w1 = r2`. */
-function operand(cursor: Cursor, width: Width, text: string): number {
+/** A register for a value of `width` bits: r always (of which the lower half is meant), w where the value fits. */
+function operand(cursor: Cursor, width: Width, what: string): number {
   const register = cursor.register();
-  if (register.half && width === 64) fail(noSuchForm(cursor.place, text));
-  return register.number;
-}
-
-/** A register that holds a value of `width` bits: r always, w where the value fits. */
-function holding(cursor: Cursor, width: Width): number {
-  const register = cursor.register();
-  if (register.half && width === 64) fail(noSuchForm(cursor.place, `w${register.number} for 64 bits`));
+  if (register.half && width === 64) fail(noSuchForm(cursor.place, `${what} 64 bits with w${register.number}`));
   return register.number;
 }
 
@@ -80,7 +73,7 @@ export function parseC(cursor: Cursor, names: Names): Statement {
       const width = unsignedType(cursor, 'store_release');
       const { base, off } = memory(cursor);
       cursor.expect(',');
-      const src = holding(cursor, width);
+      const src = operand(cursor, width, 'store_release of');
       cursor.expect(')');
       const name = op(cursor, 'store_release', 'store_release', 'store_release', width);
       return { insn: makeInsn(name, { dst: base, src, off }) };
@@ -124,7 +117,7 @@ function conditional(cursor: Cursor): Statement {
   const width = widthOf(left);
   const dst = left.number;
   if (cursor.isRegister()) {
-    const src = operand(cursor, width, `if ${sign} of registers of two widths`);
+    const src = operand(cursor, width, `if ${sign} on`);
     cursor.expect('goto');
     return cursor.jump(op(cursor, sign, 'branch_reg', operation, width), { dst, src }, 'off');
   }
@@ -139,7 +132,7 @@ function store(cursor: Cursor): Statement {
   cursor.expect('=');
   if (cursor.isRegister()) {
     const name = op(cursor, 'a store', 'stx', 'stx', width);
-    return { insn: makeInsn(name, { dst: base, src: holding(cursor, width), off }) };
+    return { insn: makeInsn(name, { dst: base, src: operand(cursor, width, 'a store of'), off }) };
   }
   const name = op(cursor, 'a store', 'st', 'st', width);
   return { insn: makeInsn(name, { dst: base, off, imm: cursor.imm32('a store') }) };
@@ -151,7 +144,7 @@ function lock(cursor: Cursor): Statement {
   const width = unsignedType(cursor, 'lock');
   const { base, off } = memory(cursor);
   const sign = cursor.word('an operator');
-  const src = holding(cursor, width);
+  const src = operand(cursor, width, 'lock on');
   const fetch = cursor.take('fetch');
   const text = `lock u${width} ${sign}`;
   const update = keyOf(ATOMIC_SIGN, sign);
@@ -180,16 +173,16 @@ function assignment(cursor: Cursor): Statement {
       const imm = cursor.imm32(sign);
       return { insn: makeInsn(op(cursor, sign, 'alu_imm', operation, width), { dst, imm }) };
     }
-    const src = operand(cursor, width, `${sign} of registers of two widths`);
+    const src = operand(cursor, width, `${sign} on`);
     return { insn: makeInsn(op(cursor, sign, 'alu_reg', operation, width), { dst, src }) };
   }
   if (cursor.isRegister()) {
-    const src = operand(cursor, width, '= of registers of two widths');
+    const src = operand(cursor, width, '= of');
     return { insn: makeInsn(op(cursor, '=', 'mov_reg', 'mov', width, 0), { dst, src }) };
   }
   if (cursor.isNumber()) return constant(cursor, to);
   if (cursor.take('-')) {
-    if (operand(cursor, width, '- of the other width') !== dst) {
+    if (operand(cursor, width, '- of') !== dst) {
       fail(noSuchForm(cursor.place, '- of another register'));
     }
     return { insn: makeInsn(op(cursor, '-', 'neg', 'neg', width), { dst }) };
@@ -221,7 +214,7 @@ function constant(cursor: Cursor, to: Register): Statement {
 /** `r1 = (s8)r2`, in PREVAIL's words `r1 s8= r2`. */
 function signExtension(cursor: Cursor, to: Register, bits: number): Statement {
   const width = widthOf(to);
-  const src = operand(cursor, width, `(s${bits}) of registers of two widths`);
+  const src = operand(cursor, width, `(s${bits}) in`);
   const name = op(cursor, `(s${bits}) in ${width} bits`, 'movsx', 'movsx', width, bits);
   return { insn: makeInsn(name, { dst: to.number, src }) };
 }
@@ -242,18 +235,11 @@ function load(cursor: Cursor, to: Register): Statement {
 function packetLoad(cursor: Cursor, width: Width): Statement {
   const text = `a packet load of u${width}`;
   cursor.expect('[');
-  let insn = undefined;
-  if (cursor.isRegister()) {
-    const src = cursor.full();
-    insn = makeInsn(op(cursor, text, 'ld_ind', 'ld_ind', width), {
-      src,
-      imm: cursor.isNumber() ? cursor.imm32(text) : 0,
-    });
-  } else {
-    insn = makeInsn(op(cursor, text, 'ld_abs', 'ld_abs', width), { imm: cursor.imm32(text) });
-  }
+  const src = cursor.isRegister() ? cursor.full() : undefined;
+  const imm = src === undefined || cursor.isNumber() ? cursor.imm32(text) : 0;
   cursor.expect(']');
-  return { insn };
+  if (src === undefined) return { insn: makeInsn(op(cursor, text, 'ld_abs', 'ld_abs', width), { imm }) };
+  return { insn: makeInsn(op(cursor, text, 'ld_ind', 'ld_ind', width), { src, imm }) };
 }
 
 /** Right sides that begin with a name. */
@@ -312,30 +298,25 @@ function addrSpaceCast(cursor: Cursor, to: Register): Statement {
  */
 function fetchUpdate(cursor: Cursor, to: Register, what: string, nameWidth: number): Statement {
   cursor.expect('(');
-  let width = nameWidth as Width;
-  let place: { base: number; off: number };
-  if (cursor.peek() === '(') {
-    width = unsignedType(cursor, what);
-    place = memory(cursor);
-  } else {
-    place = cursor.address(what);
-  }
+  const typed = cursor.peek() === '(';
+  const width = typed ? unsignedType(cursor, what) : (nameWidth as Width);
+  const { base: dst, off } = typed ? memory(cursor) : cursor.address(what);
   if (to.half && width === 64) fail(noSuchForm(cursor.place, `${what} of 64 bits into a 32-bit register`));
   cursor.expect(',');
-  const { base: dst, off } = place;
-  const first = holding(cursor, width);
-  let insn = undefined;
+  const first = operand(cursor, width, what);
+  // The result goes where the first value came from; of cmpxchg that is r0.
+  if (first !== to.number || (what === 'cmpxchg' && first !== 0)) {
+    fail(noSuchForm(cursor.place, `${what} with these registers`));
+  }
   if (what === 'cmpxchg') {
-    if (first !== 0 || to.number !== 0) fail(noSuchForm(cursor.place, 'cmpxchg with another register than 0'));
     cursor.expect(',');
-    insn = makeInsn(op(cursor, what, 'cmpxchg', 'cmpxchg', width), { dst, src: holding(cursor, width), off });
-  } else {
-    if (first !== to.number) fail(noSuchForm(cursor.place, `${what} into another register`));
-    const operation: Operation<'atomic_fetch'> | string = what === 'xchg' ? what : `atomic_${what}`;
-    insn = makeInsn(op(cursor, what, 'atomic_fetch', operation, width), { dst, src: first, off });
+    const src = operand(cursor, width, what);
+    cursor.expect(')');
+    return { insn: makeInsn(op(cursor, what, 'cmpxchg', 'cmpxchg', width), { dst, src, off }) };
   }
   cursor.expect(')');
-  return { insn };
+  const operation = what === 'xchg' ? what : `atomic_${what}`;
+  return { insn: makeInsn(op(cursor, what, 'atomic_fetch', operation, width), { dst, src: first, off }) };
 }
 
 /** `map[name]`, `map[name][0]+8`, `map_by_fd(5)`, `map_val(map_by_idx(0)) + 8`, `code_addr(3)`, or a function's label. */

@@ -91,8 +91,7 @@ export interface OpRow {
 
 type Fixed = OpRow['fixed'];
 
-// One function a family, so that a row below is a line. The type parameters keep each row's literals for OpName's
-// mapped types.
+// So that a row below is a line. The type parameters keep each row's literals: mapped types over OpName need them.
 const row = <const F extends Format, const O extends string, const W extends Width>(
   format: F,
   opcode: number,
@@ -320,12 +319,13 @@ export type OpsOfFormat<F extends Format> = { [N in OpName]: Ops[N]['format'] ex
 /** What an instruction does, whatever its width and operands; with a format, only the operations of that format. */
 export type Operation<F extends Format = Format> = Ops[OpsOfFormat<F>]['operation'];
 
+/** All instructions, in the order of the table. */
 export const OP_NAMES = Object.keys(OPS) as OpName[];
 
 /** The row of an instruction, typed for use with a name known only at run time. */
 export const opRow = (op: OpName): OpRow & { readonly operation: Operation } => OPS[op];
 
-/** Instruction by what it does: format, operation, width, and (movsx only) the source's width. */
+/** Instruction by what it does: format, operation, width, and (registers moved) the off that tells mov from movsx. */
 export function findOp(format: Format, operation: string, width: number, off?: number): OpName | undefined {
   return OP_NAMES.find((name) => {
     const r: OpRow = OPS[name];
