@@ -162,11 +162,19 @@ export class LoadedMap {
 
   /** As `entries`, decoded through BTF. */
   *values(): Generator<[key: BtfValue, value: BtfValue], void, undefined> {
-    const { btf, id } = this.#types('key');
     for (const key of this.keys()) {
       const value = this.#decoded(this.getPerCpu(key));
-      if (value !== undefined) yield [decodeValue(btf, id, key), value];
+      if (value !== undefined) yield [this.#decodedKey(key), value];
     }
+  }
+
+  /** Where the object does not say what keys are (data sections, old arrays), a key of 4 bytes is an index. */
+  #decodedKey(key: Uint8Array): BtfValue {
+    if (!((this.spec.keyTypeId ?? 0) > 0) && key.length === 4) {
+      return new DataView(key.buffer, key.byteOffset, 4).getUint32(0, true);
+    }
+    const { btf, id } = this.#types('key');
+    return decodeValue(btf, id, key);
   }
 
   #decoded(copies: readonly Uint8Array[] | undefined): BtfValue | undefined {
