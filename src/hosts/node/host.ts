@@ -45,9 +45,11 @@ function sleptNanoseconds(): bigint {
   return difference > NS_PER_S ? difference : 0n;
 }
 
+/** To a microsecond; follows the clock as it was when the process began. */
+const realtime = (): bigint => BigInt(Math.round((performance.timeOrigin + performance.now()) * 1000)) * 1000n;
+
 function systemClock(): Clock {
   const slept = sleptNanoseconds();
-  const realtime = (): bigint => BigInt(Math.round((performance.timeOrigin + performance.now()) * 1000)) * 1000n;
   return {
     monotonic: () => process.hrtime.bigint(),
     boot: () => process.hrtime.bigint() + slept,
