@@ -1,0 +1,229 @@
+// One map of an object on both sides: the kernel's and ours, filled alike and compared.
+import { toHex } from '../../src/base/bytes.ts';
+import type { LoadedMap } from '../../src/run/map.ts';
+import { ERRNO } from '../../src/spec/errno.ts';
+import type { PerfEventArrayMap, RingBufferMap } from '../../src/spec/map.ts';
+import type { MapTypeName } from '../../src/spec/map-types.ts';
+import { mapLookup, mapLookupAndDelete, mapNextKey, mapUpdate, possibleCpus } from '../support/bpf.ts';
+import type { KernelMap } from '../support/kernel-object.ts';
+import { KernelPerfBuffer, KernelRingBuffer } from '../support/kernel-rings.ts';
+import { ADDRESSES4, ADDRESSES6, PORTS } from '../support/packets.ts';
+import type { Random } from '../support/random.ts';
+
+/** How a map is filled and read, by type; types that hold objects of the host are left empty and not compared. */
+const ACCESS: Partial<Record<MapTypeName, 'keyed' | 'indexed' | 'trie' | 'queue' | 'devices' | 'records'>> = {
+  hash: 'keyed',
+  percpu_hash: 'keyed',
+  lru_hash: 'keyed',
+  lru_percpu_hash: 'keyed',
+  array: 'indexed',
+  percpu_array: 'indexed',
+  lpm_trie: 'trie',
+  queue: 'queue',
+  stack: 'queue',
+  devmap: 'devices',
+  devmap_hash: 'devices',
+  ringbuf: 'records',
+  perf_event_array: 'records',
+};
+
+/** Entries put into a map; also bounded by its size, so that LRU maps need not evict. */
+const ENTRIES = 24;
+/** Elements of an array that are compared, so that huge arrays do not take minutes: the first ones. */
+const COMPARED_BYTES = 1 << 20;
+const LOOPBACK = 1;
+
+const u32 = (value: number): Uint8Array => new Uint8Array(Uint32Array.of(value).buffer);
+
+/** Keys that packets of the generator lead to, as far as size alone can tell; and others that none does. */
+function someKey(size: number, random: Random): Uint8Array {
+  const key = new Uint8Array(size);
+  const put = (at: number, bytes: Uint8Array): number => {
+    key.set(bytes.subarray(0, Math.max(0, size - at)), Math.min(at, size));
+    return at + bytes.length;
+  };
+  const port = (): Uint8Array => {
+    const value = random.pick(PORTS);
+    return random.chance(0.5) ? Uint8Array.of(value >> 8, value & 255) : Uint8Array.of(value & 255, value >> 8);
+  };
+  const pool = random.chance(size >= 16 ? 0.5 : 0) ? ADDRESSES6 : ADDRESSES4;
+  switch (random.below(5)) {
+    case 0:
+      put(0, u32(random.below(16)));
+      break;
+    case 1:
+      put(0, random.bytes(size));
+      break;
+    case 2:
+      put(0, size < 4 ? port() : random.pick(pool));
+      break;
+    case 3:
+      put(put(put(0, random.pick(pool)), port()), Uint8Array.of(random.pick([1, 6, 17])));
+      break;
+    default: {
+      const addresses = put(put(0, random.pick(pool)), random.pick(pool));
+      put(put(put(addresses, port()), port()), Uint8Array.of(random.pick([1, 6, 17])));
+    }
+  }
+  return key;
+}
+
+/** Whole numbers of 32 bits, addresses, or anything. */
+function someValue(size: number, random: Random): Uint8Array {
+  const kind = random.below(4);
+  const value = kind === 0 ? random.bytes(size) : new Uint8Array(size);
+  if (kind === 1) for (let at = 0; at + 4 <= size; at += 4) value.set(u32(random.below(4)), at);
+  if (kind === 2) value.set(random.pick(size >= 16 ? ADDRESSES6 : ADDRESSES4).subarray(0, size));
+  return value;
+}
+
+const text = (value: Uint8Array | number | undefined): string =>
+  value instanceof Uint8Array ? toHex(value) : value === undefined ? 'absent' : `error ${value}`;
+
+export class MapPair {
+  readonly kernel: KernelMap;
+  readonly ours: LoadedMap;
+  readonly #access: (typeof ACCESS)[MapTypeName];
+  readonly #size: number;
+  #ring: KernelRingBuffer | undefined;
+  readonly #perf: KernelPerfBuffer[] = [];
+
+  constructor(kernel: KernelMap, ours: LoadedMap) {
+    this.kernel = kernel;
+    this.ours = ours;
+    this.#access = ACCESS[ours.type];
+    this.#size = ours.valueSize;
+    if (ours.type === 'ringbuf') this.#ring = new KernelRingBuffer(kernel.fd, ours.spec.maxEntries);
+    if (ours.type === 'perf_event_array') {
+      for (let cpu = 0; cpu < Math.min(possibleCpus(), ours.spec.maxEntries || Infinity); cpu++) {
+        this.#perf.push(new KernelPerfBuffer(kernel.fd, cpu));
+      }
+      (ours.raw as PerfEventArrayMap).open(1 << 18);
+    }
+  }
+
+  get name(): string {
+    return this.ours.name;
+  }
+
+  /** Whether programs hand records to the application through this map. */
+  get hasRecords(): boolean {
+    return this.#access === 'records';
+  }
+
+  /** Puts the same elements into both; throws where one side takes what the other refuses. */
+  prefill(random: Random): void {
+    const { spec } = this.ours;
+    if (spec.kind !== 'map' || spec.slots.length > 0) return;
+    const count = Math.min(ENTRIES, Math.max(1, spec.maxEntries >> 2));
+    for (let i = 0; i < count; i++) {
+      const value = someValue(this.#size, random);
+      if (this.#access === 'keyed') this.#put(someKey(spec.keySize, random), value);
+      else if (this.#access === 'indexed') {
+        this.#put(u32(i < 8 ? Math.min(i, spec.maxEntries - 1) : random.below(spec.maxEntries)), value);
+      } else if (this.#access === 'trie') {
+        const key = someKey(spec.keySize, random);
+        const bits = (spec.keySize - 4) * 8;
+        key.set(someKey(spec.keySize - 4, random), 4);
+        key.set(u32(random.pick([bits, bits >> 1, 8, 0, random.below(bits + 1)])));
+        this.#put(key, value);
+      } else if (this.#access === 'queue') this.#put(new Uint8Array(0), value);
+      else if (this.#access === 'devices' && i % 2 === 0) {
+        value.fill(0);
+        value.set(u32(LOOPBACK));
+        this.#put(u32(i % spec.maxEntries), value);
+      }
+    }
+  }
+
+  #put(key: Uint8Array, value: Uint8Array): void {
+    const ours = this.ours.raw.update(key, value, 0);
+    const kernel = mapUpdate(this.kernel.fd, key.length === 0 ? undefined : key, value);
+    if (ours !== kernel) {
+      throw new Error(`update of map ${this.name}, key ${toHex(key)}: kernel ${kernel}, ours ${ours}`);
+    }
+  }
+
+  /** Records that arrived since the last call, compared: what differs, or undefined. */
+  recordsDiffer(): string | undefined {
+    const ours: string[] = [];
+    let kernel: Uint8Array[];
+    if (this.#ring !== undefined) {
+      (this.ours.raw as RingBufferMap).consume((record) => ours.push(toHex(record)));
+      kernel = this.#ring.take();
+    } else {
+      (this.ours.raw as PerfEventArrayMap).consume((_cpu, record) => ours.push(toHex(record)));
+      kernel = this.#perf.flatMap((buffer) => buffer.take());
+    }
+    const theirs = kernel.map(toHex);
+    const same =
+      ours.length === theirs.length &&
+      // The kernel pads perf samples: what we have must be their beginning.
+      ours.every((record, i) => (this.#ring === undefined ? theirs[i].startsWith(record) : theirs[i] === record));
+    return same
+      ? undefined
+      : `records of ${this.name}: kernel ${theirs.join(' ') || 'none'}, ours ${ours.join(' ') || 'none'}`;
+  }
+
+  /** Compares all elements; gives what differs, at most a few. Queues are emptied by it. */
+  differences(): string[] {
+    const out: string[] = [];
+    const compare = (
+      key: string,
+      kernel: Uint8Array | number | undefined,
+      ours: Uint8Array | number | undefined,
+    ): void => {
+      if (text(kernel) !== text(ours) && out.length < 4) {
+        out.push(`map ${this.name}[${key}]: kernel ${text(kernel)}, ours ${text(ours)}`);
+      }
+    };
+    const { spec, raw } = this.ours;
+    const { fd } = this.kernel;
+    switch (this.#access) {
+      case 'indexed': {
+        const count = Math.min(spec.maxEntries, Math.max(1, Math.floor(COMPARED_BYTES / this.#size)));
+        for (let i = 0; i < count; i++) compare(`${i}`, mapLookup(fd, u32(i), this.#size), raw.lookup(u32(i)));
+        break;
+      }
+      case 'keyed':
+      case 'trie': {
+        const kernel = contents(
+          (key) => mapNextKey(fd, key, spec.keySize),
+          (key) => mapLookup(fd, key, this.#size),
+        );
+        const ours = contents(
+          (key) => raw.nextKey(key),
+          (key) => raw.lookup(key),
+        );
+        for (const key of new Set([...kernel.keys(), ...ours.keys()])) compare(key, kernel.get(key), ours.get(key));
+        break;
+      }
+      case 'queue': {
+        for (let i = 0; i <= spec.maxEntries; i++) {
+          const kernel = mapLookupAndDelete(fd, undefined, this.#size);
+          const ours = raw.lookupAndDelete(new Uint8Array(0));
+          compare(`${i}`, kernel, ours);
+          if (kernel === -ERRNO.ENOENT) break;
+        }
+        break;
+      }
+      default:
+    }
+    return out;
+  }
+
+  close(): void {
+    for (const buffer of this.#perf) buffer.close();
+  }
+}
+
+function contents(
+  next: (key: Uint8Array | undefined) => Uint8Array | number,
+  lookup: (key: Uint8Array) => Uint8Array | number,
+): Map<string, Uint8Array | number> {
+  const out = new Map<string, Uint8Array | number>();
+  for (let key = next(undefined); typeof key !== 'number' && out.size < 1_000_000; key = next(key)) {
+    out.set(toHex(key), lookup(key));
+  }
+  return out;
+}
