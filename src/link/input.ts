@@ -43,7 +43,7 @@ export interface PlacedMap {
   readonly spec: MapSpec;
   /** iproute2's and Windows' number of the map: what `inner_id` and `ID/SLOT` sections refer to; 0 for none. */
   readonly id: number;
-  /** The map is not in the object; everything that refers to it is refused with this. */
+  /** The map is left out of the object (its type has no name here), and what refers to it is refused with this. */
   readonly rejected?: Diagnostic;
 }
 

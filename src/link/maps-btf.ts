@@ -36,6 +36,8 @@ class Definition {
   readonly #name: string;
   readonly #isInner: boolean;
   readonly attributes: Attributes = {};
+  /** Why the inner map cannot be, and so this one neither. */
+  #rejected: Diagnostic | undefined;
 
   constructor(input: LinkInput, btf: Btf, name: string, typeId: number, place: Place, isInner: boolean) {
     this.#input = input;
@@ -98,9 +100,9 @@ class Definition {
     if (pointee.kind !== 'struct') return this.#refuse(`has 'values' of a ${pointee.kind}, neither maps nor programs`);
     const place = { ...this.#place, typeId: element.type };
     const inner = new Definition(this.#input, this.#btf, `${this.#name}.inner`, element.type, place, true);
-    const spec = inner.spec([]);
-    if ('rejected' in spec) fail(innerMap(place, spec.rejected.message));
-    this.attributes.inner = spec.spec;
+    const { spec, rejected } = inner.spec([]);
+    this.attributes.inner = spec;
+    this.#rejected = rejected;
   }
 
   #read(member: BtfMember, struct: BtfComposite): void {
@@ -150,8 +152,8 @@ class Definition {
     }
   }
 
-  /** The map, or why there is none of its type. */
-  spec(tags: readonly string[]): { spec: MapSpec } | { spec: MapSpec; rejected: Diagnostic } {
+  /** The map; `rejected` says why there can be none of its type (the spec's type then only stands in). */
+  spec(tags: readonly string[]): { readonly spec: MapSpec; readonly rejected?: Diagnostic } {
     const a = this.attributes;
     if (a.type === undefined || a.type === 0) return this.#refuse('has no type');
     const type = mapTypeOf(a.type, this.#input.dialect);
@@ -179,7 +181,7 @@ class Definition {
     }
     if (a.inner !== undefined && !isMapInMap(type)) this.#refuse(`is of type ${type} and has inner maps`);
     if (a.inner !== undefined && isMapInMap(a.inner.type)) fail(innerMap(this.#place, 'is itself a map of maps'));
-    return { spec };
+    return this.#rejected === undefined ? { spec } : { spec, rejected: this.#rejected };
   }
 }
 

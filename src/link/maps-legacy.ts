@@ -131,6 +131,7 @@ function withInner(
     return placed;
   }
   if (inner === declared) return placed;
+  if (inner.placed.rejected !== undefined) return { ...placed, rejected: inner.placed.rejected };
   if (isMapInMap(inner.placed.spec.type)) fail(innerMap(place, `'${inner.placed.spec.name}' is itself a map of maps`));
   // iproute2 puts the inner maps that name a slot into it.
   const slots = byId

@@ -124,13 +124,13 @@ function* resolvedCalls(tables: Tables, fn: LinkFunction, relocated: ReadonlySet
     if (insn.opcode !== CALL || insn.src !== PSEUDO_CALL || relocated.has(slot)) continue;
     const target = tables.functions.at(fn.section, fn.start + slot + insn.imm + 1);
     const place = { ...tables.input.place, section: fn.sectionName, program: fn.name, insn: slot };
-    yield target === undefined
-      ? {
-          slot,
-          kind: 'refused',
-          reason: callTarget(place, `leads to slot ${slot + insn.imm + 1}, where no function begins`),
-        }
-      : { slot, kind: 'call', target };
+    if (target !== undefined) yield { slot, kind: 'call', target };
+    else
+      yield {
+        slot,
+        kind: 'refused',
+        reason: callTarget(place, `leads ${insn.imm + 1} slots on, where no function begins`),
+      };
   }
 }
 
@@ -156,7 +156,8 @@ export function findReferences(
         if (relocations[next].offset >= fn.start * SLOT_SIZE)
           references.push(referenceOf(tables, fn, relocations[next]));
       }
-      references.push(...resolvedCalls(tables, fn, new Set(references.map((r) => r.slot))));
+      const relocated = new Set(references.map((r) => r.slot));
+      for (const reference of resolvedCalls(tables, fn, relocated)) references.push(reference);
       found.set(
         fn,
         references.sort((a, b) => a.slot - b.slot),

@@ -85,8 +85,11 @@ export const relocate = (slot: number, symbol: number, type: 1 | 10 = 1) => ({ o
 export const build = (sections: readonly NewSection[], symbols: readonly NewSymbol[]): Uint8Array =>
   buildElf({ sections: [...sections, data('license', utf8('GPL\0'))], symbols });
 
-/** A member of a map definition: a number is __uint, a type is __type, a list __array of pointers to its one type. */
-export type Member = readonly [name: string, value: number | BtfType | readonly [BtfType]];
+/** A member of a map definition: a number is __uint, a type __type, a list __array of its one type, else of inner maps. */
+export type Member = readonly [
+  name: string,
+  value: number | BtfType | readonly [BtfType] | { readonly inner: readonly Member[] },
+];
 
 /** BTF of one map `m` in `.maps`, and the bytes of its variable. */
 export function mapBtf(members: readonly Member[]): { readonly btf: Uint8Array; readonly size: number } {
@@ -94,18 +97,19 @@ export function mapBtf(members: readonly Member[]): { readonly btf: Uint8Array; 
   const add = (type: BtfType): number => types.push(type);
   const int = add({ kind: 'int', name: 'int', size: 4, encoding: 1, bits: 32, offset: 0 });
   const array = (element: number, length: number): number => add({ kind: 'array', element, index: int, length });
-  let at = 0;
-  const laidOut = members.map(([name, value]) => {
-    let type: number;
-    if (typeof value === 'number') type = add({ kind: 'ptr', type: array(int, value) });
-    else if ('kind' in value) type = add({ kind: 'ptr', type: add(value) });
-    else type = array(add({ kind: 'ptr', type: add(value[0]) }), 0);
-    const member = { name, type, bitOffset: 8 * at, bitSize: 0 };
-    at += 8;
-    return member;
-  });
-  const struct = add({ kind: 'struct', name: '', size: at, kindFlag: false, members: laidOut });
-  const variable = add({ kind: 'var', name: 'm', type: struct, linkage: 1 });
-  add({ kind: 'datasec', name: '.maps', size: 0, vars: [{ type: variable, offset: 0, size: at }] });
-  return { btf: encodeBtf(types), size: at };
+  const struct = (of: readonly Member[]): number => {
+    const laidOut = of.map(([name, value], i) => {
+      let type: number;
+      if (typeof value === 'number') type = add({ kind: 'ptr', type: array(int, value) });
+      else if ('inner' in value) type = array(add({ kind: 'ptr', type: struct(value.inner) }), 0);
+      else if ('kind' in value) type = add({ kind: 'ptr', type: add(value) });
+      else type = array(add({ kind: 'ptr', type: add(value[0]) }), 0);
+      return { name, type, bitOffset: 64 * i, bitSize: 0 };
+    });
+    return add({ kind: 'struct', name: '', size: 8 * of.length, kindFlag: false, members: laidOut });
+  };
+  const size = 8 * members.length;
+  const variable = add({ kind: 'var', name: 'm', type: struct(members), linkage: 1 });
+  add({ kind: 'datasec', name: '.maps', size: 0, vars: [{ type: variable, offset: 0, size }] });
+  return { btf: encodeBtf(types), size };
 }

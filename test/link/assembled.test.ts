@@ -284,6 +284,28 @@ describe('an object with one program that cannot be linked', () => {
     });
   });
 
+  it.each([
+    [
+      'before BTF',
+      build(maps(words(12, 4, 4, 1, 0, 1, 0, 99, 4, 4, 1, 0, 0, 0)), [
+        object('m', 'maps', 0, 28),
+        object('n', 'maps', 28, 28),
+      ]),
+    ],
+    [
+      'in BTF',
+      btfMap([
+        ['type', 12],
+        ['key_size', 4],
+        ['values', { inner: [['type', 99]] }],
+      ]),
+    ],
+  ])('leaves out maps of maps of unknown type, %s', (_, bytes) => {
+    const spec = linkObject(bytes);
+    expect(spec.maps).toEqual([]);
+    expect(spec.diagnostics.every((d) => d.code === 'link/map-type')).toBe(true);
+  });
+
   it('calls a section of no meaning skipped', () => {
     const spec = linkObject(build([XDP, data('.note', words(1))], [PROG]));
     expect(spec.diagnostics.map((d) => [d.code, d.severity, d.place.section])).toEqual([
