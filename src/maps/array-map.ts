@@ -34,8 +34,7 @@ export function checkArray(spec: MapSpec): Status {
   if (spec.type !== 'array' && (flags & (MAP_FLAGS.MMAPABLE | MAP_FLAGS.INNER_MAP)) !== 0) return EINVAL;
   if (spec.type !== 'perf_event_array' && (flags & MAP_FLAGS.PRESERVE_ELEMS) !== 0) return EINVAL;
   if (spec.valueSize > 0x7fff_ffff) return E2BIG;
-  if (perCpu && checkPerCpuValue(spec) !== 0) return checkPerCpuValue(spec);
-  return spec.maxEntries > 2 ** 31 ? E2BIG : 0;
+  return perCpu ? checkPerCpuValue(spec) : 0;
 }
 
 /** The key after this one in an array of `length` elements, as array_map_get_next_key. */

@@ -26,6 +26,8 @@ import { loadCopies, perCpuSize, storeCopies } from './per-cpu.ts';
 const HASH_FLAGS = MAP_FLAGS.NO_PREALLOC | MAP_FLAGS.NO_COMMON_LRU | MAP_FLAGS.NUMA_NODE | ACCESS | MAP_FLAGS.ZERO_SEED;
 /** sizeof(struct htab_elem) in Linux, which bounds key and value together. */
 const LINUX_ELEMENT = 48;
+/** Linux rounds max_entries up to a power of two of 16-byte buckets, whose bytes must be a u32. */
+const MOST_BUCKETS = 2 ** 27;
 /** Header of an element without LRU links. */
 const HEADER = 16;
 
@@ -43,7 +45,7 @@ export function checkHash(spec: MapSpec): Status {
   if (spec.maxEntries === 0 || spec.keySize === 0 || spec.valueSize === 0) return EINVAL;
   if (spec.keySize + spec.valueSize >= LARGEST_ELEMENT - LINUX_ELEMENT) return E2BIG;
   if (perCpu && checkPerCpuValue(spec) !== 0) return checkPerCpuValue(spec);
-  return spec.maxEntries > 2 ** 31 ? E2BIG : 0;
+  return spec.maxEntries > MOST_BUCKETS ? E2BIG : 0;
 }
 
 export interface HashOptions {

@@ -23,7 +23,7 @@ const DATA = KEY + 4;
 const LPM_FLAGS = MAP_FLAGS.NO_PREALLOC | MAP_FLAGS.NUMA_NODE | ACCESS;
 const LARGEST_DATA = 256;
 /** sizeof(struct lpm_trie_node) in Linux, which bounds the value. */
-const LINUX_NODE = 40;
+const LINUX_NODE = 24;
 
 function checkLpm(spec: MapSpec): Status {
   const common = checkCommon(spec);

@@ -9,8 +9,8 @@ import { BaseMap } from './base-map.ts';
 import { HashTable } from './hash-table.ts';
 import { round8 } from './layout.ts';
 
-/** BPF_LOCAL_STORAGE_MAX_VALUE_SIZE: what one allocation of 64 KiB leaves beside the element's header. */
-export const LARGEST_STORAGE = 65_456;
+/** BPF_LOCAL_STORAGE_MAX_VALUE_SIZE: the largest u16 less sizeof(struct bpf_local_storage_elem). */
+export const LARGEST_STORAGE = 65_407;
 
 const HEADER = 16;
 /** More owners than there can be addresses. */

@@ -1,6 +1,6 @@
 // What xskmap, sockmap and reuseport_sockarray share: arrays of sockets by the application's handles. Elements: handle-array.ts.
 import { ERRNO } from '../spec/errno.ts';
-import type { Status } from '../spec/map.ts';
+import type { MapContext, Status } from '../spec/map.ts';
 import type { Address } from '../spec/memory.ts';
 import { E2BIG, EINVAL, ENOENT, ENOSPC } from './attributes.ts';
 import { checkExistence, existence } from './base-map.ts';
@@ -10,6 +10,13 @@ import { EBADF, HandleArray, u32At } from './handle-array.ts';
 export function socketHandle(value: Uint8Array): number {
   if (value.length === 8 && (u32At(value, 4) !== 0 || u32At(value) > 0x7fff_ffff)) return EINVAL;
   return u32At(value);
+}
+
+/** 0, or -EINVAL or -EBADF where the value is no handle of a socket. */
+export function socketExists(context: MapContext, value: Uint8Array): Status {
+  const handle = socketHandle(value);
+  if (handle < 0) return handle;
+  return context.socketByHandle?.(handle) === undefined ? EBADF : 0;
 }
 
 /** A socket's cookie, which applications read only where values have 8 bytes. */

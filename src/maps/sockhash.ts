@@ -45,9 +45,10 @@ class Sockhash extends HashLike implements HandleMap {
 
   protected override write(key: Address, value: Uint8Array, flags: number): Status {
     const handle = socketHandle(value);
-    if (existence(flags, false) === undefined || handle < 0) return EINVAL;
+    if (handle < 0) return EINVAL;
     const socket = this.context.socketByHandle?.(handle);
     if (socket === undefined) return EBADF;
+    if (existence(flags, false) === undefined) return EINVAL;
     return this.put(
       key,
       flags,

@@ -3,7 +3,7 @@ import { MAP_FLAGS } from '../spec/map-types.ts';
 import type { Address } from '../spec/memory.ts';
 import type { MapSpec } from '../spec/object.ts';
 import { checkCommon, EINVAL } from './attributes.ts';
-import { SocketArray } from './socket-array.ts';
+import { SocketArray, socketExists } from './socket-array.ts';
 
 function check(spec: MapSpec): Status {
   const common = checkCommon(spec);
@@ -15,6 +15,12 @@ function check(spec: MapSpec): Status {
 
 /** BPF_MAP_TYPE_SOCKMAP: sockets of the host by index. */
 class Sockmap extends SocketArray {
+  /** Unlike the other arrays of sockets, this one looks for the socket before anything else. */
+  protected override write(key: Address, value: Uint8Array, flags: number): Status {
+    const missing = socketExists(this.context, value);
+    return missing === 0 ? super.write(key, value, flags) : missing;
+  }
+
   protected override remove(key: Address): Status {
     return this.removeAt(key, EINVAL, EINVAL);
   }

@@ -5,7 +5,7 @@ import { MAP_FLAGS } from '../spec/map-types.ts';
 import type { Address } from '../spec/memory.ts';
 import type { MapSpec } from '../spec/object.ts';
 import { equalBytes } from '../base/bytes.ts';
-import { checkCommon, E2BIG, EEXIST, EINVAL, ENOENT, ENOTSUPP } from './attributes.ts';
+import { checkCommon, E2BIG, EEXIST, EINVAL, ENOENT } from './attributes.ts';
 import { BaseMap } from './base-map.ts';
 import { u32Bytes } from './handle-array.ts';
 import { hashBytes } from './words.ts';
@@ -84,8 +84,10 @@ class StackTraces extends BaseMap implements StackTraceMap {
     return this.#traces.delete(id) ? 0 : ENOENT;
   }
 
-  protected override take(): Status {
-    return ENOTSUPP;
+  protected override take(key: Address): Uint8Array | Status {
+    const value = this.read(key);
+    this.#traces.delete(this.#id(key));
+    return value;
   }
 
   protected override next(key: Address | undefined): Uint8Array | Status {

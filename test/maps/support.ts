@@ -83,3 +83,47 @@ export function u32(...values: number[]): Uint8Array {
 
 export const u32At = (bytes: Uint8Array, offset = 0): number =>
   new DataView(bytes.buffer, bytes.byteOffset).getUint32(offset, true);
+
+const NO_PREALLOC = 1;
+const inner = spec('array', 4, 8, 3);
+
+/** Attributes that are right for each type, of few bytes. */
+export const TYPICAL: { readonly [Name in Exclude<MapTypeName, 'struct_ops' | 'arena'>]: MapSpec } & Record<
+  string,
+  MapSpec
+> = {
+  hash: spec('hash', 4, 8, 8),
+  array: inner,
+  prog_array: spec('prog_array', 4, 4, 4),
+  perf_event_array: spec('perf_event_array', 4, 4, 2),
+  percpu_hash: spec('percpu_hash', 4, 8, 8),
+  percpu_array: spec('percpu_array', 4, 12, 3),
+  stack_trace: spec('stack_trace', 4, 64, 16),
+  cgroup_array: spec('cgroup_array', 4, 4, 2),
+  lru_hash: spec('lru_hash', 4, 8, 8),
+  lru_percpu_hash: spec('lru_percpu_hash', 4, 8, 8),
+  lpm_trie: spec('lpm_trie', 8, 8, 8, NO_PREALLOC),
+  array_of_maps: spec('array_of_maps', 4, 4, 4, 0, { inner }),
+  hash_of_maps: spec('hash_of_maps', 4, 4, 4, 0, { inner }),
+  devmap: spec('devmap', 4, 4, 4),
+  sockmap: spec('sockmap', 4, 4, 4),
+  cpumap: spec('cpumap', 4, 4, 4),
+  xskmap: spec('xskmap', 4, 4, 4),
+  sockhash: spec('sockhash', 4, 4, 4),
+  cgroup_storage: spec('cgroup_storage', 8, 8, 0),
+  reuseport_sockarray: spec('reuseport_sockarray', 4, 8, 4),
+  percpu_cgroup_storage: spec('percpu_cgroup_storage', 8, 8, 0),
+  queue: spec('queue', 0, 4, 4),
+  stack: spec('stack', 0, 4, 4),
+  sk_storage: spec('sk_storage', 4, 8, 0, NO_PREALLOC),
+  devmap_hash: spec('devmap_hash', 4, 4, 4),
+  ringbuf: spec('ringbuf', 0, 0, 4096),
+  inode_storage: spec('inode_storage', 4, 8, 0, NO_PREALLOC),
+  task_storage: spec('task_storage', 4, 8, 0, NO_PREALLOC),
+  bloom_filter: spec('bloom_filter', 0, 4, 16),
+  user_ringbuf: spec('user_ringbuf', 0, 0, 4096),
+  cgrp_storage: spec('cgrp_storage', 4, 8, 0, NO_PREALLOC),
+};
+
+/** The same attributes with more flags. */
+export const withFlags = (s: MapSpec, flags: number): MapSpec => ({ ...s, flags: s.flags | flags });

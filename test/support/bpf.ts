@@ -116,6 +116,7 @@ function elementResult(
   key: Uint8Array | undefined,
   size: number,
   flags: number | bigint = 0,
+  input?: Uint8Array,
 ): Uint8Array | number {
   let out = new Uint8Array(0);
   const status = bpf(command, 32, (attr) => {
@@ -125,17 +126,22 @@ function elementResult(
     pointer(attr, 16, room.address);
     attr.setBigUint64(24, BigInt(flags), true);
     out = room.bytes as Uint8Array<ArrayBuffer>;
+    if (input !== undefined) out.set(input);
   });
   return status < 0 ? status : out.slice(0, size);
 }
 
-/** BPF_MAP_LOOKUP_ELEM. `valueSize`: bytes that the kernel writes (per-CPU: all CPUs' values). */
+/**
+ * BPF_MAP_LOOKUP_ELEM. `valueSize`: bytes that the kernel writes (per-CPU: all CPUs' values). `input`: the value to look for
+ * in a bloom filter.
+ */
 export const mapLookup = (
   fd: number,
   key: Uint8Array | undefined,
   valueSize: number,
   flags?: number | bigint,
-): Uint8Array | number => elementResult('MAP_LOOKUP_ELEM', fd, key, valueSize, flags);
+  input?: Uint8Array,
+): Uint8Array | number => elementResult('MAP_LOOKUP_ELEM', fd, key, valueSize, flags, input);
 
 export const mapLookupAndDelete = (
   fd: number,
@@ -162,7 +168,7 @@ export const mapUpdate = (
     attr.setBigUint64(24, BigInt(flags), true);
   });
 
-export const mapDelete = (fd: number, key: Uint8Array): number =>
+export const mapDelete = (fd: number, key: Uint8Array | undefined): number =>
   bpf('MAP_DELETE_ELEM', 32, (attr) => {
     attr.setUint32(0, fd, true);
     putAt(attr, 8, key);
