@@ -91,6 +91,7 @@ export const fibHelpers: HelperFamily = {
       numbers: { linux: 69 },
       args: ['ctx', 'memInOut', 'size', 'u32'],
       returns: 'integer',
+      gplOnly: true,
       doc:
         'Finds the route and the neighbour for the addresses in struct bpf_fib_lookup and fills it in. BPF_FIB_LKUP_RET_* (0: ' +
         'found), -EINVAL for other flags or a shorter structure, -EAFNOSUPPORT, -ENODEV.',
@@ -121,6 +122,7 @@ export const mtuHelpers: HelperFamily = {
       numbers: { linux: 163 },
       args: ['ctx', 'u32', 'inOut4', 's32', 'scalar'],
       returns: 'integer',
+      gplOnly: true,
       doc:
         'Whether the packet (or *mtu_len bytes from the network header on, where not 0), longer by a difference, fits an ' +
         'interface (0: the packet’s): 0 yes, 1 no (BPF_MTU_CHK_RET_FRAG_NEEDED). *mtu_len becomes the MTU. -ENODEV, -EINVAL.',

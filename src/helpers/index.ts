@@ -5,25 +5,39 @@ import { fibHelpers, mtuHelpers } from './fib.ts';
 import { kprobeHelpers } from './kprobe.ts';
 import { lockHelpers, loopHelpers } from './loop.ts';
 import { mapHelpers } from './map.ts';
-import { perfEventHelpers, perfProgramHelpers } from './perf-event.ts';
+import { perfCounterHelpers, perfProgramHelpers, stackHelpers } from './perf-event.ts';
 import { perfOutputHelpers } from './perf-output.ts';
-import { probeReadHelpers, probeWriteHelpers } from './probe-read.ts';
+import { probeReadAnyHelpers, probeReadHelpers, probeWriteHelpers } from './probe-read.ts';
 import { processHelpers } from './process.ts';
-import { redirectHelpers, redirectMapHelpers, redirectNeighbourHelpers } from './redirect.ts';
+import { cloneHelpers, redirectHelpers, redirectMapHelpers, redirectNeighbourHelpers } from './redirect.ts';
 import { ringBufferHelpers } from './ring-buffer.ts';
 import { sampleHelpers } from './sample.ts';
-import { skbLoadHelpers, skbStoreHelpers } from './skb-bytes.ts';
-import { ecnHelpers, skbEditHelpers } from './skb-edit.ts';
-import { skbRoomHelpers } from './skb-room.ts';
-import { packetSocketHelpers, socketCgroupHelpers, socketCookieHelpers, taskCgroupHelpers } from './socket-identity.ts';
-import { socketAssignHelpers, socketFieldHelpers, socketLookupHelpers } from './socket-lookup.ts';
-import { bindHelpers, socketOptionHelpers, sockOpsHelpers } from './socket-options.ts';
+import { skbLoadHelpers, skbLoadRelativeHelpers, skbPullHelpers, skbStoreHelpers } from './skb-bytes.ts';
+import { ecnHelpers, skbEditHelpers, skbFlowHelpers, skbHashHelpers } from './skb-edit.ts';
+import { skbProtocolHelpers, skbResizeHelpers, skbRoomHelpers } from './skb-room.ts';
+import {
+  namespaceHelpers,
+  packetCgroupHelpers,
+  socketCgroupHelpers,
+  socketCookieHelpers,
+  socketOwnerHelpers,
+  taskCgroupHelpers,
+  underCgroupHelpers,
+} from './socket-identity.ts';
+import {
+  socketAssignHelpers,
+  socketFieldHelpers,
+  socketLookupHelpers,
+  socketReleaseHelpers,
+  tcpSocketHelpers,
+} from './socket-lookup.ts';
+import { bindHelpers, sockOpsHelpers, socketOptionHelpers } from './socket-options.ts';
 import { messageHelpers, reuseportHelpers, skbSocketRedirectHelpers, sockMapUpdateHelpers } from './socket-redirect.ts';
 import { cgroupStorageHelpers, inodeStorageHelpers, socketStorageHelpers, taskStorageHelpers } from './storage.ts';
 import { stringHelpers } from './strings.ts';
 import { systemHelpers } from './system.ts';
 import { tailCallHelpers } from './tail-call.ts';
-import { timeHelpers } from './time.ts';
+import { coarseTimeHelpers, timeHelpers } from './time.ts';
 import { traceHelpers } from './trace.ts';
 import { tunnelHelpers } from './tunnel.ts';
 import { windowsHelpers, windowsSocketHelpers } from './windows.ts';
@@ -40,31 +54,46 @@ export const HELPER_FAMILIES: readonly HelperFamily[] = [
   lockHelpers,
   loopHelpers,
   mapHelpers,
-  perfEventHelpers,
+  perfCounterHelpers,
   perfProgramHelpers,
+  stackHelpers,
   perfOutputHelpers,
+  probeReadAnyHelpers,
   probeReadHelpers,
   probeWriteHelpers,
   processHelpers,
+  cloneHelpers,
   redirectHelpers,
   redirectMapHelpers,
   redirectNeighbourHelpers,
   ringBufferHelpers,
+  sampleHelpers,
   skbLoadHelpers,
+  skbLoadRelativeHelpers,
+  skbPullHelpers,
   skbStoreHelpers,
   ecnHelpers,
   skbEditHelpers,
+  skbFlowHelpers,
+  skbHashHelpers,
+  skbProtocolHelpers,
+  skbResizeHelpers,
   skbRoomHelpers,
-  packetSocketHelpers,
+  namespaceHelpers,
+  packetCgroupHelpers,
   socketCgroupHelpers,
   socketCookieHelpers,
+  socketOwnerHelpers,
   taskCgroupHelpers,
+  underCgroupHelpers,
   socketAssignHelpers,
   socketFieldHelpers,
   socketLookupHelpers,
+  socketReleaseHelpers,
+  tcpSocketHelpers,
   bindHelpers,
-  socketOptionHelpers,
   sockOpsHelpers,
+  socketOptionHelpers,
   messageHelpers,
   reuseportHelpers,
   skbSocketRedirectHelpers,
@@ -76,11 +105,11 @@ export const HELPER_FAMILIES: readonly HelperFamily[] = [
   stringHelpers,
   systemHelpers,
   tailCallHelpers,
+  coarseTimeHelpers,
   timeHelpers,
   traceHelpers,
   tunnelHelpers,
   windowsHelpers,
   windowsSocketHelpers,
-  sampleHelpers,
   xdpHelpers,
 ];

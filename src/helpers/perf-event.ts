@@ -48,9 +48,9 @@ function stack(env: HelperEnv, flags: bigint): readonly bigint[] | undefined {
   return addresses.length < skip ? undefined : addresses.slice(skip);
 }
 
-export const perfEventHelpers: HelperFamily = {
-  family: 'perf-event',
-  doc: 'Counters and stack traces',
+export const perfCounterHelpers: HelperFamily = {
+  family: 'perf-counter',
+  doc: 'Counters of hardware and software events',
   helpers: [
     helper({
       name: 'perf_event_read',
@@ -64,6 +64,39 @@ export const perfEventHelpers: HelperFamily = {
         return typeof counter === 'number' ? counter : counter.value;
       },
     }),
+    helper({
+      name: 'perf_event_read_value',
+      numbers: { linux: 55 },
+      args: ['map', 'scalar', 'memOut', 'size'],
+      returns: 'integer',
+      gplOnly: true,
+      doc: 'As perf_event_read, into a struct bpf_perf_event_value (24 bytes: value, time enabled, time running, ns).',
+      body: (env, map, flags, out, size) =>
+        giveCounter(env, out, size, counterAt(env, 'perf_event_read_value', map, flags)),
+    }),
+  ],
+};
+
+export const perfProgramHelpers: HelperFamily = {
+  family: 'perf-program',
+  doc: 'The event that a perf_event program runs for',
+  helpers: [
+    helper({
+      name: 'perf_prog_read_value',
+      numbers: { linux: 56 },
+      args: ['ctx', 'memOut', 'size'],
+      returns: 'integer',
+      gplOnly: true,
+      doc: 'Counter of the event, as struct bpf_perf_event_value (24 bytes). -EINVAL where the host has no such counter.',
+      body: (env, _ctx, out, size) => giveCounter(env, out, size, env.host.programCounter?.() ?? -ERRNO.EINVAL),
+    }),
+  ],
+};
+
+export const stackHelpers: HelperFamily = {
+  family: 'stack',
+  doc: 'Stack traces',
+  helpers: [
     helper({
       name: 'get_stackid',
       numbers: { linux: 27 },
@@ -87,16 +120,6 @@ export const perfEventHelpers: HelperFamily = {
       },
     }),
     helper({
-      name: 'perf_event_read_value',
-      numbers: { linux: 55 },
-      args: ['map', 'scalar', 'memOut', 'size'],
-      returns: 'integer',
-      gplOnly: true,
-      doc: 'As perf_event_read, into a struct bpf_perf_event_value (24 bytes: value, time enabled, time running, ns).',
-      body: (env, map, flags, out, size) =>
-        giveCounter(env, out, size, counterAt(env, 'perf_event_read_value', map, flags)),
-    }),
-    helper({
       name: 'get_stack',
       numbers: { linux: 67 },
       args: ['ctx', 'memOut', 'sizeOrZero', 'scalar'],
@@ -115,22 +138,6 @@ export const perfEventHelpers: HelperFamily = {
         for (const [i, address] of frames.entries()) memory.view.setBigUint64(out + i * ADDRESS_SIZE, address, true);
         return frames.length * ADDRESS_SIZE;
       },
-    }),
-  ],
-};
-
-export const perfProgramHelpers: HelperFamily = {
-  family: 'perf-program',
-  doc: 'The event that a perf_event program runs for',
-  helpers: [
-    helper({
-      name: 'perf_prog_read_value',
-      numbers: { linux: 56 },
-      args: ['ctx', 'memOut', 'size'],
-      returns: 'integer',
-      gplOnly: true,
-      doc: 'Counter of the event, as struct bpf_perf_event_value (24 bytes). -EINVAL where the host has no such counter.',
-      body: (env, _ctx, out, size) => giveCounter(env, out, size, env.host.programCounter?.() ?? -ERRNO.EINVAL),
     }),
   ],
 };

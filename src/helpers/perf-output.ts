@@ -36,6 +36,7 @@ export const perfOutputHelpers: HelperFamily = {
       numbers: { linux: 25, windows: 32 },
       args: ['ctx', 'map', 'scalar', 'mem', 'sizeOrZero'],
       returns: 'integer',
+      gplOnly: true,
       doc:
         'Copies a record to a perf_event_array: flags name the slot (low 32 bits, BPF_F_CURRENT_CPU for this CPU) and how many ' +
         'bytes of the packet to append (bits 32 to 51). -E2BIG: no such slot, -ENOENT: nobody listens on it, -EFAULT: the packet ' +

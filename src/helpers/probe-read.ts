@@ -61,8 +61,6 @@ export const probeReadHelpers: HelperFamily = {
   family: 'probe-read',
   doc: 'Memory that the verifier knows nothing about',
   helpers: [
-    readRow('probe_read', 4, 'any'),
-    stringRow('probe_read_str', 45, 'any'),
     readRow('probe_read_user', 112, 'user'),
     readRow('probe_read_kernel', 113, 'kernel'),
     stringRow('probe_read_user_str', 114, 'user'),
@@ -99,4 +97,10 @@ export const probeWriteHelpers: HelperFamily = {
       },
     }),
   ],
+};
+
+export const probeReadAnyHelpers: HelperFamily = {
+  family: 'probe-read-any',
+  doc: 'The same without saying which address space is meant',
+  helpers: [readRow('probe_read', 4, 'any'), stringRow('probe_read_str', 45, 'any')],
 };

@@ -138,6 +138,19 @@ export const redirectNeighbourHelpers: HelperFamily = {
         return TC_ACT_REDIRECT;
       },
     }),
+  ],
+};
+
+/** Copies that clone_redirect sent during the run, in order. */
+export const CLONES: StateKey<{ readonly ifindex: number; readonly ingress: boolean; readonly data: Uint8Array }[]> = {
+  name: 'clones',
+  create: () => [],
+};
+
+export const cloneHelpers: HelperFamily = {
+  family: 'clone',
+  doc: 'Copies of an skb',
+  helpers: [
     helper({
       name: 'clone_redirect',
       numbers: { linux: 13 },
@@ -157,10 +170,4 @@ export const redirectNeighbourHelpers: HelperFamily = {
       },
     }),
   ],
-};
-
-/** Copies that clone_redirect sent during the run, in order. */
-export const CLONES: StateKey<{ readonly ifindex: number; readonly ingress: boolean; readonly data: Uint8Array }[]> = {
-  name: 'clones',
-  create: () => [],
 };

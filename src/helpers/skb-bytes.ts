@@ -37,21 +37,6 @@ export const skbLoadHelpers: HelperFamily = {
         return load(env, offset > INT_MAX ? packet.end + 1 : packet.data + offset, to, length, packet.end);
       },
     }),
-    helper({
-      name: 'skb_load_bytes_relative',
-      numbers: { linux: 68 },
-      args: ['ctx', 'u32', 'memOut', 'size', 'u32'],
-      returns: 'integer',
-      doc:
-        'Copies bytes from an offset behind the link header (BPF_HDR_START_MAC 0) or network header (BPF_HDR_START_NET 1); zeros ' +
-        'and -EFAULT where they are not all there.',
-      body: (env, _ctx, offset, to, length, start) => {
-        const packet = packetOf(env, 'skb_load_bytes_relative');
-        const known = (start === HEADER.mac || start === HEADER.network) && offset <= RELATIVE_LIMIT;
-        const base = start === HEADER.mac ? packet.link : packet.network;
-        return load(env, known ? base + offset : packet.end + 1, to, length, packet.end);
-      },
-    }),
   ],
 };
 
@@ -77,6 +62,35 @@ export const skbStoreHelpers: HelperFamily = {
         return 0;
       },
     }),
+  ],
+};
+
+export const skbLoadRelativeHelpers: HelperFamily = {
+  family: 'skb-load-relative',
+  doc: 'Bytes behind a header of an skb',
+  helpers: [
+    helper({
+      name: 'skb_load_bytes_relative',
+      numbers: { linux: 68 },
+      args: ['ctx', 'u32', 'memOut', 'size', 'u32'],
+      returns: 'integer',
+      doc:
+        'Copies bytes from an offset behind the link header (BPF_HDR_START_MAC 0) or network header (BPF_HDR_START_NET 1); zeros ' +
+        'and -EFAULT where they are not all there.',
+      body: (env, _ctx, offset, to, length, start) => {
+        const packet = packetOf(env, 'skb_load_bytes_relative');
+        const known = (start === HEADER.mac || start === HEADER.network) && offset <= RELATIVE_LIMIT;
+        const base = start === HEADER.mac ? packet.link : packet.network;
+        return load(env, known ? base + offset : packet.end + 1, to, length, packet.end);
+      },
+    }),
+  ],
+};
+
+export const skbPullHelpers: HelperFamily = {
+  family: 'skb-pull',
+  doc: 'Direct access to an skb',
+  helpers: [
     helper({
       name: 'skb_pull_data',
       numbers: { linux: 39 },

@@ -148,17 +148,6 @@ export const skbEditHelpers: HelperFamily = {
       body: (env, _ctx, time, clock) => setTimestamp(env, time, clock),
     }),
     helper({
-      name: 'set_hash_invalid',
-      numbers: { linux: 41 },
-      args: ['ctx'],
-      returns: 'integer',
-      doc: 'Forgets the flow hash. 0.',
-      body: (env) => {
-        clearHash(env);
-        return 0;
-      },
-    }),
-    helper({
       name: 'set_hash',
       numbers: { linux: 48 },
       args: ['ctx', 'u32'],
@@ -170,6 +159,47 @@ export const skbEditHelpers: HelperFamily = {
         return 0;
       },
     }),
+  ],
+};
+
+export const ecnHelpers: HelperFamily = {
+  family: 'skb-ecn',
+  doc: 'Explicit congestion notification',
+  helpers: [
+    helper({
+      name: 'skb_ecn_set_ce',
+      numbers: { linux: 97 },
+      args: ['ctx'],
+      returns: 'integer',
+      changesPacket: true,
+      doc: 'Marks an IP packet as having met congestion: 1 where it is marked, 0 where its ends do not take part.',
+      body: (env) => setCongestion(env),
+    }),
+  ],
+};
+
+export const skbHashHelpers: HelperFamily = {
+  family: 'skb-hash',
+  doc: 'Forgetting the flow of an skb',
+  helpers: [
+    helper({
+      name: 'set_hash_invalid',
+      numbers: { linux: 41 },
+      args: ['ctx'],
+      returns: 'integer',
+      doc: 'Forgets the flow hash. 0.',
+      body: (env) => {
+        clearHash(env);
+        return 0;
+      },
+    }),
+  ],
+};
+
+export const skbFlowHelpers: HelperFamily = {
+  family: 'skb-flow',
+  doc: 'Flow and route of an skb',
+  helpers: [
     helper({
       name: 'get_hash_recalc',
       numbers: { linux: 34 },
@@ -194,22 +224,6 @@ export const skbEditHelpers: HelperFamily = {
       returns: 'integer',
       doc: 'Realm of the route that the packet is on. Packets of a run are on none yet: 0, as in Linux.',
       body: () => 0,
-    }),
-  ],
-};
-
-export const ecnHelpers: HelperFamily = {
-  family: 'skb-ecn',
-  doc: 'Explicit congestion notification',
-  helpers: [
-    helper({
-      name: 'skb_ecn_set_ce',
-      numbers: { linux: 97 },
-      args: ['ctx'],
-      returns: 'integer',
-      changesPacket: true,
-      doc: 'Marks an IP packet as having met congestion: 1 where it is marked, 0 where its ends do not take part.',
-      body: (env) => setCongestion(env),
     }),
   ],
 };

@@ -138,19 +138,10 @@ function changeProtocol(env: HelperEnv, to: number, flags: bigint): number {
   return 0;
 }
 
-export const skbRoomHelpers: HelperFamily = {
-  family: 'skb-room',
-  doc: 'Room in an skb for headers and data',
+export const skbResizeHelpers: HelperFamily = {
+  family: 'skb-resize',
+  doc: 'Length of an skb',
   helpers: [
-    helper({
-      name: 'skb_change_proto',
-      numbers: { linux: 31 },
-      args: ['ctx', 'u32', 'scalar'],
-      returns: 'integer',
-      changesPacket: true,
-      doc: 'IPv4 to IPv6 or back: 20 bytes more or fewer behind the link header. -ENOTSUPP for other protocols, -EINVAL for flags.',
-      body: (env, _ctx, protocol, flags) => changeProtocol(env, protocol & 0xffff, flags),
-    }),
     helper({
       name: 'skb_change_tail',
       numbers: { linux: 38 },
@@ -169,6 +160,13 @@ export const skbRoomHelpers: HelperFamily = {
       doc: 'Zeros before the packet, for a link header; -EINVAL above 16,064 bytes in all. Flags: 0.',
       body: (env, _ctx, room, flags) => changeHead(env, room, flags),
     }),
+  ],
+};
+
+export const skbRoomHelpers: HelperFamily = {
+  family: 'skb-room',
+  doc: 'Room in an skb for headers',
+  helpers: [
     helper({
       name: 'skb_adjust_room',
       numbers: { linux: 50 },
@@ -179,6 +177,22 @@ export const skbRoomHelpers: HelperFamily = {
         'Makes or takes away up to 4,095 bytes behind the link header (BPF_ADJ_ROOM_MAC) or the IP header (BPF_ADJ_ROOM_NET), with ' +
         'flags for encapsulation and decapsulation. -EINVAL flags, -EFAULT length, -ENOTSUPP not IP or too short or too long.',
       body: (env, _ctx, delta, mode, flags) => adjustRoom(env, delta, mode, flags),
+    }),
+  ],
+};
+
+export const skbProtocolHelpers: HelperFamily = {
+  family: 'skb-protocol',
+  doc: 'IPv4 and IPv6 turned into each other',
+  helpers: [
+    helper({
+      name: 'skb_change_proto',
+      numbers: { linux: 31 },
+      args: ['ctx', 'u32', 'scalar'],
+      returns: 'integer',
+      changesPacket: true,
+      doc: 'IPv4 to IPv6 or back: 20 bytes more or fewer behind the link header. -ENOTSUPP for other protocols, -EINVAL for flags.',
+      body: (env, _ctx, protocol, flags) => changeProtocol(env, protocol & 0xffff, flags),
     }),
   ],
 };

@@ -38,7 +38,7 @@ function under(
 
 export const socketCookieHelpers: HelperFamily = {
   family: 'socket-cookie',
-  doc: 'Which socket and namespace a program runs for',
+  doc: 'Which socket a program runs for',
   helpers: [
     helper({
       name: 'get_socket_cookie',
@@ -51,29 +51,13 @@ export const socketCookieHelpers: HelperFamily = {
         return neededSocket(env, 'get_socket_cookie').cookie;
       },
     }),
-    helper({
-      name: 'get_netns_cookie',
-      numbers: { linux: 122 },
-      args: ['ctxOrNull'],
-      returns: 'integer',
-      doc: 'A number that no other network namespace has; for NULL that of the first namespace.',
-      body: (env) => env.host.network.netnsCookie,
-    }),
   ],
 };
 
-export const packetSocketHelpers: HelperFamily = {
-  family: 'packet-socket',
-  doc: 'The socket that a packet belongs to',
+export const packetCgroupHelpers: HelperFamily = {
+  family: 'packet-cgroup',
+  doc: 'Control group of the socket that a packet belongs to',
   helpers: [
-    helper({
-      name: 'get_socket_uid',
-      numbers: { linux: 47 },
-      args: ['ctx'],
-      returns: 'integer',
-      doc: 'User id of the socket of the packet, 65,534 where there is none.',
-      body: (env) => packetSocket(env)?.uid ?? NOBODY,
-    }),
     helper({
       name: 'skb_cgroup_id',
       numbers: { linux: 79 },
@@ -91,21 +75,6 @@ export const packetSocketHelpers: HelperFamily = {
       body: (env, _ctx, level) => {
         const info = packetSocket(env);
         return info === undefined ? 0n : ancestor(info, level);
-      },
-    }),
-    helper({
-      name: 'skb_under_cgroup',
-      numbers: { linux: 33 },
-      args: ['ctx', 'map', 'u32'],
-      returns: 'integer',
-      doc:
-        'Whether the socket of the packet is in a control group of a cgroup_array or below it: 0 or 1, -ENOENT: no socket, ' +
-        '-E2BIG: no such slot, -EAGAIN: empty slot. Slots hold the low 32 bits of a group’s id.',
-      body: (env, _ctx, map, index) => {
-        const info = packetSocket(env);
-        if (info === undefined) return -ERRNO.ENOENT;
-        const ids = [...(info.cgroupAncestors ?? []), info.cgroupId];
-        return under(env, 'skb_under_cgroup', map as HandleMap, index, ids, 2);
       },
     }),
   ],
@@ -157,6 +126,58 @@ export const taskCgroupHelpers: HelperFamily = {
         const ids = [...cgroupAncestors, cgroupId];
         return under(env, 'current_task_under_cgroup', map as HandleMap, index, ids, 1);
       },
+    }),
+  ],
+};
+
+export const namespaceHelpers: HelperFamily = {
+  family: 'netns-cookie',
+  doc: 'Which network namespace a program runs in',
+  helpers: [
+    helper({
+      name: 'get_netns_cookie',
+      numbers: { linux: 122 },
+      args: ['ctxOrNull'],
+      returns: 'integer',
+      doc: 'A number that no other network namespace has; for NULL that of the first namespace.',
+      body: (env) => env.host.network.netnsCookie,
+    }),
+  ],
+};
+
+export const underCgroupHelpers: HelperFamily = {
+  family: 'under-cgroup',
+  doc: 'Membership of a packet in control groups',
+  helpers: [
+    helper({
+      name: 'skb_under_cgroup',
+      numbers: { linux: 33 },
+      args: ['ctx', 'map', 'u32'],
+      returns: 'integer',
+      doc:
+        'Whether the socket of the packet is in a control group of a cgroup_array or below it: 0 or 1, -ENOENT: no socket, ' +
+        '-E2BIG: no such slot, -EAGAIN: empty slot. Slots hold the low 32 bits of a group’s id.',
+      body: (env, _ctx, map, index) => {
+        const info = packetSocket(env);
+        if (info === undefined) return -ERRNO.ENOENT;
+        const ids = [...(info.cgroupAncestors ?? []), info.cgroupId];
+        return under(env, 'skb_under_cgroup', map as HandleMap, index, ids, 2);
+      },
+    }),
+  ],
+};
+
+export const socketOwnerHelpers: HelperFamily = {
+  family: 'socket-owner',
+  doc: 'Owner of the socket that a packet belongs to',
+  helpers: [
+    helper({
+      name: 'get_socket_uid',
+      numbers: { linux: 47 },
+      args: ['ctx'],
+      returns: 'integer',
+      doc: 'User id of the socket of the packet, 65,534 where there is none.',
+      body: (env) => packetSocket(env)?.uid ?? NOBODY,
     }),
   ],
 };

@@ -85,23 +85,6 @@ export const socketLookupHelpers: HelperFamily = {
       doc: 'As sk_lookup_tcp, also for sockets in the making (request sockets) and after the end (time-wait).',
       body: (env, _ctx, tuple, size, netns, flags) => lookup(env, 'tcp', tuple, size, netns, flags, false),
     }),
-    helper({
-      name: 'sk_release',
-      numbers: { linux: 86 },
-      args: ['socket'],
-      returns: 'integer',
-      releases: 'socket',
-      doc: 'Gives back the reference that a lookup took. 0.',
-      body: (env, socket) => {
-        const held = env.state(HELD_SOCKETS);
-        const count = held.get(socket);
-        if (count === undefined)
-          return fail(helperKind({}, 'sk_release', 1, BigInt(socket), 'a socket that this run holds'));
-        if (count === 1) held.delete(socket);
-        else held.set(socket, count - 1);
-        return 0;
-      },
-    }),
   ],
 };
 
@@ -116,14 +99,6 @@ export const socketFieldHelpers: HelperFamily = {
       returns: 'socketOrNull',
       doc: 'The socket itself where it is a full one, else NULL.',
       body: (env, socket) => (socket !== 0 && socketAt(env, socket).fullSocket ? socket : 0),
-    }),
-    helper({
-      name: 'tcp_sock',
-      numbers: { linux: 96 },
-      args: ['socketOrNull'],
-      returns: 'tcpSocketOrNull',
-      doc: 'struct bpf_tcp_sock of a TCP socket, else NULL.',
-      body: (env, socket) => (socket === 0 ? 0 : tcpSocketAt(env, socket)),
     }),
     helper({
       name: 'get_listener_sock',
@@ -185,6 +160,45 @@ export const socketAssignHelpers: HelperFamily = {
         '-ESOCKTNOSUPPORT, -EPROTOTYPE, -EAFNOSUPPORT. The run reports the choice.',
       body: (env, _ctx, socket, flags) =>
         env.program.type === 'sk_lookup' ? assignToLookup(env, socket, flags) : assignToPacket(env, socket, flags),
+    }),
+  ],
+};
+
+export const socketReleaseHelpers: HelperFamily = {
+  family: 'socket-release',
+  doc: 'References to sockets',
+  helpers: [
+    helper({
+      name: 'sk_release',
+      numbers: { linux: 86 },
+      args: ['socket'],
+      returns: 'integer',
+      releases: 'socket',
+      doc: 'Gives back the reference that a lookup took. 0.',
+      body: (env, socket) => {
+        const held = env.state(HELD_SOCKETS);
+        const count = held.get(socket);
+        if (count === undefined)
+          return fail(helperKind({}, 'sk_release', 1, BigInt(socket), 'a socket that this run holds'));
+        if (count === 1) held.delete(socket);
+        else held.set(socket, count - 1);
+        return 0;
+      },
+    }),
+  ],
+};
+
+export const tcpSocketHelpers: HelperFamily = {
+  family: 'tcp-socket',
+  doc: 'What TCP knows of a connection',
+  helpers: [
+    helper({
+      name: 'tcp_sock',
+      numbers: { linux: 96 },
+      args: ['socketOrNull'],
+      returns: 'tcpSocketOrNull',
+      doc: 'struct bpf_tcp_sock of a TCP socket, else NULL.',
+      body: (env, socket) => (socket === 0 ? 0 : tcpSocketAt(env, socket)),
     }),
   ],
 };

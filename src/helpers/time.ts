@@ -25,18 +25,6 @@ export const timeHelpers: HelperFamily = {
       body: (env) => env.host.clock.boot(),
     }),
     helper({
-      name: 'ktime_get_coarse_ns',
-      numbers: { linux: 160 },
-      args: [],
-      returns: 'integer',
-      doc: 'As ktime_get_ns, as of the last timer tick (a multiple of the tick).',
-      body: (env) => {
-        const tick = NANOSECONDS / BigInt(env.host.hz);
-        const now = env.host.clock.monotonic();
-        return now - (now % tick);
-      },
-    }),
-    helper({
       name: 'ktime_get_tai_ns',
       numbers: { linux: 208 },
       args: [],
@@ -53,6 +41,25 @@ export const timeHelpers: HelperFamily = {
       body: (env) => {
         const hz = BigInt(env.host.hz);
         return (1n << 32n) - WRAP_AFTER_SECONDS * hz + (env.host.clock.monotonic() * hz) / NANOSECONDS;
+      },
+    }),
+  ],
+};
+
+export const coarseTimeHelpers: HelperFamily = {
+  family: 'coarse-time',
+  doc: 'The clock of the timer tick',
+  helpers: [
+    helper({
+      name: 'ktime_get_coarse_ns',
+      numbers: { linux: 160 },
+      args: [],
+      returns: 'integer',
+      doc: 'As ktime_get_ns, as of the last timer tick (a multiple of the tick).',
+      body: (env) => {
+        const tick = NANOSECONDS / BigInt(env.host.hz);
+        const now = env.host.clock.monotonic();
+        return now - (now % tick);
       },
     }),
   ],

@@ -61,6 +61,7 @@ export const traceHelpers: HelperFamily = {
       numbers: { linux: 165 },
       args: ['memOutOrNull', 'sizeOrZero', 'constString', 'memOrNull', 'sizeOrZero'],
       returns: 'integer',
+      gplOnly: true,
       doc: 'Formats into a buffer, cut to its size and ended by NUL; the bytes that it takes in full with the NUL, or -EINVAL.',
       body: (env, out, size, fmt, data, length) => {
         const args = formatArguments(env, data, length);
