@@ -10,6 +10,11 @@ import { status } from './status.ts';
 export const RESERVED_RECORDS: StateKey<Map<Address, RingBufferMap>> = {
   name: 'reserved-records',
   create: () => new Map(),
+  // Only an aborted run leaves any; what follows in the ring would wait for them for ever.
+  end: (records) => {
+    for (const [record, ring] of records) ring.discard(record, 0n);
+    records.clear();
+  },
 };
 
 /** Reserves a record and notes whose it is. 0 where the ring is full or the size is not allowed. */

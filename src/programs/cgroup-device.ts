@@ -2,6 +2,7 @@ import type { ProgramTypeRow } from '../spec/program.ts';
 import { BASE, NO_COARSE_CLOCK, TRACING_ONLY } from './families.ts';
 import { field, narrow } from './fields.ts';
 import { plainHarness } from './plain-context.ts';
+import { BASE } from './families.ts';
 
 /** kernel/bpf/cgroup.c: cgroup_dev_is_valid_access. access_type is (BPF_DEVCG_ACC_* << 16) | BPF_DEVCG_DEV_*. */
 export const cgroupDevice: ProgramTypeRow = {

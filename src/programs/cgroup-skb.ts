@@ -1,6 +1,7 @@
 import type { ProgramTypeRow } from '../spec/program.ts';
 import { BASE, TRACING_ONLY } from './families.ts';
 import { skbHarness, skbLayout } from './skb.ts';
+import { NETWORK, SOCKET_LOOKUP } from './families.ts';
 
 /** net/core/filter.c: cg_skb_is_valid_access. */
 export const cgroupSkb: ProgramTypeRow = {

@@ -3,6 +3,7 @@ import type { AttachTypeName } from '../spec/program-types.ts';
 import { BPF_SOCK } from '../spec/sockets.ts';
 import { BASE, TRACING_ONLY } from './families.ts';
 import { plainHarness } from './plain-context.ts';
+import { NETWORK } from './families.ts';
 
 const LIFE: readonly AttachTypeName[] = ['cgroup_inet_sock_create', 'cgroup_inet_sock_release'];
 const BIND4: readonly AttachTypeName[] = ['cgroup_inet4_post_bind'];

@@ -2,6 +2,7 @@ import type { ProgramTypeRow } from '../spec/program.ts';
 import { BASE, NO_COARSE_CLOCK, TRACING_ONLY } from './families.ts';
 import { field, packet, socket } from './fields.ts';
 import { plainHarness } from './plain-context.ts';
+import { BASE } from './families.ts';
 
 /** kernel/bpf/cgroup.c: cg_sockopt_is_valid_access. The option's value is the `data` of a test-run. */
 export const cgroupSockopt: ProgramTypeRow = {

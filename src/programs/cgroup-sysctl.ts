@@ -2,6 +2,7 @@ import type { ProgramTypeRow } from '../spec/program.ts';
 import { BASE, TRACING_ONLY } from './families.ts';
 import { field, narrow } from './fields.ts';
 import { plainHarness } from './plain-context.ts';
+import { NETWORK } from './families.ts';
 
 /** kernel/bpf/cgroup.c: sysctl_is_valid_access. */
 export const cgroupSysctl: ProgramTypeRow = {

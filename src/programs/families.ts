@@ -1,57 +1,46 @@
-// Groups of helper families (helpers/*.ts) that program types admit. Which helper a type may call was asked of Linux 6.18 for
-// every pair (test/programs/helpers-of-types.test.ts asks again).
+// Helper families (helpers/index.ts) that many program types admit alike. A test holds each type's list to what the running
+// kernel admits.
+import type { HelperFamily } from '../spec/helper.ts';
 
-/** bpf_base_func_proto: what every type may call, but for {@link TRACING_ONLY}. Also the families of Windows' global helpers. */
-export const BASE = [
+type Families = readonly HelperFamily['family'][];
+
+/** bpf_base_func_proto (kernel/bpf/helpers.c): what every type may call. */
+export const BASE: Families = [
   'map',
   'system',
   'time',
   'tail-call',
-  'ring-buffer',
   'loop',
   'lock',
+  'string',
+  'dynptr',
+  'ring-buffer',
+  'trace',
   'process',
+  'probe-read',
+  'perf-counter',
   'task-cgroup',
   'task-storage',
-  'probe-read',
-  'string',
-  'trace',
-  'perf-event',
-  'dynptr',
-] as const;
+];
 
-/** Helpers of BASE that only tracing types may call. */
-export const TRACING_ONLY = ['get_stackid', 'get_stack', 'probe_read', 'probe_read_str'] as const;
+/** bpf_tracing_func_proto (kernel/trace/bpf_trace.c). */
+export const TRACING: Families = [...BASE, 'probe-read-any', 'probe-write', 'perf-output', 'stack'];
 
-/** The one helper of BASE that tracing types and a few others may not call. */
-export const NO_COARSE_CLOCK = ['ktime_get_coarse_ns'] as const;
+/** What the types of net/core/filter.c have beside the base. */
+export const NETWORK: Families = [...BASE, 'coarse-time', 'perf-output'];
 
-/** bpf_tracing_func_proto. probe_write_user is refused by a locked-down kernel. */
-export const TRACING = [...BASE, 'perf-output', 'probe-write'] as const;
+/** Finding sockets and giving them back. */
+export const SOCKET_LOOKUP: Families = ['socket-lookup', 'socket-release'];
 
-/** Global helpers of Windows in families that Linux gives to some types only. */
-export const WINDOWS_GLOBAL = ['windows', 'checksum', 'perf-output'] as const;
-
-/** What an skb of a route may be asked; the exceptions are NOT_ON_ROUTES. */
-export const ROUTE = [
-  ...BASE,
-  'perf-output',
+/** lwt_out_func_proto, which the other lwt types extend. */
+export const LIGHTWEIGHT_TUNNEL: Families = [
+  ...NETWORK,
   'checksum',
   'skb-load',
-  'skb-store',
-  'skb-edit',
-  'packet-socket',
-] as const;
+  'skb-pull',
+  'skb-flow',
+  'under-cgroup',
+];
 
-export const NOT_ON_ROUTES = [
-  ...TRACING_ONLY,
-  'skb_load_bytes_relative',
-  'skb_vlan_push',
-  'skb_vlan_pop',
-  'skb_change_type',
-  'skb_set_tstamp',
-  'set_hash',
-  'get_socket_uid',
-  'skb_cgroup_id',
-  'skb_ancestor_cgroup_id',
-] as const;
+/** Global helpers of eBPF for Windows, by its numbers: what a Windows program of any type may call beside the base. */
+export const WINDOWS: Families = ['windows', 'checksum', 'perf-output'];

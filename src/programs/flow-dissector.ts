@@ -6,6 +6,7 @@ import { contextImage, onlyFields, refuse } from './context-input.ts';
 import { BASE, TRACING_ONLY } from './families.ts';
 import { field, packet } from './fields.ts';
 import { PacketBuffer } from './packet.ts';
+import { BASE } from './families.ts';
 
 const LAYOUT: ContextLayout = {
   name: 'struct __sk_buff',

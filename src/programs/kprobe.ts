@@ -2,6 +2,7 @@ import type { ProgramTypeRow } from '../spec/program.ts';
 import { NO_COARSE_CLOCK, TRACING } from './families.ts';
 import { plainHarness } from './plain-context.ts';
 import { ARGUMENT_REGISTERS, PT_REGS } from './registers.ts';
+import { TRACING } from './families.ts';
 
 /** kernel/trace/bpf_trace.c: kprobe_prog_is_valid_access. `args` of a test-run are the function's arguments. */
 export const kprobe: ProgramTypeRow = {

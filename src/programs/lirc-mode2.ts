@@ -2,6 +2,7 @@ import type { ProgramTypeRow } from '../spec/program.ts';
 import { BASE, TRACING_ONLY } from './families.ts';
 import { field } from './fields.ts';
 import { plainHarness } from './plain-context.ts';
+import { BASE } from './families.ts';
 
 /** drivers/media/rc/bpf-lirc.c: lirc_mode2_is_valid_access. */
 export const lircMode2: ProgramTypeRow = {

@@ -3,6 +3,7 @@ import type { ProgramTypeRow } from '../spec/program.ts';
 import type { ProgramTypeName } from '../spec/program-types.ts';
 import { NOT_ON_ROUTES, ROUTE } from './families.ts';
 import { SOCKET_FIELDS, skbHarness, skbLayout } from './skb.ts';
+import { LIGHTWEIGHT_TUNNEL } from './families.ts';
 
 const layout = skbLayout(
   [...SOCKET_FIELDS, 'tc_classid', 'data_meta', 'flow_keys', 'tstamp', 'tstamp_type', 'wire_len', 'hwtstamp'],

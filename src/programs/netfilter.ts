@@ -1,6 +1,7 @@
 import type { ProgramTypeRow } from '../spec/program.ts';
 import { BASE, NO_COARSE_CLOCK, TRACING_ONLY } from './families.ts';
 import { field } from './fields.ts';
+import { BASE } from './families.ts';
 
 /** net/netfilter/nf_bpf_link.c: nf_is_valid_access. Both fields are pointers with BTF; nothing here can stand for an sk_buff. */
 export const netfilter: ProgramTypeRow = {

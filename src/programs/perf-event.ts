@@ -3,6 +3,7 @@ import { NO_COARSE_CLOCK, TRACING } from './families.ts';
 import { field } from './fields.ts';
 import { plainHarness } from './plain-context.ts';
 import { PT_REGS } from './registers.ts';
+import { TRACING } from './families.ts';
 
 /** kernel/trace/bpf_trace.c: pe_prog_is_valid_access. */
 export const perfEvent: ProgramTypeRow = {

@@ -56,14 +56,18 @@ class PlainHarness implements Harness {
     return { ctx: this.#context.address, packet: this.#data };
   }
 
-  /** The hook's socket: what the context repeats of it has the same value. */
+  /** The hook's socket: the host's, or a new one with what the context says of it. */
   #laySocket(): void {
     const socket = this.#socket;
     if (socket === undefined) return;
-    socket.reset();
     const { fields } = this.#layout;
-    for (const name of ['family', 'type', 'protocol'] as const) {
-      if (Object.hasOwn(fields, name)) socket.set(name, this.#context.u32(fields[name]));
+    const current = this.#environment.host.network.currentSocket?.();
+    if (current !== undefined) socket.fill(current);
+    else {
+      socket.reset();
+      for (const name of ['family', 'type', 'protocol'] as const) {
+        if (Object.hasOwn(fields, name)) socket.set(name, this.#context.u32(fields[name]));
+      }
     }
     if (Object.hasOwn(fields, 'sk')) this.#context.set(fields.sk, socket.address);
   }

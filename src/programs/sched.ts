@@ -1,6 +1,7 @@
 import type { ProgramTypeRow } from '../spec/program.ts';
 import { BASE, TRACING_ONLY } from './families.ts';
 import { SOCKET_FIELDS, skbHarness, skbLayout } from './skb.ts';
+import { NETWORK, SOCKET_LOOKUP } from './families.ts';
 
 /** net/core/filter.c: tc_cls_act_is_valid_access. */
 const layout = skbLayout(
@@ -46,6 +47,39 @@ const families = [
 ];
 
 const harness = skbHarness({ layer: 'link', writable: true });
+
+/** tc_cls_act_func_proto (net/core/filter.c). */
+const FAMILIES: ProgramTypeRow['families'] = [
+  ...NETWORK,
+  ...SOCKET_LOOKUP,
+  'checksum',
+  'packet-checksum',
+  'skb-load',
+  'skb-load-relative',
+  'skb-pull',
+  'skb-resize',
+  'skb-room',
+  'skb-protocol',
+  'skb-edit',
+  'skb-hash',
+  'skb-flow',
+  'skb-ecn',
+  'redirect',
+  'redirect-neighbour',
+  'clone',
+  'tunnel',
+  'fib',
+  'mtu',
+  'socket-assign',
+  'socket-cookie',
+  'netns-cookie',
+  'socket-owner',
+  'socket-field',
+  'tcp-socket',
+  'socket-storage',
+  'packet-cgroup',
+  'under-cgroup',
+];
 
 export const schedCls: ProgramTypeRow = {
   type: 'sched_cls',

@@ -4,6 +4,7 @@ import { BASE, TRACING_ONLY } from './families.ts';
 import { narrow, socket } from './fields.ts';
 import { plainHarness } from './plain-context.ts';
 import { AF_INET, AF_INET6 } from './socket.ts';
+import { NETWORK } from './families.ts';
 
 /** net/core/filter.c: sk_lookup_is_valid_access. */
 const LAYOUT = {

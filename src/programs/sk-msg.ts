@@ -2,6 +2,7 @@ import type { ProgramTypeRow } from '../spec/program.ts';
 import { BASE, TRACING_ONLY } from './families.ts';
 import { field, packet, socket } from './fields.ts';
 import { plainHarness } from './plain-context.ts';
+import { NETWORK } from './families.ts';
 
 /** net/core/filter.c: sk_msg_is_valid_access. */
 export const skMsg: ProgramTypeRow = {

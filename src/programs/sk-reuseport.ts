@@ -2,6 +2,7 @@ import type { ProgramTypeRow } from '../spec/program.ts';
 import { BASE, TRACING_ONLY } from './families.ts';
 import { field, packet, socket } from './fields.ts';
 import { plainHarness } from './plain-context.ts';
+import { BASE } from './families.ts';
 
 /** net/core/filter.c: sk_reuseport_is_valid_access. The kernel has no test-run for it; `data` begins at the UDP or TCP header. */
 export const skReuseport: ProgramTypeRow = {

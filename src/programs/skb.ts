@@ -5,7 +5,7 @@ import { ContextBlock } from './context-block.ts';
 import { contextImage, onlyFields, refuse } from './context-input.ts';
 import { field, narrow, packet, socket } from './fields.ts';
 import { PacketBuffer } from './packet.ts';
-import { AF_INET, AF_INET6, SocketBlock } from './socket.ts';
+import { AF_INET, AF_INET6, SocketBlock, swap16 } from './socket.ts';
 
 /** Every field (include/uapi/linux/bpf.h), with the access that no program type goes beyond (bpf_skb_is_valid_access). */
 const ALL = {
@@ -129,8 +129,6 @@ function ethTypeTrans(frame: Uint8Array): { readonly pktType: number; readonly p
   const raw802_3 = frame.length >= ETH_HLEN + 2 && frame[ETH_HLEN] === 0xff && frame[ETH_HLEN + 1] === 0xff;
   return { pktType, protocol: raw802_3 ? ETH_P.IEEE_802_3 : ETH_P.IEEE_802_2 };
 }
-
-const swap16 = (value: number): number => ((value & 0xff) << 8) | (value >>> 8);
 
 class SkbHarness implements Harness {
   readonly #environment: HarnessEnvironment;

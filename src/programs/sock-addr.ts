@@ -4,6 +4,7 @@ import type { AttachTypeName } from '../spec/program-types.ts';
 import { BASE, TRACING_ONLY, WINDOWS_GLOBAL } from './families.ts';
 import { field, socket } from './fields.ts';
 import { plainHarness } from './plain-context.ts';
+import { NETWORK, SOCKET_LOOKUP, WINDOWS } from './families.ts';
 
 type Attach = readonly AttachTypeName[];
 

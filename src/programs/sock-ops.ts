@@ -2,6 +2,7 @@ import type { ContextField, ContextLayout, ProgramTypeRow } from '../spec/progra
 import { BASE, TRACING_ONLY, WINDOWS_GLOBAL } from './families.ts';
 import { field, packet, series, socket } from './fields.ts';
 import { plainHarness } from './plain-context.ts';
+import { NETWORK, WINDOWS } from './families.ts';
 
 /** u32 fields between is_fullsock and sk_txhash, in order. */
 const TCP_FIELDS = [

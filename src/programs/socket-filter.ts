@@ -1,6 +1,7 @@
 import type { ProgramTypeRow } from '../spec/program.ts';
 import { BASE, TRACING_ONLY } from './families.ts';
 import { SOCKET_FIELDS, skbHarness, skbLayout } from './skb.ts';
+import { NETWORK } from './families.ts';
 
 /** net/core/filter.c: sk_filter_is_valid_access. */
 export const socketFilter: ProgramTypeRow = {

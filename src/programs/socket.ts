@@ -1,5 +1,6 @@
 // A `struct bpf_sock` in linear memory for contexts that carry one.
 import type { Address, Memory, Region } from '../spec/memory.ts';
+import type { SocketInfo } from '../spec/network.ts';
 import { BPF_SOCK } from '../spec/sockets.ts';
 
 type SockField = keyof (typeof BPF_SOCK)['fields'];
@@ -8,6 +9,9 @@ type SockField = keyof (typeof BPF_SOCK)['fields'];
 export const AF_INET = 2;
 export const AF_INET6 = 10;
 export const TCP_CLOSE = 7;
+
+/** A port or protocol number from host to network byte order, or back. */
+export const swap16 = (value: number): number => ((value & 0xff) << 8) | ((value >>> 8) & 0xff);
 
 export class SocketBlock {
   readonly address: Address;
@@ -31,6 +35,23 @@ export class SocketBlock {
     this.#memory.u8.fill(0, this.address, this.address + BPF_SOCK.size);
     this.set('state', TCP_CLOSE);
     this.set('rx_queue_mapping', 0xffff_ffff);
+  }
+
+  /** A socket that the host describes. */
+  fill(info: SocketInfo): void {
+    this.reset();
+    this.set('bound_dev_if', info.boundDevice);
+    this.set('family', info.family);
+    this.set('type', info.type);
+    this.set('protocol', info.protocol);
+    this.set('mark', info.mark);
+    this.set('priority', info.priority);
+    this.setBytes(info.family === AF_INET6 ? 'src_ip6' : 'src_ip4', info.sourceAddress);
+    this.setBytes(info.family === AF_INET6 ? 'dst_ip6' : 'dst_ip4', info.destinationAddress);
+    this.set('src_port', info.sourcePort);
+    this.set('dst_port', swap16(info.destinationPort));
+    this.set('state', info.state);
+    this.set('rx_queue_mapping', info.rxQueue);
   }
 
   set(name: SockField, value: number): void {

@@ -1,6 +1,7 @@
 import type { ProgramTypeRow } from '../spec/program.ts';
 import { NO_COARSE_CLOCK, TRACING } from './families.ts';
 import { plainHarness } from './plain-context.ts';
+import { BASE } from './families.ts';
 
 /** kernel/bpf/syscall.c: syscall_prog_is_valid_access. The context is the caller's buffer and is given back. */
 const MAX_CONTEXT = 65_535;

@@ -1,6 +1,7 @@
 import type { ProgramTypeRow } from '../spec/program.ts';
 import { NO_COARSE_CLOCK, TRACING } from './families.ts';
 import { plainHarness } from './plain-context.ts';
+import { TRACING } from './families.ts';
 
 /** PERF_MAX_TRACE_SIZE (include/linux/trace_events.h). */
 const MAX_RECORD = 8192;

@@ -6,6 +6,7 @@ import { refuse } from './context-input.ts';
 import { NO_COARSE_CLOCK, TRACING } from './families.ts';
 import { series } from './fields.ts';
 import { plainHarness } from './plain-context.ts';
+import { TRACING } from './families.ts';
 
 /** MAX_BPF_FUNC_ARGS (include/linux/bpf.h). */
 const MAX_ARGS = 12;

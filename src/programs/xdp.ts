@@ -5,6 +5,7 @@ import { contextImage, refuse } from './context-input.ts';
 import { BASE, TRACING_ONLY, WINDOWS_GLOBAL } from './families.ts';
 import { field, packet } from './fields.ts';
 import { PacketBuffer } from './packet.ts';
+import { NETWORK, SOCKET_LOOKUP, WINDOWS } from './families.ts';
 
 const LINUX = {
   name: 'struct xdp_md',

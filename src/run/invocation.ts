@@ -73,6 +73,11 @@ export class ProgramInvocation implements Invocation {
     return this.#states.get(key) as T;
   }
 
+  /** Lets helper families give back what the run left held. */
+  end(): void {
+    for (const [key, state] of this.#states) key.end?.(state, this);
+  }
+
   /** What a helper family left of the last run, where it left anything. */
   leftOf<T>(key: StateKey<T>): T | undefined {
     return this.#states.get(key) as T | undefined;

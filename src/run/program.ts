@@ -123,7 +123,11 @@ export class LoadedProgram {
   #once(ctx: Address, packet: PacketArea | undefined): bigint {
     const { invocation, code } = this.#prepare();
     invocation.begin(ctx, packet, this.#budget);
-    return code.run(invocation, BigInt(ctx));
+    try {
+      return code.run(invocation, BigInt(ctx));
+    } finally {
+      invocation.end();
+    }
   }
 
   #prepare() {

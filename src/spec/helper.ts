@@ -155,10 +155,12 @@ export interface PacketArea {
   reserve(headRoom: number, tailRoom: number): boolean;
 }
 
-/** Names a helper family's own state within one run; made at first use, gone when the run ends. */
+/** Names a helper family's own state within one run; made at first use, gone when the next run begins. */
 export interface StateKey<T> {
   readonly name: string;
   create(env: HelperEnv): T;
+  /** Called when the run is over, also when it was aborted: gives back what the program left held. */
+  end?(state: T, env: HelperEnv): void;
 }
 
 /** What a helper body sees of the run that called it. */

@@ -7,7 +7,7 @@ import type { Dialect } from '../../spec/object.ts';
 import type { Platform } from '../../spec/platform.ts';
 import { builtInPlatform } from '../platform.ts';
 import { type ClockOptions, SteppedClock } from './clock.ts';
-import { LOOPBACK_NETWORK } from './loopback.ts';
+import { type NetworkDescription, SimulatedNetwork } from './network.ts';
 import { seededRandom } from './random.ts';
 
 export interface MemoryHostOptions {
@@ -23,7 +23,7 @@ export interface MemoryHostOptions {
   /** Fields of the task that programs run for; the rest as in {@link DEFAULT_PROCESS}. */
   readonly process?: Partial<ProcessIdentity>;
   /** Interfaces, routes, neighbours and sockets; a loopback interface where absent. */
-  readonly network?: Network;
+  readonly network?: Network | NetworkDescription;
   /** Lines of bpf_trace_printk, in place of {@link MemoryHost.traceLines}. */
   readonly trace?: (line: string) => void;
   /** Memory outside the programs' (bpf_probe_read_*); nothing is readable where absent. */
@@ -49,6 +49,14 @@ export const DEFAULT_PROCESS: ProcessIdentity = {
   isAdmin: false,
   logonId: 999n,
 };
+
+/** The least network that a host can have. */
+export const LOOPBACK: NetworkDescription = {
+  interfaces: [{ index: 1, name: 'lo', mtu: 65_536, addresses: ['127.0.0.1/8', '::1/128'], withoutNeighbours: true }],
+};
+
+const networkOf = (network: Network | NetworkDescription): Network =>
+  'fibLookup' in network ? network : new SimulatedNetwork(network);
 
 const MAX_CPUS = 4096;
 /** Lines that are kept; older ones go. */
@@ -90,7 +98,7 @@ export function memoryHost(options: MemoryHostOptions = {}): MemoryHost {
     hz,
     random32: seededRandom(seed),
     process: () => process,
-    network: options.network ?? LOOPBACK_NETWORK,
+    network: networkOf(options.network ?? LOOPBACK),
     trace:
       options.trace ??
       ((line) => {

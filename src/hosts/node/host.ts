@@ -1,6 +1,6 @@
 // The machine that Node runs on, as far as Node shows it: clocks, randomness, the process. Only this folder uses Node here.
-import { readFileSync, statSync } from 'node:fs';
-import { cpus as listCpus, uptime } from 'node:os';
+import { readdirSync, readFileSync, statSync } from 'node:fs';
+import { cpus as listCpus, networkInterfaces, uptime } from 'node:os';
 import { basename } from 'node:path';
 import process from 'node:process';
 import { threadId } from 'node:worker_threads';
@@ -9,13 +9,14 @@ import type { Network } from '../../spec/network.ts';
 import type { Dialect } from '../../spec/object.ts';
 import type { Platform } from '../../spec/platform.ts';
 import { TAI_OFFSET } from '../memory/clock.ts';
-import { LOOPBACK_NETWORK } from '../memory/loopback.ts';
+import { LOOPBACK } from '../memory/host.ts';
+import { type InterfaceDescription, SimulatedNetwork } from '../memory/network.ts';
 import { builtInPlatform } from '../platform.ts';
 
 export interface NodeHostOptions {
   /** bpf_trace_printk's lines; standard error where absent. */
   readonly trace?: (line: string) => void;
-  /** What network helpers see: Node does not show routes and sockets, so a loopback interface where absent. */
+  /** What network helpers see; where absent the machine's interfaces and the networks they are connected to. */
   readonly network?: Network;
   readonly readForeign?: HostServices['readForeign'];
   readonly writeForeign?: HostServices['writeForeign'];
@@ -118,12 +119,44 @@ function identity(): ProcessIdentity {
   };
 }
 
+const SYS_NET = '/sys/class/net';
+
+/** The machine's interfaces with their addresses. Other systems than Linux do not show indexes: a loopback interface then. */
+function interfaces(): readonly InterfaceDescription[] {
+  const addresses = networkInterfaces();
+  const found = namesIn(SYS_NET).flatMap((name): InterfaceDescription[] => {
+    const number = (file: string) => Number(tryRead(`${SYS_NET}/${name}/${file}`));
+    const [index, mtu] = [number('ifindex'), number('mtu')];
+    if (!Number.isInteger(index) || index < 1 || !Number.isInteger(mtu) || mtu < 1) return [];
+    const mac = tryRead(`${SYS_NET}/${name}/address`)?.trim() ?? '';
+    return [
+      {
+        index,
+        name,
+        mtu,
+        ...(/^([0-9a-f]{2}:){5}[0-9a-f]{2}$/.test(mac) ? { mac } : {}),
+        addresses: (addresses[name] ?? []).flatMap(({ cidr }) => (cidr === null ? [] : [cidr])),
+        withoutNeighbours: name === 'lo',
+      },
+    ];
+  });
+  return found.length > 0 ? found : (LOOPBACK.interfaces ?? []);
+}
+
+function namesIn(folder: string): string[] {
+  try {
+    return readdirSync(folder);
+  } catch {
+    return [];
+  }
+}
+
 /**
  * The Node process as host. A JavaScript thread counts as one CPU, because nothing else runs on it between a program's first
  * and last instruction: the main thread is CPU 0, worker N is CPU N modulo the number of CPUs.
  *
  * Not shown by Node, and so absent: kernel memory (bpf_probe_read_* fails with -EFAULT unless `readForeign` is given),
- * kernel stacks, performance counters, routes and sockets, other threads' ids.
+ * kernel stacks, performance counters, routes beyond the connected networks, sockets, other threads' ids.
  */
 export function nodeHost(options: NodeHostOptions = {}): Host {
   const cpus = Math.max(1, listCpus().length);
@@ -136,7 +169,7 @@ export function nodeHost(options: NodeHostOptions = {}): Host {
     hz: HZ,
     random32: systemRandom(),
     process: () => self,
-    network: options.network ?? LOOPBACK_NETWORK,
+    network: options.network ?? new SimulatedNetwork({ interfaces: interfaces() }),
     trace: options.trace ?? ((line) => process.stderr.write(`${line}\n`)),
     readForeign: options.readForeign ?? (() => undefined),
     writeForeign: options.writeForeign ?? (() => false),
