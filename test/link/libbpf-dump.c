@@ -1,10 +1,11 @@
-// Prints what libbpf makes of an object, for comparison: maps, and each program's instructions as they would go to
+// Prints what libbpf makes of an object, for comparison: maps, BTF, and each program's instructions as they would go to
 // BPF_PROG_LOAD. Built by libbpf.test.ts where cc and libbpf's headers are installed.
 //
 //   libbpf-dump gen  FILE [SECTION=PROG_TYPE,ATTACH_TYPE]...   no kernel: map references stay indices, no CO-RE
 //   libbpf-dump type NAME...   program and attach type by section name; nothing for unknown names
 //   libbpf-dump core FILE PROGRAM [SECTION=...]...             one program, CO-RE applied for the running kernel
 #include <bpf/bpf.h>
+#include <bpf/btf.h>
 #include <bpf/libbpf.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -76,6 +77,15 @@ int main(int argc, char **argv)
 			bpf_map__set_max_entries(map, 1);
 			bpf_map__set_map_flags(map, 0);
 		}
+	}
+	if (bpf_object__btf(obj)) {
+		__u32 size;
+		const unsigned char *raw = btf__raw_data(bpf_object__btf(obj), &size);
+
+		printf("btf ");
+		for (__u32 i = 0; raw && i < size; i++)
+			printf("%02x", raw[i]);
+		printf("\n");
 	}
 	bpf_object__for_each_program(prog, obj) {
 		printf("open %s %s %u\n", bpf_program__name(prog), bpf_program__section_name(prog), bpf_program__type(prog));

@@ -27,6 +27,8 @@ export interface LibbpfObject {
   readonly maps: readonly LibbpfMap[];
   /** All programs of the file, with their sections and type numbers. */
   readonly opened: readonly { readonly name: string; readonly section: string; readonly type: number }[];
+  /** Its BTF after opening, in raw form; undefined where the object has none. */
+  readonly btf: Uint8Array | undefined;
   /** Instructions by program name. */
   readonly code: ReadonlyMap<string, Uint8Array>;
 }
@@ -86,6 +88,7 @@ export class LibbpfDump {
         numaNode: Number(n[6]),
       })),
       opened: of('open').map(([, name, section, type]) => ({ name, section, type: Number(type) })),
+      btf: of('btf').map(([, raw]) => fromHex(raw))[0],
       code: new Map(of('program').map(([, name, code]) => [name, fromHex(code) ?? new Uint8Array(0)])),
     };
   }
