@@ -10,11 +10,12 @@ const CASES = path.join(PROJECT_ROOT, 'test/link/cases');
 const MULTIARCH = `/usr/include/${{ x64: 'x86_64', arm64: 'aarch64' }[process.arch as string] ?? process.arch}-linux-gnu`;
 
 export class Compiler {
-  readonly #folder = mkdtempSync(path.join(tmpdir(), 'anybpf-link-'));
+  /** Removed by close(). */
+  readonly folder = mkdtempSync(path.join(tmpdir(), 'anybpf-link-'));
 
   /** The object file of a case: `target` is `bpfel` or `bpfeb`. */
   compile(name: string, target: 'bpfel' | 'bpfeb' = 'bpfel'): { readonly file: string; readonly bytes: Uint8Array } {
-    const file = path.join(this.#folder, `${name}.${target}.o`);
+    const file = path.join(this.folder, `${name}.${target}.o`);
     const source = path.join(CASES, `${name}.bpf.c`);
     const args = ['-target', target, '-O2', '-g', '-Wall', `-I${MULTIARCH}`, '-c', source, '-o', file];
     const run = spawnSync('clang', args, { encoding: 'utf8', timeout: 60_000 });
@@ -23,6 +24,6 @@ export class Compiler {
   }
 
   close(): void {
-    rmSync(this.#folder, { recursive: true, force: true });
+    rmSync(this.folder, { recursive: true, force: true });
   }
 }

@@ -3,7 +3,8 @@
 //
 //   libbpf-dump gen  FILE [SECTION=PROG_TYPE,ATTACH_TYPE]...   no kernel: map references stay indices, no CO-RE
 //   libbpf-dump type NAME...   program and attach type by section name; nothing for unknown names
-//   libbpf-dump core FILE PROGRAM [SECTION=...]...             one program, CO-RE applied for the running kernel
+//   libbpf-dump core FILE PROGRAM [SECTION=...]...             one program, CO-RE applied for the running kernel, or for
+//                                                             the BTF (raw or in an ELF file) that TARGET_BTF names
 #include <bpf/bpf.h>
 #include <bpf/btf.h>
 #include <bpf/libbpf.h>
@@ -35,6 +36,7 @@ int main(int argc, char **argv)
 {
 	LIBBPF_OPTS(libbpf_prog_handler_opts, handler, .prog_prepare_load_fn = print_program);
 	LIBBPF_OPTS(gen_loader_opts, gen);
+	LIBBPF_OPTS(bpf_object_open_opts, open, .btf_custom_path = getenv("TARGET_BTF"));
 	int is_core = argc > 3 && strcmp(argv[1], "core") == 0;
 	struct bpf_program *prog;
 	struct bpf_object *obj;
@@ -61,7 +63,7 @@ int main(int argc, char **argv)
 		if (libbpf_register_prog_handler(argv[i], prog_type, attach_type, &handler) < 0)
 			return 2;
 	}
-	obj = bpf_object__open_file(argv[2], NULL);
+	obj = bpf_object__open_file(argv[2], &open);
 	if (!obj)
 		return 3;
 	bpf_object__for_each_map(map, obj) {

@@ -64,15 +64,20 @@ export class LibbpfDump {
     if (this.reason !== undefined) console.warn(`skipped: ${this.reason}`);
   }
 
-  #run(args: readonly string[]): { exit: number; lines: string[][]; messages: string } {
-    const run = spawnSync(this.#tool, args, { encoding: 'utf8', timeout: 60_000, maxBuffer: 1 << 28 });
+  #run(args: readonly string[], target?: string): { exit: number; lines: string[][]; messages: string } {
+    const run = spawnSync(this.#tool, args, {
+      encoding: 'utf8',
+      timeout: 60_000,
+      maxBuffer: 1 << 28,
+      env: { ...process.env, ...(target === undefined ? {} : { TARGET_BTF: target }) },
+    });
     if (run.error !== undefined) throw run.error;
     const lines = run.stdout.split('\n').filter((line) => line !== '');
     return { exit: run.status ?? -1, lines: lines.map((line) => line.split(' ')), messages: run.stderr };
   }
 
-  #object(args: readonly string[]): LibbpfObject {
-    const { exit, lines, messages } = this.#run(args);
+  #object(args: readonly string[], target?: string): LibbpfObject {
+    const { exit, lines, messages } = this.#run(args, target);
     const of = (kind: string): string[][] => lines.filter(([first]) => first === kind);
     return {
       exit,
@@ -98,9 +103,9 @@ export class LibbpfDump {
     return this.#object(['gen', file, ...sectionArguments(spec)]);
   }
 
-  /** One program with CO-RE applied for the running kernel. */
-  relocate(file: string, spec: ObjectSpec, program: string): LibbpfObject {
-    return this.#object(['core', file, program, ...sectionArguments(spec)]);
+  /** One program with CO-RE applied for the running kernel, or for the BTF of a file (raw or ELF). */
+  relocate(file: string, spec: ObjectSpec, program: string, target?: string): LibbpfObject {
+    return this.#object(['core', file, program, ...sectionArguments(spec)], target);
   }
 
   /** libbpf_prog_type_by_name() for each name that it knows. */

@@ -1,11 +1,14 @@
 // Linked code and maps equal libbpf's: for every object that the installed libbpf opens, and with CO-RE for the running
 // kernel. libbpf 1.x refuses maps before BTF and static programs: those objects are counted, not compared.
-import { readFileSync } from 'node:fs';
+import { readFileSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
+import { gunzipSync } from 'node:zlib';
 import { afterAll, describe, expect, it } from 'vitest';
 import { toHex } from '../../src/base/bytes.ts';
 import type { Btf } from '../../src/btf/btf.ts';
 import { decodeBtf } from '../../src/btf/decode.ts';
+import { sectionByName } from '../../src/elf/lookup.ts';
+import { readElf } from '../../src/elf/read.ts';
 import { relocateProgram } from '../../src/link/core.ts';
 import { linkObject } from '../../src/link/link.ts';
 import { MAP_TYPES } from '../../src/spec/map-types.ts';
@@ -49,6 +52,38 @@ const OWN =
   requireCapability('libbpf-dev') === undefined ? ['programs', 'core'].map((name) => compiler.compile(name).file) : [];
 const CORPUS = requireCapability('shared-corpus') === undefined ? corpus() : [];
 const CASES = [...OWN, ...CORPUS].flatMap(link);
+
+interface Target {
+  readonly name: string;
+  /** Undefined for the running kernel. */
+  readonly file: string | undefined;
+  readonly types: Btf;
+}
+
+/** The running kernel, a stored one, and those fixtures that are about CO-RE or hold nothing but types. */
+function targets(): Target[] {
+  const found: Target[] = [];
+  if (libbpf.reason !== undefined || CASES.length === 0) return found;
+  if (requireCapability('vmlinux-btf') === undefined) {
+    found.push({ name: 'this kernel', file: undefined, types: decodeBtf(readFileSync('/sys/kernel/btf/vmlinux')) });
+  }
+  const folder = corpusFolder('elf-fixtures');
+  if ('reason' in folder) return found;
+  for (const packed of filesBelow(folder.path, '.btf.gz')) {
+    const bytes = gunzipSync(readFileSync(path.join(folder.path, packed)));
+    const file = path.join(compiler.folder, path.basename(packed, '.gz'));
+    writeFileSync(file, bytes);
+    found.push({ name: path.basename(file), file, types: decodeBtf(bytes) });
+  }
+  for (const { name: object, file, spec } of CASES) {
+    const isTarget = spec.programs.length === 0 || spec.programs.some((p) => p.core.length > 0);
+    if (!isTarget || !file.startsWith(folder.path)) continue;
+    const section = sectionByName(readElf(readFileSync(file)), '.BTF');
+    if (section === undefined || section.size === 0) continue;
+    found.push({ name: object, file, types: decodeBtf(section.data) });
+  }
+  return found;
+}
 
 const LD_IMM64 = 0x18;
 const CALL = 0x85;
@@ -155,18 +190,22 @@ describe.skipIf(libbpf.reason !== undefined || CASES.length === 0)('libbpf', () 
     expect(compared).toBeGreaterThan(OWN.length > 0 ? 5 : 0);
   });
 
-  it.skipIf(requireCapability('vmlinux-btf') !== undefined)('applies CO-RE for this kernel alike', () => {
-    const kernel: Btf = decodeBtf(readFileSync('/sys/kernel/btf/vmlinux'));
+  it.each(targets())('applies CO-RE for $name alike', ({ name: targetName, file: targetFile, types }) => {
     let programs = 0;
     let relocations = 0;
     for (const { name, file, spec } of CASES) {
       for (const program of spec.programs) {
         if (program.core.length === 0 || spec.btf === undefined) continue;
-        const theirs = libbpf.relocate(file, spec, program.name);
-        // Maps of before BTF, static programs: nothing to compare.
-        if (!theirs.code.has(program.name)) continue;
-        const ours = relocateProgram(program, spec.btf, [kernel]);
-        expect(ours.unsupported, `${name} ${program.name}`).toBeUndefined();
+        const what = `${name} ${program.name} for ${targetName}`;
+        const theirs = libbpf.relocate(file, spec, program.name, targetFile);
+        const expected = theirs.code.get(program.name);
+        const ours = relocateProgram(program, spec.btf, [types]);
+        if (expected === undefined) {
+          // Maps of before BTF and static programs say nothing; a relocation that libbpf refuses we refuse too.
+          if (theirs.messages.includes('failed to relocate')) expect(ours.unsupported, what).toBeDefined();
+          continue;
+        }
+        expect(ours.unsupported, what).toBeUndefined();
         programs++;
         relocations += program.core.length;
         // Not generated: maps are file descriptors there, so their slots are masked on both sides.
@@ -174,13 +213,10 @@ describe.skipIf(libbpf.reason !== undefined || CASES.length === 0)('libbpf', () 
         for (let slot = 0; 8 * slot < ours.code.length; slot++) {
           if (ours.code[8 * slot] === LD_IMM64 && src(ours.code, slot) >= 5) masked.add(slot);
         }
-        const expected = theirs.code.get(program.name) ?? new Uint8Array(0);
-        expect(normalise(ours.code, noName, masked), `${name} ${program.name}`).toEqual(
-          normalise(expected, noName, masked),
-        );
+        expect(normalise(ours.code, noName, masked), what).toEqual(normalise(expected, noName, masked));
       }
     }
-    console.info(`libbpf: CO-RE of ${programs} programs, ${relocations} relocations equal`);
+    console.info(`libbpf: CO-RE of ${programs} programs, ${relocations} relocations for ${targetName} equal`);
     expect(programs).toBeGreaterThanOrEqual(OWN.length > 0 ? 4 : 0);
   });
 });
