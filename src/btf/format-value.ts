@@ -1,30 +1,13 @@
 // A value's bytes as JSON text, like the `formatted` part of `bpftool -j map dump`.
-import { fail } from '../base/diagnostic.ts';
-import { badValue, tooDeep } from '../base/messages/btf.ts';
-import { bitfieldOf, type BitRange, readBits } from './bits.ts';
-import { type Btf, MAX_DEPTH } from './btf.ts';
+import { type BitRange, bitfieldOf, readBits } from './bits.ts';
+import type { Btf } from './btf.ts';
 import { type BtfType, INT_BOOL, INT_CHAR, INT_SIGNED, POINTER_BYTES } from './format.ts';
-import { isCharacter, printableText } from './value.ts';
+import { isCharacter, printableText, ValueWalk } from './value-walk.ts';
 
-/** Parts that one value may have: unions inside unions show the same bytes again and again. */
-const MAX_PARTS = 2_000_000;
-/** Wider integers exist in no C compiler. */
-const MAX_INT_BITS = 256;
-
-class ValueFormatter {
-  readonly #btf: Btf;
-  readonly #bytes: Uint8Array;
-  #parts = 0;
-
-  constructor(btf: Btf, bytes: Uint8Array) {
-    this.#btf = btf;
-    this.#bytes = bytes;
-  }
-
+class ValueFormatter extends ValueWalk {
   format(id: number, offset: number, depth: number): string {
-    if (depth > 2 * MAX_DEPTH) fail(tooDeep({ ...this.#btf.place, typeId: id }, 'the type', 2 * MAX_DEPTH));
-    if (++this.#parts > MAX_PARTS) this.#refuse(id, `has more than ${MAX_PARTS} parts`);
-    const type = this.#btf.resolved(id);
+    this.enter(id, '', depth);
+    const type = this.btf.resolved(id);
     switch (type.kind) {
       case 'int':
         return this.#integer(id, type, offset * 8);
@@ -45,7 +28,7 @@ class ValueFormatter {
       case 'struct':
       case 'union': {
         const parts = type.members.map((member) => {
-          const target = this.#btf.resolved(member.type);
+          const target = this.btf.resolved(member.type);
           const field = bitfieldOf(type, member, target);
           const text =
             field === undefined
@@ -62,58 +45,50 @@ class ValueFormatter {
         return `{${JSON.stringify(type.name)}:[${vars.join(',')}]}`;
       }
       default:
-        return this.#refuse(id, `is a ${type.kind}, which has no value`);
-    }
-  }
-
-  #refuse(id: number, why: string): never {
-    return fail(badValue({ ...this.#btf.place, typeId: id }, '', why));
-  }
-
-  #need(id: number, range: BitRange): void {
-    if (range.offset + range.bits > this.#bytes.length * 8) {
-      this.#refuse(id, `does not fit: only ${this.#bytes.length} bytes are given`);
+        return this.refuse(id, '', `is a ${type.kind}, which has no value`);
     }
   }
 
   #bits(id: number, range: BitRange): bigint {
-    if (range.bits > MAX_INT_BITS) this.#refuse(id, `is an integer of ${range.bits} bits`);
-    this.#need(id, range);
-    return readBits(this.#bytes, range, this.#btf.endian);
+    this.needInteger(id, '', range);
+    return readBits(this.bytes, range, this.endian);
   }
 
   /** 128-bit integers as text in hexadecimal, since readers of JSON would round them. */
   #integer(id: number, type: Extract<BtfType, { kind: 'int' }>, bitOffset: number): string {
     const raw = this.#bits(id, { offset: bitOffset + type.offset, bits: type.bits });
     if ((type.encoding & INT_BOOL) !== 0) return raw === 0n ? 'false' : 'true';
-    if (type.encoding === INT_CHAR && raw >= 0x20n && raw <= 0x7en)
-      return JSON.stringify(String.fromCharCode(Number(raw)));
+    if (type.encoding === INT_CHAR && type.size === 1) return character(Number(raw));
     if (type.bits > 64) return `"0x${raw.toString(16)}"`;
     return `${(type.encoding & INT_SIGNED) === 0 ? raw : BigInt.asIntN(type.bits, raw)}`;
   }
 
   /** JSON has no NaN and no infinity: those are text. */
   #float(id: number, size: number, offset: number): string {
-    this.#need(id, { offset: offset * 8, bits: size * 8 });
-    const view = new DataView(this.#bytes.buffer, this.#bytes.byteOffset, this.#bytes.byteLength);
-    const little = this.#btf.endian === 'little';
-    if (size !== 4 && size !== 8) return this.#refuse(id, `is a float of ${size} bytes, which JavaScript has not`);
-    const value = size === 4 ? view.getFloat32(offset, little) : view.getFloat64(offset, little);
+    this.need(id, '', { offset: offset * 8, bits: size * 8 });
+    if (size !== 4 && size !== 8) return this.refuse(id, '', `is a float of ${size} bytes, which JavaScript has not`);
+    const value = size === 4 ? this.view.getFloat32(offset, this.little) : this.view.getFloat64(offset, this.little);
     return Number.isFinite(value) ? `${value}` : `"${value}"`;
   }
 
   #array(id: number, type: Extract<BtfType, { kind: 'array' }>, offset: number, depth: number): string {
-    const size = this.#btf.sizeOf(type.element);
-    // Elements that take no bytes have no value, however many there are.
-    const length = size === 0 ? 0 : type.length;
-    this.#need(id, { offset: offset * 8, bits: length * size * 8 });
-    if (length > 0 && isCharacter(this.#btf.resolved(type.element))) {
-      const text = printableText(this.#bytes.subarray(offset, offset + length));
+    const size = this.btf.sizeOf(type.element);
+    const length = this.elements(id, type, offset, '');
+    if (isCharacter(this.btf.resolved(type.element))) {
+      // What follows the NUL does not show, and a full array without one is no text: so bpftool has it.
+      const end = this.bytes.subarray(offset, offset + length).indexOf(0);
+      const text = end < 0 ? undefined : printableText(this.bytes.subarray(offset, offset + end));
       if (text !== undefined) return JSON.stringify(text);
     }
     return `[${Array.from({ length }, (_, i) => this.format(type.element, offset + i * size, depth + 1)).join(',')}]`;
   }
 }
+
+/** A single character as JSON text; what is not printable ASCII as an escape of its code. */
+const character = (code: number): string =>
+  code >= 0x20 && code <= 0x7e
+    ? JSON.stringify(String.fromCharCode(code))
+    : `"\\u${code.toString(16).padStart(4, '0')}"`;
 
 /**
  * The value of type `id` at the start of `bytes` as JSON text: enums by name, printable char arrays as text, bitfields

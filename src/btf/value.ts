@@ -1,18 +1,11 @@
 // A value's bytes <-> plain data, through its BTF type.
-import { type Endian, utf8 } from '../base/bytes.ts';
+import { utf8 } from '../base/bytes.ts';
 import { fail } from '../base/diagnostic.ts';
-import { badValue, tooBig, tooDeep } from '../base/messages/btf.ts';
-import { bitfieldOf, type BitRange, readBits, writeBits } from './bits.ts';
-import { type Btf, MAX_DEPTH } from './btf.ts';
-import {
-  type BtfComposite,
-  type BtfEnum,
-  type BtfType,
-  INT_BOOL,
-  INT_CHAR,
-  INT_SIGNED,
-  POINTER_BYTES,
-} from './format.ts';
+import { tooBig } from '../base/messages/btf.ts';
+import { type BitRange, bitfieldOf, readBits, writeBits } from './bits.ts';
+import type { Btf } from './btf.ts';
+import { type BtfComposite, type BtfEnum, type BtfType, INT_BOOL, INT_SIGNED, POINTER_BYTES } from './format.ts';
+import { isCharacter, printableText, ValueWalk } from './value-walk.ts';
 
 /**
  * Plain data of a value:
@@ -38,81 +31,13 @@ export type BtfInput =
 
 /** The largest value that is encoded, in bytes. */
 const MAX_VALUE_BYTES = 64 << 20;
-/** Parts that one value may have: unions inside unions show the same bytes again and again. */
-const MAX_PARTS = 2_000_000;
-/** Wider integers exist in no C compiler. */
-const MAX_INT_BITS = 256;
-
-/** Whether an array of this element type is text. */
-export function isCharacter(type: BtfType): boolean {
-  return type.kind === 'int' && type.size === 1 && (type.encoding === INT_CHAR || type.name === 'char');
-}
-
-/** The text of a char array: printable ASCII, then only zeros; undefined for anything else. */
-export function printableText(bytes: Uint8Array): string | undefined {
-  let text = '';
-  let ended = false;
-  for (const b of bytes) {
-    if (b === 0) ended = true;
-    else if (ended || b < 0x20 || b > 0x7e) return undefined;
-    else text += String.fromCharCode(b);
-  }
-  return text;
-}
-
 /** Numbers of up to 32 bits as number, wider ones as bigint. */
 const plain = (value: bigint, bits: number): number | bigint => (bits <= 32 ? Number(value) : value);
 
 const at = (path: string, name: string | number): string =>
   typeof name === 'number' ? `${path}[${name}]` : path === '' ? name : `${path}.${name}`;
 
-/** Shared by both directions: bounds, depth and parts. */
-class Walk {
-  readonly btf: Btf;
-  readonly endian: Endian;
-  readonly bytes: Uint8Array;
-  readonly view: DataView;
-  #parts = 0;
-
-  constructor(btf: Btf, bytes: Uint8Array) {
-    this.btf = btf;
-    this.endian = btf.endian;
-    this.bytes = bytes;
-    this.view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
-  }
-
-  get little(): boolean {
-    return this.endian === 'little';
-  }
-
-  refuse(id: number, path: string, why: string): never {
-    return fail(badValue({ ...this.btf.place, typeId: id }, path, why));
-  }
-
-  enter(id: number, path: string, depth: number): void {
-    if (depth > 2 * MAX_DEPTH) fail(tooDeep({ ...this.btf.place, typeId: id }, 'the type', 2 * MAX_DEPTH));
-    if (++this.#parts > MAX_PARTS) this.refuse(id, path, `has more than ${MAX_PARTS} parts`);
-  }
-
-  /** Raises unless the range is inside the bytes and one integer. */
-  needInteger(id: number, path: string, range: BitRange): void {
-    if (range.bits > MAX_INT_BITS) this.refuse(id, path, `is an integer of ${range.bits} bits`);
-    this.need(id, path, range);
-  }
-
-  need(id: number, path: string, range: BitRange): void {
-    if (range.offset < 0 || range.offset + range.bits > this.bytes.length * 8) {
-      this.refuse(id, path, `does not fit: only ${this.bytes.length} bytes are given`);
-    }
-  }
-
-  /** How many elements of an array are looked at: where each takes no bytes, none has a value. */
-  elements(type: Extract<BtfType, { kind: 'array' }>): number {
-    return this.btf.sizeOf(type.element) === 0 ? 0 : type.length;
-  }
-}
-
-class Decoder extends Walk {
+class Decoder extends ValueWalk {
   decode(id: number, offset: number, path: string, depth: number): BtfValue {
     this.enter(id, path, depth);
     const type = this.btf.resolved(id);
@@ -131,8 +56,7 @@ class Decoder extends Walk {
         return this.refuse(id, path, `is a float of ${type.size} bytes, which JavaScript has not`);
       case 'array': {
         const size = this.btf.sizeOf(type.element);
-        const length = this.elements(type);
-        this.need(id, path, { offset: offset * 8, bits: length * size * 8 });
+        const length = this.elements(id, type, offset, path);
         if (isCharacter(this.btf.resolved(type.element))) {
           const text = printableText(this.bytes.subarray(offset, offset + length));
           if (text !== undefined) return text;
@@ -213,7 +137,7 @@ export function decodeValue(btf: Btf, id: number, bytes: Uint8Array, offset = 0)
 const isObject = (value: BtfInput): value is { readonly [name: string]: BtfInput } =>
   typeof value === 'object' && !Array.isArray(value) && !(value instanceof Uint8Array);
 
-class Encoder extends Walk {
+class Encoder extends ValueWalk {
   encode(id: number, offset: number, value: BtfInput, path: string, depth: number): void {
     this.enter(id, path, depth);
     if (value instanceof Uint8Array) return this.raw(id, offset, value, path);
@@ -273,9 +197,8 @@ class Encoder extends Walk {
     path: string,
     depth: number,
   ): void {
-    const length = this.elements(type);
+    const length = this.elements(id, type, offset, path);
     const size = this.btf.sizeOf(type.element);
-    this.need(id, path, { offset: offset * 8, bits: length * size * 8 });
     if (typeof value === 'string' && isCharacter(this.btf.resolved(type.element))) {
       const bytes = utf8(value);
       if (bytes.length > length) this.refuse(id, path, `has ${bytes.length} bytes of text for an array of ${length}`);
