@@ -167,6 +167,13 @@ export abstract class HashLike extends BaseMap {
     return row === 0 ? ENOENT : this.loadKey(this.table.keyOf(row));
   }
 
+  /** For batches: the key of the first element at or after a position, and the position after it. */
+  keyFrom(position: number): { readonly key: Uint8Array; readonly position: number } | undefined {
+    const row = this.table.slab.from(position);
+    if (row === 0) return undefined;
+    return { key: this.loadKey(this.table.keyOf(row)), position: this.table.slab.slotOf(row) + 1 };
+  }
+
   #load(row: Address): Uint8Array {
     const value = this.table.value(row);
     return this.#perCpu ? loadCopies(this.memory, value, this.userValueSize) : this.loadValue(value);

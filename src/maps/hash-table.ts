@@ -85,7 +85,7 @@ export class HashTable {
 
   /** The element after `row` in iteration order, the first for 0; 0 after the last. */
   next(row: Address): Address {
-    return this.slab.next(row);
+    return this.slab.from(row === 0 ? 0 : this.slab.slotOf(row) + 1);
   }
 
   /** Address of the (first copy of the) value of an element. */

@@ -92,10 +92,14 @@ export class Slab {
     return this.#chunks[0].values + (this.#chunks[0].count + index) * this.valueBytes;
   }
 
-  /** The first row in use after `row`, or at all for 0; 0 after the last. Rows keep their place, so growth loses none. */
-  next(row: Address): Address {
+  slotOf(row: Address): number {
+    return this.#memory.u32[(row + ROW.STATE) >>> 2] >>> 1;
+  }
+
+  /** The first row in use whose slot is at least this; 0 where there is none. Rows keep their slot, so growth loses none. */
+  from(first: number): Address {
     const words = this.#memory.u32;
-    let slot = row === 0 ? 0 : (words[(row + ROW.STATE) >>> 2] >>> 1) + 1;
+    let slot = first;
     for (const chunk of this.#chunks) {
       const end = Math.min(chunk.firstSlot + chunk.count, this.#fresh);
       if (slot >= end) continue;
