@@ -2,7 +2,6 @@ import type { ProgramTypeRow } from '../spec/program.ts';
 import { BASE, WINDOWS_GLOBAL } from './families.ts';
 import { field, packet } from './fields.ts';
 import { plainHarness } from './plain-context.ts';
-import { BASE, WINDOWS } from './families.ts';
 
 /**
  * eBPF for Windows, include/ebpf_nethooks.h: bind_md_t. The application's id (its path) is the `data` of a test-run.

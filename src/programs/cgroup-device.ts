@@ -1,8 +1,7 @@
 import type { ProgramTypeRow } from '../spec/program.ts';
-import { BASE, NO_COARSE_CLOCK, TRACING_ONLY } from './families.ts';
+import { BASE } from './families.ts';
 import { field, narrow } from './fields.ts';
 import { plainHarness } from './plain-context.ts';
-import { BASE } from './families.ts';
 
 /** kernel/bpf/cgroup.c: cgroup_dev_is_valid_access. access_type is (BPF_DEVCG_ACC_* << 16) | BPF_DEVCG_DEV_*. */
 export const cgroupDevice: ProgramTypeRow = {
@@ -18,7 +17,6 @@ export const cgroupDevice: ProgramTypeRow = {
   returns: [{ min: 0n, max: 1n }],
   verdicts: { linux: { DENY: 0n, ALLOW: 1n } },
   families: [...BASE, 'perf-output', 'cgroup-storage'],
-  withoutHelpers: [...TRACING_ONLY, ...NO_COARSE_CLOCK],
   harness: plainHarness(),
   doc: 'Access of a control group’s processes to device files.',
 };

@@ -1,7 +1,6 @@
 import type { ProgramTypeRow } from '../spec/program.ts';
-import { BASE, TRACING_ONLY } from './families.ts';
+import { NETWORK } from './families.ts';
 import { skbHarness, skbLayout } from './skb.ts';
-import { NETWORK, SOCKET_LOOKUP } from './families.ts';
 
 /** net/core/filter.c: cg_skb_is_valid_access. */
 export const cgroupSkb: ProgramTypeRow = {
@@ -20,19 +19,22 @@ export const cgroupSkb: ProgramTypeRow = {
   ],
   verdicts: { linux: { DROP: 0n, ALLOW: 1n, DROP_CONGESTED: 2n, ALLOW_CONGESTED: 3n } },
   families: [
-    ...BASE,
-    'perf-output',
+    ...NETWORK,
     'skb-load',
+    'skb-load-relative',
     'skb-ecn',
-    'packet-socket',
+    'netns-cookie',
+    'packet-cgroup',
     'socket-cgroup',
     'socket-cookie',
+    'socket-owner',
     'socket-field',
     'socket-lookup',
-    'socket-storage',
+    'socket-release',
+    'tcp-socket',
     'cgroup-storage',
+    'socket-storage',
   ],
-  withoutHelpers: [...TRACING_ONLY, 'skb_under_cgroup'],
   harness: skbHarness({ layer: 'network', writable: false }),
   doc: 'IP packets that a control group’s sockets send or receive.',
 };

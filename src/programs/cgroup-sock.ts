@@ -1,9 +1,8 @@
 import type { ProgramTypeRow } from '../spec/program.ts';
 import type { AttachTypeName } from '../spec/program-types.ts';
 import { BPF_SOCK } from '../spec/sockets.ts';
-import { BASE, TRACING_ONLY } from './families.ts';
-import { plainHarness } from './plain-context.ts';
 import { NETWORK } from './families.ts';
+import { plainHarness } from './plain-context.ts';
 
 const LIFE: readonly AttachTypeName[] = ['cgroup_inet_sock_create', 'cgroup_inet_sock_release'];
 const BIND4: readonly AttachTypeName[] = ['cgroup_inet4_post_bind'];
@@ -30,8 +29,8 @@ export const cgroupSock: ProgramTypeRow = {
   attachTypes: [...LIFE, ...BIND4, ...BIND6],
   returns: [{ min: 0n, max: 1n }],
   verdicts: { linux: { DENY: 0n, ALLOW: 1n } },
-  families: [...BASE, 'perf-output', 'socket-cookie', 'socket-storage', 'cgroup-storage'],
-  withoutHelpers: [...TRACING_ONLY, 'sk_storage_delete'],
+  families: [...NETWORK, 'netns-cookie', 'socket-cookie', 'cgroup-storage', 'socket-storage'],
+  withoutHelpers: ['sk_storage_delete'],
   harness: plainHarness(),
   doc: 'Sockets of a control group when they are created, bound and released.',
 };

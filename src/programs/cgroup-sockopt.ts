@@ -1,8 +1,7 @@
 import type { ProgramTypeRow } from '../spec/program.ts';
-import { BASE, NO_COARSE_CLOCK, TRACING_ONLY } from './families.ts';
+import { BASE } from './families.ts';
 import { field, packet, socket } from './fields.ts';
 import { plainHarness } from './plain-context.ts';
-import { BASE } from './families.ts';
 
 /** kernel/bpf/cgroup.c: cg_sockopt_is_valid_access. The option's value is the `data` of a test-run. */
 export const cgroupSockopt: ProgramTypeRow = {
@@ -25,16 +24,7 @@ export const cgroupSockopt: ProgramTypeRow = {
   attachTypes: ['cgroup_getsockopt', 'cgroup_setsockopt'],
   returns: [{ min: 0n, max: 1n }],
   verdicts: { linux: { DENY: 0n, ALLOW: 1n } },
-  families: [
-    ...BASE,
-    'perf-output',
-    'socket-cookie',
-    'socket-field',
-    'socket-option',
-    'socket-storage',
-    'cgroup-storage',
-  ],
-  withoutHelpers: [...TRACING_ONLY, ...NO_COARSE_CLOCK, 'get_socket_cookie', 'sk_fullsock', 'get_listener_sock'],
+  families: [...BASE, 'perf-output', 'netns-cookie', 'tcp-socket', 'socket-option', 'cgroup-storage', 'socket-storage'],
   harness: plainHarness({ writableData: true }),
   doc: 'getsockopt and setsockopt of a control group’s sockets.',
 };

@@ -1,8 +1,7 @@
 import type { ProgramTypeRow } from '../spec/program.ts';
-import { BASE, TRACING_ONLY } from './families.ts';
+import { NETWORK } from './families.ts';
 import { field, narrow } from './fields.ts';
 import { plainHarness } from './plain-context.ts';
-import { NETWORK } from './families.ts';
 
 /** kernel/bpf/cgroup.c: sysctl_is_valid_access. */
 export const cgroupSysctl: ProgramTypeRow = {
@@ -17,8 +16,7 @@ export const cgroupSysctl: ProgramTypeRow = {
   attachTypes: ['cgroup_sysctl'],
   returns: [{ min: 0n, max: 1n }],
   verdicts: { linux: { DENY: 0n, ALLOW: 1n } },
-  families: [...BASE, 'perf-output', 'cgroup-storage'],
-  withoutHelpers: TRACING_ONLY,
+  families: [...NETWORK, 'cgroup-storage'],
   harness: plainHarness(),
   doc: 'Reads and writes of /proc/sys by a control group’s processes.',
 };

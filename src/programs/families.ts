@@ -42,5 +42,17 @@ export const LIGHTWEIGHT_TUNNEL: Families = [
   'under-cgroup',
 ];
 
+/** lwt_xmit_func_proto. */
+export const LIGHTWEIGHT_TUNNEL_TRANSMIT: Families = [
+  ...LIGHTWEIGHT_TUNNEL,
+  'packet-checksum',
+  'skb-store',
+  'skb-resize',
+  'skb-hash',
+  'redirect',
+  'clone',
+  'tunnel',
+];
+
 /** Global helpers of eBPF for Windows, by its numbers: what a Windows program of any type may call beside the base. */
-export const WINDOWS: Families = ['windows', 'checksum', 'perf-output'];
+export const WINDOWS_GLOBAL: Families = ['windows', 'checksum', 'perf-output'];

@@ -3,10 +3,9 @@ import type { Address, Memory, Region } from '../spec/memory.ts';
 import type { ContextLayout, Harness, HarnessEnvironment, ProgramTypeRow, TestRunInput } from '../spec/program.ts';
 import { ContextBlock } from './context-block.ts';
 import { contextImage, onlyFields, refuse } from './context-input.ts';
-import { BASE, TRACING_ONLY } from './families.ts';
+import { BASE } from './families.ts';
 import { field, packet } from './fields.ts';
 import { PacketBuffer } from './packet.ts';
-import { BASE } from './families.ts';
 
 const LAYOUT: ContextLayout = {
   name: 'struct __sk_buff',
@@ -129,8 +128,7 @@ export const flowDissector: ProgramTypeRow = {
   attachTypes: ['flow_dissector'],
   returns: [],
   verdicts: { linux: { BPF_OK: 0n, BPF_DROP: 2n, BPF_FLOW_DISSECTOR_CONTINUE: 129n } },
-  families: [...BASE, 'skb-load'],
-  withoutHelpers: [...TRACING_ONLY, 'skb_load_bytes_relative'],
+  families: [...BASE, 'skb-load', 'coarse-time'],
   harness: (environment) => new FlowDissectorHarness(environment),
   doc: 'Finds a packet’s addresses and ports for hashing and classification; a test-run gives struct bpf_flow_keys as data.',
 };

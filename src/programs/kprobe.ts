@@ -1,8 +1,7 @@
 import type { ProgramTypeRow } from '../spec/program.ts';
-import { NO_COARSE_CLOCK, TRACING } from './families.ts';
+import { TRACING } from './families.ts';
 import { plainHarness } from './plain-context.ts';
 import { ARGUMENT_REGISTERS, PT_REGS } from './registers.ts';
-import { TRACING } from './families.ts';
 
 /** kernel/trace/bpf_trace.c: kprobe_prog_is_valid_access. `args` of a test-run are the function's arguments. */
 export const kprobe: ProgramTypeRow = {
@@ -12,7 +11,6 @@ export const kprobe: ProgramTypeRow = {
   returns: [{ attach: ['trace_kprobe_session', 'trace_uprobe_session'], min: 0n, max: 1n }],
   verdicts: {},
   families: [...TRACING, 'kprobe'],
-  withoutHelpers: NO_COARSE_CLOCK,
   harness: plainHarness({ args: ARGUMENT_REGISTERS }),
   doc: 'Entry and return of kernel functions (kprobe) and of functions in user programs (uprobe, USDT).',
 };

@@ -1,8 +1,7 @@
 import type { ProgramTypeRow } from '../spec/program.ts';
-import { BASE, TRACING_ONLY } from './families.ts';
+import { BASE } from './families.ts';
 import { field } from './fields.ts';
 import { plainHarness } from './plain-context.ts';
-import { BASE } from './families.ts';
 
 /** drivers/media/rc/bpf-lirc.c: lirc_mode2_is_valid_access. */
 export const lircMode2: ProgramTypeRow = {
@@ -11,8 +10,7 @@ export const lircMode2: ProgramTypeRow = {
   attachTypes: ['lirc_mode2'],
   returns: [],
   verdicts: {},
-  families: BASE,
-  withoutHelpers: TRACING_ONLY,
+  families: [...BASE, 'coarse-time'],
   harness: plainHarness(),
   doc: 'Pulses and spaces of an infrared receiver.',
 };

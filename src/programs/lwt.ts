@@ -1,9 +1,8 @@
 // Lightweight tunnels: programs on routes. net/core/filter.c: lwt_is_valid_access.
 import type { ProgramTypeRow } from '../spec/program.ts';
 import type { ProgramTypeName } from '../spec/program-types.ts';
-import { NOT_ON_ROUTES, ROUTE } from './families.ts';
+import { LIGHTWEIGHT_TUNNEL, LIGHTWEIGHT_TUNNEL_TRANSMIT } from './families.ts';
 import { SOCKET_FIELDS, skbHarness, skbLayout } from './skb.ts';
-import { LIGHTWEIGHT_TUNNEL } from './families.ts';
 
 const layout = skbLayout(
   [...SOCKET_FIELDS, 'tc_classid', 'data_meta', 'flow_keys', 'tstamp', 'tstamp_type', 'wire_len', 'hwtstamp'],
@@ -13,19 +12,13 @@ const layout = skbLayout(
 /** enum bpf_ret_code */
 const verdicts = { linux: { BPF_OK: 0n, BPF_DROP: 2n, BPF_REDIRECT: 7n, BPF_LWT_REROUTE: 128n } } as const;
 
-/** lwt_xmit may change the packet and send it elsewhere. */
-const XMIT = [...ROUTE, 'packet-checksum', 'redirect', 'redirect-neighbour', 'skb-room', 'tunnel'];
-const NOT_ON_XMIT = [...NOT_ON_ROUTES, 'redirect_neigh', 'redirect_peer', 'skb_change_proto', 'skb_adjust_room'];
-const READ_ONLY = [...NOT_ON_ROUTES, 'skb_store_bytes', 'set_hash_invalid'];
-
 const row = (type: ProgramTypeName, writable: boolean, doc: string): ProgramTypeRow => ({
   type,
   contexts: { linux: layout },
   attachTypes: [],
   returns: [],
   verdicts,
-  families: writable ? XMIT : ROUTE,
-  withoutHelpers: writable ? NOT_ON_XMIT : READ_ONLY,
+  families: writable ? LIGHTWEIGHT_TUNNEL_TRANSMIT : LIGHTWEIGHT_TUNNEL,
   harness: skbHarness({ layer: 'network', writable }),
   doc,
 });

@@ -1,7 +1,6 @@
 import type { ProgramTypeRow } from '../spec/program.ts';
-import { BASE, NO_COARSE_CLOCK, TRACING_ONLY } from './families.ts';
-import { field } from './fields.ts';
 import { BASE } from './families.ts';
+import { field } from './fields.ts';
 
 /** net/netfilter/nf_bpf_link.c: nf_is_valid_access. Both fields are pointers with BTF; nothing here can stand for an sk_buff. */
 export const netfilter: ProgramTypeRow = {
@@ -20,6 +19,5 @@ export const netfilter: ProgramTypeRow = {
   returns: [{ min: 0n, max: 1n }],
   verdicts: { linux: { NF_DROP: 0n, NF_ACCEPT: 1n } },
   families: BASE,
-  withoutHelpers: [...TRACING_ONLY, ...NO_COARSE_CLOCK],
   doc: 'Netfilter hooks. Not test-run: the packet is reached only through kernel pointers.',
 };

@@ -1,9 +1,8 @@
 import type { ProgramTypeRow } from '../spec/program.ts';
-import { NO_COARSE_CLOCK, TRACING } from './families.ts';
+import { TRACING } from './families.ts';
 import { field } from './fields.ts';
 import { plainHarness } from './plain-context.ts';
 import { PT_REGS } from './registers.ts';
-import { TRACING } from './families.ts';
 
 /** kernel/trace/bpf_trace.c: pe_prog_is_valid_access. */
 export const perfEvent: ProgramTypeRow = {
@@ -23,7 +22,6 @@ export const perfEvent: ProgramTypeRow = {
   returns: [],
   verdicts: {},
   families: [...TRACING, 'perf-program'],
-  withoutHelpers: NO_COARSE_CLOCK,
   harness: plainHarness(),
   doc: 'Samples of performance counters and clocks.',
 };

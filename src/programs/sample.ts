@@ -2,7 +2,6 @@ import type { ProgramTypeRow } from '../spec/program.ts';
 import { BASE, WINDOWS_GLOBAL } from './families.ts';
 import { field, packet } from './fields.ts';
 import { plainHarness } from './plain-context.ts';
-import { BASE, WINDOWS } from './families.ts';
 
 /** eBPF for Windows, undocked/tests/sample/ext/inc: sample_program_context_t. */
 export const sample: ProgramTypeRow = {

@@ -1,7 +1,6 @@
 import type { ProgramTypeRow } from '../spec/program.ts';
-import { BASE, TRACING_ONLY } from './families.ts';
-import { SOCKET_FIELDS, skbHarness, skbLayout } from './skb.ts';
 import { NETWORK, SOCKET_LOOKUP } from './families.ts';
+import { SOCKET_FIELDS, skbHarness, skbLayout } from './skb.ts';
 
 /** net/core/filter.c: tc_cls_act_is_valid_access. */
 const layout = skbLayout(
@@ -23,29 +22,6 @@ const TC_ACT = {
   TC_ACT_TRAP: 8n,
 } as const;
 
-const families = [
-  ...BASE,
-  'perf-output',
-  'checksum',
-  'packet-checksum',
-  'redirect',
-  'redirect-neighbour',
-  'fib',
-  'mtu',
-  'skb-load',
-  'skb-store',
-  'skb-ecn',
-  'skb-edit',
-  'skb-room',
-  'packet-socket',
-  'socket-cookie',
-  'socket-assign',
-  'socket-field',
-  'socket-lookup',
-  'socket-storage',
-  'tunnel',
-];
-
 const harness = skbHarness({ layer: 'link', writable: true });
 
 /** tc_cls_act_func_proto (net/core/filter.c). */
@@ -57,6 +33,7 @@ const FAMILIES: ProgramTypeRow['families'] = [
   'skb-load',
   'skb-load-relative',
   'skb-pull',
+  'skb-store',
   'skb-resize',
   'skb-room',
   'skb-protocol',
@@ -87,8 +64,7 @@ export const schedCls: ProgramTypeRow = {
   attachTypes: ['tcx_ingress', 'tcx_egress', 'netkit_primary', 'netkit_peer'],
   returns: [],
   verdicts: { linux: TC_ACT },
-  families,
-  withoutHelpers: TRACING_ONLY,
+  families: FAMILIES,
   harness,
   doc: 'Traffic control classifiers: tc in direct-action mode, tcx and netkit, on ingress and egress.',
 };
@@ -99,8 +75,7 @@ export const schedAct: ProgramTypeRow = {
   attachTypes: [],
   returns: [],
   verdicts: { linux: TC_ACT },
-  families,
-  withoutHelpers: TRACING_ONLY,
+  families: FAMILIES,
   harness,
   doc: 'Traffic control actions, behind a filter.',
 };

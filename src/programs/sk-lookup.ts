@@ -1,10 +1,9 @@
 import type { ProgramTypeRow } from '../spec/program.ts';
 import { onlyFields, refuse } from './context-input.ts';
-import { BASE, TRACING_ONLY } from './families.ts';
+import { NETWORK } from './families.ts';
 import { narrow, socket } from './fields.ts';
 import { plainHarness } from './plain-context.ts';
 import { AF_INET, AF_INET6 } from './socket.ts';
-import { NETWORK } from './families.ts';
 
 /** net/core/filter.c: sk_lookup_is_valid_access. */
 const LAYOUT = {
@@ -45,8 +44,7 @@ export const skLookup: ProgramTypeRow = {
   attachTypes: ['sk_lookup'],
   returns: [{ min: 0n, max: 1n }],
   verdicts: { linux: { SK_DROP: 0n, SK_PASS: 1n } },
-  families: [...BASE, 'perf-output', 'socket-assign', 'socket-lookup'],
-  withoutHelpers: [...TRACING_ONLY, 'sk_lookup_tcp', 'sk_lookup_udp', 'skc_lookup_tcp'],
+  families: [...NETWORK, 'socket-assign', 'socket-release'],
   harness: plainHarness({ prepare, selectsSocket: true }),
   doc: 'Chooses the listening socket of an incoming connection or datagram.',
 };

@@ -1,8 +1,7 @@
 import type { ProgramTypeRow } from '../spec/program.ts';
-import { BASE, TRACING_ONLY } from './families.ts';
+import { NETWORK } from './families.ts';
 import { field, packet, socket } from './fields.ts';
 import { plainHarness } from './plain-context.ts';
-import { NETWORK } from './families.ts';
 
 /** net/core/filter.c: sk_msg_is_valid_access. */
 export const skMsg: ProgramTypeRow = {
@@ -29,8 +28,7 @@ export const skMsg: ProgramTypeRow = {
   attachTypes: ['sk_msg_verdict'],
   returns: [],
   verdicts: { linux: { SK_DROP: 0n, SK_PASS: 1n } },
-  families: [...BASE, 'perf-output', 'socket-cookie', 'socket-storage', 'sk-msg'],
-  withoutHelpers: [...TRACING_ONLY, 'get_socket_cookie'],
+  families: [...NETWORK, 'netns-cookie', 'sk-msg', 'socket-storage'],
   harness: plainHarness({
     writableData: true,
     prepare: (image, { data }) => new DataView(image.buffer).setUint32(68, data?.length ?? 0, true),

@@ -1,8 +1,7 @@
 import type { ProgramTypeRow } from '../spec/program.ts';
-import { BASE, TRACING_ONLY } from './families.ts';
+import { BASE } from './families.ts';
 import { field, packet, socket } from './fields.ts';
 import { plainHarness } from './plain-context.ts';
-import { BASE } from './families.ts';
 
 /** net/core/filter.c: sk_reuseport_is_valid_access. The kernel has no test-run for it; `data` begins at the UDP or TCP header. */
 export const skReuseport: ProgramTypeRow = {
@@ -27,8 +26,7 @@ export const skReuseport: ProgramTypeRow = {
   attachTypes: ['sk_reuseport_select', 'sk_reuseport_select_or_migrate'],
   returns: [],
   verdicts: { linux: { SK_DROP: 0n, SK_PASS: 1n } },
-  families: [...BASE, 'skb-load', 'socket-cookie', 'reuseport'],
-  withoutHelpers: [...TRACING_ONLY, 'get_netns_cookie'],
+  families: [...BASE, 'skb-load', 'skb-load-relative', 'socket-cookie', 'reuseport', 'coarse-time'],
   harness: plainHarness(),
   doc: 'Chooses a socket of a SO_REUSEPORT group.',
 };

@@ -1,7 +1,6 @@
 import type { ProgramTypeRow } from '../spec/program.ts';
-import { BASE, TRACING_ONLY } from './families.ts';
+import { NETWORK } from './families.ts';
 import { skbHarness, skbLayout } from './skb.ts';
-import { NETWORK, SOCKET_LOOKUP } from './families.ts';
 
 /**
  * net/core/filter.c: sk_skb_is_valid_access. The kernel has no stream to test-run it on; bpf_prog_test_run_skb gives it the
@@ -19,24 +18,17 @@ export const skSkb: ProgramTypeRow = {
   returns: [],
   verdicts: { linux: { SK_DROP: 0n, SK_PASS: 1n } },
   families: [
-    ...BASE,
-    'perf-output',
+    ...NETWORK,
     'skb-load',
+    'skb-pull',
     'skb-store',
+    'skb-resize',
     'skb-room',
-    'packet-socket',
     'socket-cookie',
+    'socket-owner',
     'socket-lookup',
+    'socket-release',
     'sk-skb',
-  ],
-  withoutHelpers: [
-    ...TRACING_ONLY,
-    'skb_load_bytes_relative',
-    'skb_change_proto',
-    'skb_cgroup_id',
-    'skb_ancestor_cgroup_id',
-    'skb_under_cgroup',
-    'get_netns_cookie',
   ],
   harness: skbHarness({ layer: 'network', writable: true }),
   doc: 'Data that arrives on sockets of a sockmap: where a message ends, and which socket gets it.',

@@ -1,10 +1,9 @@
 // Addresses of bind, connect, sendmsg and the like: cgroup_sock_addr on Linux, sock_addr on Windows.
 import type { ContextLayout, ProgramTypeRow } from '../spec/program.ts';
 import type { AttachTypeName } from '../spec/program-types.ts';
-import { BASE, TRACING_ONLY, WINDOWS_GLOBAL } from './families.ts';
+import { NETWORK, WINDOWS_GLOBAL } from './families.ts';
 import { field, socket } from './fields.ts';
 import { plainHarness } from './plain-context.ts';
-import { NETWORK, SOCKET_LOOKUP, WINDOWS } from './families.ts';
 
 type Attach = readonly AttachTypeName[];
 
@@ -106,17 +105,17 @@ export const cgroupSockAddr: ProgramTypeRow = {
     windows: { REJECT: 0n, PROCEED_SOFT: 1n, PROCEED_HARD: 2n },
   },
   families: [
-    ...BASE,
-    'perf-output',
+    ...NETWORK,
+    'netns-cookie',
     'socket-cookie',
     'socket-lookup',
-    'socket-option',
-    'socket-storage',
-    'cgroup-storage',
+    'socket-release',
     'bind',
+    'socket-option',
+    'cgroup-storage',
+    'socket-storage',
   ],
   dialectFamilies: { windows: [...WINDOWS_GLOBAL, 'windows-socket'] },
-  withoutHelpers: TRACING_ONLY,
   harness: plainHarness(),
   doc: 'Addresses that sockets bind to, connect to, send to and receive from; they can be rewritten.',
 };

@@ -1,8 +1,7 @@
 import type { ContextField, ContextLayout, ProgramTypeRow } from '../spec/program.ts';
-import { BASE, TRACING_ONLY, WINDOWS_GLOBAL } from './families.ts';
+import { NETWORK, WINDOWS_GLOBAL } from './families.ts';
 import { field, packet, series, socket } from './fields.ts';
 import { plainHarness } from './plain-context.ts';
-import { NETWORK, WINDOWS } from './families.ts';
 
 /** u32 fields between is_fullsock and sk_txhash, in order. */
 const TCP_FIELDS = [
@@ -87,18 +86,17 @@ export const sockOps: ProgramTypeRow = {
   returns: [{ min: 0n, max: 1n }],
   verdicts: { linux: { FAIL: 0n, OK: 1n }, windows: { OK: 0n } },
   families: [
-    ...BASE,
-    'perf-output',
+    ...NETWORK,
+    'netns-cookie',
     'socket-cookie',
-    'socket-field',
-    'socket-option',
-    'socket-storage',
-    'cgroup-storage',
+    'tcp-socket',
     'sock-ops',
+    'socket-option',
     'sock-map-update',
+    'cgroup-storage',
+    'socket-storage',
   ],
   dialectFamilies: { windows: [...WINDOWS_GLOBAL, 'windows-socket'] },
-  withoutHelpers: [...TRACING_ONLY, 'sk_fullsock', 'get_listener_sock'],
   harness: plainHarness(),
   doc: 'Events in the life of TCP connections: established, retransmitted, closed.',
 };

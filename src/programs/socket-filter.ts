@@ -1,7 +1,6 @@
 import type { ProgramTypeRow } from '../spec/program.ts';
-import { BASE, TRACING_ONLY } from './families.ts';
-import { SOCKET_FIELDS, skbHarness, skbLayout } from './skb.ts';
 import { NETWORK } from './families.ts';
+import { SOCKET_FIELDS, skbHarness, skbLayout } from './skb.ts';
 
 /** net/core/filter.c: sk_filter_is_valid_access. */
 export const socketFilter: ProgramTypeRow = {
@@ -27,8 +26,7 @@ export const socketFilter: ProgramTypeRow = {
   returns: [],
   verdicts: { linux: { DROP: 0n } },
   otherVerdict: 'KEEP',
-  families: [...BASE, 'perf-output', 'skb-load', 'packet-socket', 'socket-cookie'],
-  withoutHelpers: [...TRACING_ONLY, 'skb_cgroup_id', 'skb_ancestor_cgroup_id', 'skb_under_cgroup'],
+  families: [...NETWORK, 'skb-load', 'skb-load-relative', 'netns-cookie', 'socket-cookie', 'socket-owner'],
   harness: skbHarness({ layer: 'network', writable: false }),
   doc: 'What a socket receives; the return value is how many bytes of the packet to keep, 0 for none of it.',
 };

@@ -1,7 +1,6 @@
 import type { ProgramTypeRow } from '../spec/program.ts';
-import { NO_COARSE_CLOCK, TRACING } from './families.ts';
+import { TRACING } from './families.ts';
 import { plainHarness } from './plain-context.ts';
-import { BASE } from './families.ts';
 
 /** kernel/bpf/syscall.c: syscall_prog_is_valid_access. The context is the caller's buffer and is given back. */
 const MAX_CONTEXT = 65_535;
@@ -12,8 +11,7 @@ export const syscall: ProgramTypeRow = {
   attachTypes: [],
   returns: [],
   verdicts: {},
-  families: [...TRACING, 'socket-storage', 'socket-cookie'],
-  withoutHelpers: [...NO_COARSE_CLOCK, 'get_netns_cookie'],
+  families: [...TRACING, 'socket-cookie', 'socket-storage'],
   harness: plainHarness(),
   doc: 'Programs that are only ever run by BPF_PROG_TEST_RUN, with a buffer of the caller’s.',
 };

@@ -1,7 +1,6 @@
 import type { ProgramTypeRow } from '../spec/program.ts';
-import { NO_COARSE_CLOCK, TRACING } from './families.ts';
-import { plainHarness } from './plain-context.ts';
 import { TRACING } from './families.ts';
+import { plainHarness } from './plain-context.ts';
 
 /** PERF_MAX_TRACE_SIZE (include/linux/trace_events.h). */
 const MAX_RECORD = 8192;
@@ -17,7 +16,6 @@ export const tracepoint: ProgramTypeRow = {
   returns: [],
   verdicts: {},
   families: TRACING,
-  withoutHelpers: NO_COARSE_CLOCK,
   harness: plainHarness(),
   doc: 'Static tracepoints of the kernel, with their record as bytes.',
 };

@@ -3,10 +3,9 @@
 import type { ContextLayout, ProgramTypeRow, TestRunInput } from '../spec/program.ts';
 import type { AttachTypeName, ProgramTypeName } from '../spec/program-types.ts';
 import { refuse } from './context-input.ts';
-import { NO_COARSE_CLOCK, TRACING } from './families.ts';
+import { TRACING } from './families.ts';
 import { series } from './fields.ts';
 import { plainHarness } from './plain-context.ts';
-import { TRACING } from './families.ts';
 
 /** MAX_BPF_FUNC_ARGS (include/linux/bpf.h). */
 const MAX_ARGS = 12;
@@ -41,7 +40,6 @@ export const rawTracepoint: ProgramTypeRow = {
   returns: [],
   verdicts: {},
   families: TRACING,
-  withoutHelpers: NO_COARSE_CLOCK,
   harness: rawTestRun,
   doc: 'Tracepoints with the arguments that the kernel passes, as numbers.',
 };
@@ -62,7 +60,6 @@ export const tracing: ProgramTypeRow = {
   ],
   verdicts: {},
   families: [...TRACING, 'socket-storage', 'inode-storage'],
-  withoutHelpers: NO_COARSE_CLOCK,
   harness: plainHarness({ args: ARGS }),
   doc: 'Entry and exit of kernel functions, BTF tracepoints and iterators, with typed arguments.',
 };
@@ -74,7 +71,7 @@ const hook = (type: ProgramTypeName, attachTypes: readonly AttachTypeName[], doc
   attachTypes,
   returns: [],
   verdicts: {},
-  families: [...TRACING, 'socket-storage', 'inode-storage', 'socket-option', 'socket-cookie'],
+  families: [...TRACING, 'socket-storage', 'inode-storage', 'socket-option', 'socket-cookie', 'netns-cookie'],
   doc,
 });
 

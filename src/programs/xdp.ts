@@ -2,10 +2,9 @@
 import type { Harness, HarnessEnvironment, ProgramTypeRow, TestRunInput } from '../spec/program.ts';
 import { ContextBlock } from './context-block.ts';
 import { contextImage, refuse } from './context-input.ts';
-import { BASE, TRACING_ONLY, WINDOWS_GLOBAL } from './families.ts';
+import { NETWORK, WINDOWS_GLOBAL } from './families.ts';
 import { field, packet } from './fields.ts';
 import { PacketBuffer } from './packet.ts';
-import { NETWORK, SOCKET_LOOKUP, WINDOWS } from './families.ts';
 
 const LINUX = {
   name: 'struct xdp_md',
@@ -143,9 +142,18 @@ export const xdp: ProgramTypeRow = {
     windows: { XDP_PASS: 1n, XDP_DROP: 2n, XDP_TX: 3n },
   },
   otherVerdict: 'XDP_ABORTED',
-  families: [...BASE, 'perf-output', 'checksum', 'redirect', 'redirect-map', 'fib', 'mtu', 'socket-lookup', 'xdp'],
+  families: [
+    ...NETWORK,
+    'checksum',
+    'fib',
+    'mtu',
+    'redirect',
+    'redirect-map',
+    'socket-lookup',
+    'socket-release',
+    'xdp',
+  ],
   dialectFamilies: { windows: WINDOWS_GLOBAL },
-  withoutHelpers: TRACING_ONLY,
   harness: (environment) => new XdpHarness(environment),
   doc: 'Packets as the network driver hands them over, before the kernel has looked at them. Fragments are not made.',
 };
