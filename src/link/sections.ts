@@ -141,28 +141,28 @@ export const LIBBPF_SECTIONS: readonly SectionRule[] = [
   { pattern: 'netfilter', type: 'netfilter', attachType: 'netfilter' },
 ];
 
-/** eBPF for Windows 1.6: netebpfext, ntosebpfext, sample extension and xdp-for-windows. */
+/** eBPF for Windows 1.6: netebpfext, ntosebpfext, sample extension and xdp-for-windows. There all names are prefixes. */
 export const WINDOWS_SECTIONS: readonly SectionRule[] = [
   { pattern: 'xdp*', type: 'xdp', attachType: 'xdp' },
   { pattern: 'bind*', type: 'bind', attachType: 'bind' },
-  { pattern: 'cgroup/connect4', type: 'cgroup_sock_addr', attachType: 'cgroup_inet4_connect' },
-  { pattern: 'cgroup/connect6', type: 'cgroup_sock_addr', attachType: 'cgroup_inet6_connect' },
-  { pattern: 'cgroup/recv_accept4', type: 'cgroup_sock_addr', attachType: 'cgroup_inet4_recv_accept' },
-  { pattern: 'cgroup/recv_accept6', type: 'cgroup_sock_addr', attachType: 'cgroup_inet6_recv_accept' },
+  { pattern: 'cgroup/connect4*', type: 'cgroup_sock_addr', attachType: 'cgroup_inet4_connect' },
+  { pattern: 'cgroup/connect6*', type: 'cgroup_sock_addr', attachType: 'cgroup_inet6_connect' },
+  { pattern: 'cgroup/recv_accept4*', type: 'cgroup_sock_addr', attachType: 'cgroup_inet4_recv_accept' },
+  { pattern: 'cgroup/recv_accept6*', type: 'cgroup_sock_addr', attachType: 'cgroup_inet6_recv_accept' },
   {
-    pattern: 'cgroup/connect_authorization4',
+    pattern: 'cgroup/connect_authorization4*',
     type: 'cgroup_sock_addr',
     attachType: 'cgroup_inet4_connect_authorization',
   },
   {
-    pattern: 'cgroup/connect_authorization6',
+    pattern: 'cgroup/connect_authorization6*',
     type: 'cgroup_sock_addr',
     attachType: 'cgroup_inet6_connect_authorization',
   },
-  { pattern: 'cgroup/bind4', type: 'cgroup_sock_addr', attachType: 'cgroup_inet4_bind' },
-  { pattern: 'cgroup/bind6', type: 'cgroup_sock_addr', attachType: 'cgroup_inet6_bind' },
-  { pattern: 'cgroup/listen4', type: 'cgroup_sock_addr', attachType: 'cgroup_inet4_listen' },
-  { pattern: 'cgroup/listen6', type: 'cgroup_sock_addr', attachType: 'cgroup_inet6_listen' },
+  { pattern: 'cgroup/bind4*', type: 'cgroup_sock_addr', attachType: 'cgroup_inet4_bind' },
+  { pattern: 'cgroup/bind6*', type: 'cgroup_sock_addr', attachType: 'cgroup_inet6_bind' },
+  { pattern: 'cgroup/listen4*', type: 'cgroup_sock_addr', attachType: 'cgroup_inet4_listen' },
+  { pattern: 'cgroup/listen6*', type: 'cgroup_sock_addr', attachType: 'cgroup_inet6_listen' },
   { pattern: 'sockops*', type: 'sock_ops', attachType: 'cgroup_sock_ops' },
   { pattern: 'netevent*', type: 'netevent', attachType: 'netevent' },
   { pattern: 'process*', type: 'process', attachType: 'process' },

@@ -177,6 +177,26 @@ describe.skipIf(missing !== undefined)('an object with everything', () => {
   });
 });
 
+describe.skipIf(missing !== undefined)('an object with static maps', () => {
+  it.each(['bpfel', 'bpfeb'] as const)('finds them by section and distance (%s)', (target) => {
+    const spec = linkObject(compiler.compile('static-maps', target).bytes, { name: 's.o' });
+    expect(describeSpec(spec, false).maps).toEqual([
+      'first array 4/4 x1',
+      'second hash 4/8 x2',
+      '.data.named array 4/8 x1 data:.data.named',
+      '.bss.named array 4/4 x1 bss:.bss.named',
+    ]);
+    const { code, unsupported } = program(spec, 'prog');
+    expect(unsupported).toBeUndefined();
+    const loads: string[] = [];
+    for (let slot = 0; 8 * slot < code.length; slot++) {
+      const { opcode, src, imm } = readSlot(code, slot);
+      if (opcode === 0x18) loads.push(`${src === 6 ? '&' : ''}${spec.maps[imm].name}+${readSlot(code, slot + 1).imm}`);
+    }
+    expect(loads.sort()).toEqual(['&.bss.named+0', '&.data.named+4', 'first+0', 'second+0']);
+  });
+});
+
 describe.skipIf(missing !== undefined)('CO-RE of a program', () => {
   const spec = missing === undefined ? linkObject(compiler.compile('core').bytes, { name: 'core.bpf.o' }) : undefined;
   if (spec?.btf === undefined) return;
