@@ -14,12 +14,12 @@ import {
 } from '../../base/messages/execute.ts';
 import { U32_MAX } from '../../base/u64.ts';
 import { type Insn, slotsOf } from '../../isa/insn.ts';
-import type { AccessSize, Machine } from '../../isa/reference.ts';
+import type { AccessSize, Machine, Step } from '../../isa/reference.ts';
 import type { Code, Invocation, ProgramImage } from '../../spec/backend.ts';
 import type { HelperRow } from '../../spec/helper.ts';
 import type { Address, Memory, Region } from '../../spec/memory.ts';
 import { invokeHelper } from '../helper-call.ts';
-import { type LoadedProgram, placeOf, slotOfCode } from './load.ts';
+import { type LoadedProgram, placeOf, slotOfCode } from '../load.ts';
 
 /** Most functions on the stack at once, the program included (Linux: MAX_CALL_FRAMES). */
 export const MAX_FRAMES = 8;
@@ -34,27 +34,32 @@ const MAY_GOTO_LIMIT = 8 * 1024 * 1024;
 const SKF_NET_OFF = -0x10_0000;
 const SKF_LL_OFF = -0x20_0000;
 
+/** A program with the meaning of each instruction beside it, by slot. */
+export interface SteppedProgram extends LoadedProgram {
+  readonly steps: readonly (Step | undefined)[];
+}
+
 /** What a function's exit goes back to. */
 interface Frame {
-  readonly program: LoadedProgram;
+  readonly program: SteppedProgram;
   readonly returnTo: number;
   /** r6 to r9 of the caller. */
   readonly saved: readonly bigint[];
 }
 
 /** Turns the image of a tail call's target into a program of this engine. */
-export type Loader = (image: ProgramImage) => LoadedProgram;
+export type Loader = (image: ProgramImage) => SteppedProgram;
 
 /** One program's code with a stack of its own. */
 export class InterpretedCode implements Code, Machine {
-  readonly program: LoadedProgram;
+  readonly program: SteppedProgram;
   readonly registers = new BigUint64Array(11);
   #memory: Memory;
   #load: Loader;
   #stack: Address;
   #region: Region;
   // State of a run
-  #current: LoadedProgram;
+  #current: SteppedProgram;
   #slot = 0;
   #next = 0;
   #frames: Frame[] = [];
@@ -64,7 +69,7 @@ export class InterpretedCode implements Code, Machine {
   #ctx = 0n;
   #mayGoto = 0;
 
-  constructor(program: LoadedProgram, load: Loader) {
+  constructor(program: SteppedProgram, load: Loader) {
     const { memory, spec } = program.image;
     this.program = program;
     this.#current = program;

@@ -1,5 +1,5 @@
-// Turns a program image into what the interpreter steps through, and refuses code that could never be right.
-import { fail, type Place } from '../../base/diagnostic.ts';
+// Turns a program image into what every back end starts from, and refuses code that could never be right.
+import { fail, type Place } from '../base/diagnostic.ts';
 import {
   emptyProgram,
   frameWrite,
@@ -8,20 +8,17 @@ import {
   missingMap,
   missingMapValue,
   unlinkedReference,
-} from '../../base/messages/execute.ts';
-import { decodeProgram, type Insn, registersWritten, upperImm } from '../../isa/insn.ts';
-import { OPS, type Operation } from '../../isa/opcodes.ts';
-import { REFERENCE, type Step } from '../../isa/reference.ts';
-import type { ProgramImage } from '../../spec/backend.ts';
-import type { LineSpec } from '../../spec/object.ts';
+} from '../base/messages/execute.ts';
+import { decodeProgram, type Insn, registersWritten, upperImm } from '../isa/insn.ts';
+import { OPS, type Operation } from '../isa/opcodes.ts';
+import type { ProgramImage } from '../spec/backend.ts';
+import type { LineSpec } from '../spec/object.ts';
 
-/** A program ready to be stepped through. */
+/** A program whose jumps, calls and references were checked. */
 export interface LoadedProgram {
   readonly image: ProgramImage;
   /** By slot; undefined in the second slot of a wide instruction. */
   readonly insns: readonly (Insn | undefined)[];
-  /** By slot, beside `insns`. */
-  readonly steps: readonly (Step | undefined)[];
   /** Values of the symbolic 64-bit immediates. */
   readonly constants: ReadonlyMap<Insn, bigint>;
 }
@@ -120,5 +117,5 @@ export function loadProgram(image: ProgramImage): LoadedProgram {
     const { operation } = OPS[insn.op];
     if (isSymbolic(operation)) constants.set(insn, BigInt.asUintN(64, CONSTANTS[operation](image, insn, slot)));
   });
-  return { image, insns, constants, steps: insns.map((insn) => insn && REFERENCE[insn.op]) };
+  return { image, insns, constants };
 }

@@ -1,0 +1,118 @@
+// A WebAssembly module under construction: imports first, then functions, in one index space.
+import { Bytes, type ValueType } from './encoding.ts';
+import type { Emitter } from './emitter.ts';
+
+export interface Signature {
+  readonly params: readonly ValueType[];
+  readonly results: readonly ValueType[];
+}
+
+const MAGIC = [0x00, 0x61, 0x73, 0x6d, 0x01, 0x00, 0x00, 0x00];
+const KIND = { function: 0, table: 1, memory: 2 } as const;
+const FUNCREF = 0x70;
+const FUNCTYPE = 0x60;
+
+interface FunctionEntry {
+  readonly type: number;
+  emitter: Emitter | undefined;
+}
+
+export class ModuleBuilder {
+  readonly #types: Signature[] = [];
+  readonly #typeKeys = new Map<string, number>();
+  readonly #imports: { readonly module: string; readonly name: string; readonly write: (out: Bytes) => void }[] = [];
+  readonly #exports: { readonly name: string; readonly index: number }[] = [];
+  readonly #functions: FunctionEntry[] = [];
+  #importedFunctions = 0;
+  /** After `finish`: where each defined function's code begins in the module, by function index. */
+  readonly codeOffsets = new Map<number, number>();
+
+  type(signature: Signature): number {
+    const key = `${signature.params.join()}>${signature.results.join()}`;
+    const known = this.#typeKeys.get(key);
+    if (known !== undefined) return known;
+    this.#types.push(signature);
+    this.#typeKeys.set(key, this.#types.length - 1);
+    return this.#types.length - 1;
+  }
+
+  /** Pages of 64 KiB; the memory given may have more and a lower maximum. */
+  importMemory(module: string, name: string, shared: { readonly maximum: number } | undefined): void {
+    const write = (out: Bytes): void => {
+      out.byte(KIND.memory);
+      if (shared === undefined) out.byte(0).u32(1);
+      else out.byte(3).u32(1).u32(shared.maximum);
+    };
+    this.#imports.push({ module, name, write });
+  }
+
+  importTable(module: string, name: string): void {
+    this.#imports.push({ module, name, write: (out) => out.byte(KIND.table).byte(FUNCREF).byte(0).u32(0) });
+  }
+
+  /** Index of the function; imports come before any `declare`. */
+  importFunction(module: string, name: string, signature: Signature): number {
+    if (this.#functions.length > 0) throw new Error('imports come before functions');
+    const type = this.type(signature);
+    this.#imports.push({ module, name, write: (out) => out.byte(KIND.function).u32(type) });
+    return this.#importedFunctions++;
+  }
+
+  /** Reserves the index of a function whose body is set later. */
+  declare(signature: Signature): number {
+    this.#functions.push({ type: this.type(signature), emitter: undefined });
+    return this.#importedFunctions + this.#functions.length - 1;
+  }
+
+  define(index: number, emitter: Emitter): void {
+    this.#functions[index - this.#importedFunctions].emitter = emitter;
+  }
+
+  export(name: string, index: number): void {
+    this.#exports.push({ name, index });
+  }
+
+  finish(): Uint8Array<ArrayBuffer> {
+    const out = new Bytes();
+    for (const byte of MAGIC) out.byte(byte);
+    const section = (id: number, content: Bytes): void => {
+      out.byte(id).u32(content.length).append(content);
+    };
+    const list = <T>(items: readonly T[], write: (to: Bytes, item: T) => void): Bytes => {
+      const content = new Bytes().u32(items.length);
+      for (const item of items) write(content, item);
+      return content;
+    };
+    const types = list(this.#types, (to, { params, results }) => {
+      to.byte(FUNCTYPE).u32(params.length);
+      for (const type of params) to.byte(type);
+      to.u32(results.length);
+      for (const type of results) to.byte(type);
+    });
+    section(1, types);
+    section(
+      2,
+      list(this.#imports, (to, { module, name, write }) => write(to.name(module).name(name))),
+    );
+    section(
+      3,
+      list(this.#functions, (to, { type }) => to.u32(type)),
+    );
+    section(
+      7,
+      list(this.#exports, (to, { name, index }) => to.name(name).byte(KIND.function).u32(index)),
+    );
+    const code = new Bytes().u32(this.#functions.length);
+    const starts: number[] = [];
+    for (const { emitter } of this.#functions) {
+      if (emitter === undefined) throw new Error('a declared function has no body');
+      const body = emitter.body();
+      code.u32(body.length);
+      starts.push(code.length + body.length - emitter.code.length);
+      code.append(body);
+    }
+    out.byte(10).u32(code.length);
+    starts.forEach((start, i) => this.codeOffsets.set(this.#importedFunctions + i, out.length + start));
+    return out.append(code).finish();
+  }
+}
