@@ -17,12 +17,13 @@ static struct {
 } second SEC(".maps");
 
 static volatile __u32 named_zero SEC(".bss.named");
-static volatile __u32 named_one[2] SEC(".data.named") = { 1, 1 };
+static volatile __u32 named_one SEC(".data.named") = 1;
+static volatile __u32 named_two SEC(".data.named") = 2;
 
 SEC("tc")
 int prog(struct __sk_buff *skb)
 {
-	__u32 key = named_zero + named_one[1];
+	__u32 key = named_zero + named_two - named_one;
 
 	return bpf_map_lookup_elem(&first, &key) == bpf_map_lookup_elem(&second, &key);
 }
