@@ -43,10 +43,15 @@ const FLOAT_SIZES: ReadonlySet<number> = new Set([2, 4, 8, 12, 16]);
 /** A union of BTF_INT_* is refused: at most one may be set. */
 const INT_ENCODINGS: ReadonlySet<number> = new Set([0, 1, 2, 4]);
 const MAX_INT_BITS = 128;
+const KERNEL_ENUM_BYTES = 4;
 const U32_MAX = 2 ** 32 - 1;
 
 /** Kinds whose values have a size. */
 const SIZED: ReadonlySet<BtfKind> = new Set(['int', 'ptr', 'array', 'struct', 'union', 'enum', 'enum64', 'float']);
+
+/** Integers as C has them, of whole bytes and from their first bit on. Other types are no integers, so that is well. */
+const isRegular = (type: BtfType): boolean => type.kind !== 'int' || (type.offset === 0 && REGULAR_BITS.has(type.bits));
+const REGULAR_BITS: ReadonlySet<number> = new Set([8, 16, 32, 64, 128]);
 
 class Checker {
   readonly #btf: Btf;
@@ -64,6 +69,8 @@ class Checker {
     array: (t) => {
       const index = this.#btf.resolved(t.index);
       if (index.kind !== 'int') return `the index type ${t.index} is a ${index.kind}`;
+      const element = this.#btf.resolved(t.element);
+      if (!isRegular(index) || !isRegular(element)) return 'its element or index is an integer of an odd width';
       const size = this.#size(t.element);
       if (size === undefined) return `the element type ${t.element} has no size`;
       return size * t.length > U32_MAX ? `${t.length} elements of ${size} bytes are too large` : undefined;
@@ -140,15 +147,19 @@ class Checker {
     const type = this.#btf.resolved(m.type);
     const size = this.#size(m.type);
     if (size === undefined) return `${what} is a ${type.kind}, which has no size`;
+    if (t.kindFlag && !isRegular(type)) return `${what} is an integer of an odd width`;
+    const isEnum = type.kind === 'enum' || type.kind === 'enum64';
     const field = bitfieldOf(t, m, type);
     if (field === undefined) {
       if (m.bitOffset % 8 !== 0) return `${what} is at bit ${m.bitOffset}, not at a whole byte`;
-      return m.bitOffset / 8 + size > t.size ? `${what} ends after the ${t.size} bytes of the ${t.kind}` : undefined;
+      // Beside bitfields the kernel takes every enum for one of 4 bytes.
+      const bytes = isEnum && t.kindFlag ? KERNEL_ENUM_BYTES : size;
+      return m.bitOffset / 8 + bytes > t.size ? `${what} ends after the ${t.size} bytes of the ${t.kind}` : undefined;
     }
-    if (type.kind !== 'int' && type.kind !== 'enum' && type.kind !== 'enum64') {
-      return `${what} is a bitfield of the kind ${type.kind}`;
-    }
-    if (field.bits > size * 8) return `${what} has ${field.bits} bits of a type of ${size * 8}`;
+    if (type.kind !== 'int' && !isEnum) return `${what} is a bitfield of the kind ${type.kind}`;
+    const most = (isEnum ? KERNEL_ENUM_BYTES : size) * 8;
+    if (field.bits > most) return `${what} has ${field.bits} bits of a type of ${most}`;
+    if (field.bits + (field.offset % 8) > MAX_INT_BITS) return `${what} is spread over more than ${MAX_INT_BITS} bits`;
     return field.offset + field.bits > t.size * 8
       ? `${what} ends after the ${t.size} bytes of the ${t.kind}`
       : undefined;
