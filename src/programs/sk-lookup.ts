@@ -30,6 +30,8 @@ const LAYOUT = {
 function prepare(image: Uint8Array<ArrayBuffer>): void {
   const { name, fields } = LAYOUT;
   const view = new DataView(image.buffer);
+  // Padding behind remote_port, which the kernel does not look at and the program sees as zero.
+  image.fill(0, fields.remote_port.offset + 2, fields.local_ip4.offset);
   const allowed = Object.keys(fields).filter((key) => key !== 'sk' && key !== 'ingress_ifindex');
   onlyFields(image, name, fields, allowed);
   if (view.getUint32(fields.local_port.offset, true) > 0xffff) refuse('ERANGE', 'local_port is above 65535');

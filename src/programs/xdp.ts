@@ -36,8 +36,8 @@ const HEAD_ROOM = 256;
 const SHARED_INFO = 320;
 const FRAME = 4096;
 const DEVICE_LIMIT = 65_536 + ETH_HLEN;
-/** Largest metadata: skb_shared_info.meta_len is 8 bits, and it is a multiple of 4. */
-const META_MAX = 252;
+/** Largest metadata: the head room without its struct xdp_frame (40 bytes). */
+const META_MAX = HEAD_ROOM - 40;
 
 /** BPF_PROG_TEST_RUN's xdp_buff: one frame of a page; fragments (packets beyond the frame) are not made. */
 class XdpHarness implements Harness {
