@@ -10,7 +10,7 @@ import { type BtfArray, type BtfType, INT_CHAR } from './format.ts';
  * Parts that one value may have: so many, and so many more for each byte. Unions inside unions show the same bytes again
  * and again.
  */
-const MAX_PARTS = { base: 500_000, each: 8 } as const;
+const MAX_PARTS = { base: 100_000, each: 4 } as const;
 /** Wider integers exist in no C compiler. */
 const MAX_INT_BITS = 256;
 
