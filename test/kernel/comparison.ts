@@ -1,29 +1,40 @@
 // Every program of the examples and the corpus that BPF_PROG_TEST_RUN can run, on both sides, with a table of the results.
-import { readFileSync } from 'node:fs';
+import { readFileSync, statSync } from 'node:fs';
 import path from 'node:path';
 import { AnyBpfError } from '../../src/base/diagnostic.ts';
 import type { Btf } from '../../src/btf/btf.ts';
 import { decodeBtf } from '../../src/btf/decode.ts';
+import { readCapture } from '../../src/capture/read.ts';
 import { builtInPlatform } from '../../src/hosts/platform.ts';
 import { decodeProgram } from '../../src/isa/insn.ts';
 import { relocateObject } from '../../src/link/core.ts';
 import { linkObject } from '../../src/link/link.ts';
 import type { ObjectSpec, ProgramSpec } from '../../src/spec/object.ts';
-import { INCOMPARABLE_HELPERS } from '../known/kernel-differences.ts';
-import { corpusPackets, samplePackets } from '../support/packets.ts';
+import { EVICTION, INCOMPARABLE_HELPERS, type Incomparable } from '../known/kernel-differences.ts';
+import { corpusPackets, MIN_PACKET, samplePackets } from '../support/packets.ts';
 import { corpusFolder, filesBelow, PROJECT_ROOT } from '../support/shared.ts';
 import { ObjectPair, type ProgramResult } from './object-pair.ts';
 
 export interface Row extends ProgramResult {
   readonly object: string;
-  /** Why a difference is expected, where it is. */
-  readonly incomparable: string | undefined;
+  /** Why a difference is expected, and in what, where it is. */
+  readonly incomparable: Incomparable | undefined;
 }
 
 export interface Comparison {
   readonly rows: readonly Row[];
   /** Programs that the kernel runs and ours cannot load, with the reason. */
   readonly missing: readonly string[];
+}
+
+/** Packets of the captures among the examples. */
+function capturedPackets(): Uint8Array[] {
+  const folder = path.join(PROJECT_ROOT, 'examples');
+  return filesBelow(folder, '.pcap').flatMap((name) =>
+    [...readCapture(readFileSync(path.join(folder, name)))]
+      .map(({ data }) => new Uint8Array(data))
+      .filter(({ length }) => length >= MIN_PACKET),
+  );
 }
 
 /** Objects of the examples, and of the corpus where it is there. */
@@ -50,60 +61,68 @@ function specOf(file: string, name: string): ObjectSpec | undefined {
   }
 }
 
-/** Why this program, or one that it may call as a tail, need not behave alike. */
-function incomparable(program: ProgramSpec, spec: ObjectSpec): string | undefined {
+/** Why this program, or one that it may call as a tail, need not behave alike: the worst of the reasons. */
+function incomparable(program: ProgramSpec, spec: ObjectSpec): Incomparable | undefined {
   const platform = builtInPlatform('linux');
   const tails = callsTail(program) ? spec.programs.filter(({ type }) => type === program.type) : [];
+  let worst: Incomparable | undefined;
   for (const { code, type } of [program, ...tails]) {
     for (const insn of decodeProgram(code)) {
       if (insn?.op !== 'call_helper') continue;
-      const reason = INCOMPARABLE_HELPERS[platform.helperName(insn.imm, type) ?? ''];
-      if (reason !== undefined) return reason;
+      const found = INCOMPARABLE_HELPERS[platform.helperName(insn.imm, type) ?? ''];
+      if (found?.spoils === 'all') return found;
+      worst ??= found;
     }
   }
-  return undefined;
+  return worst;
 }
 
 const TAIL_CALL = 12;
 const callsTail = ({ code }: ProgramSpec): boolean =>
   decodeProgram(code).some((insn) => insn?.op === 'call_helper' && insn.imm === TAIL_CALL);
 
-/** Runs `packets` generated packets (and those of the corpus) through each program; `budget` milliseconds an object at most. */
+const rank = (reason: Incomparable | undefined): number => ['maps', 'all'].indexOf(reason?.spoils ?? '');
+const isSame = (result: ProgramResult): boolean =>
+  result.equal === result.packets && result.mapDifferences.length === 0;
+
+/** Whether all that is judged of a program is the same. */
+export const isRight = (row: Row): boolean =>
+  isSame(row) || row.incomparable?.spoils === 'all' || (row.incomparable !== undefined && row.equal === row.packets);
+
+/**
+ * Runs `packets` generated packets, and those of the example capture and the corpus, through each program. `maxBytes`: larger
+ * objects are left out; `only`: programs that are run.
+ */
 export function comparePrograms(o: {
   readonly packets: number;
   readonly seed: number;
-  readonly budget?: number;
+  readonly maxBytes?: number;
   readonly only?: (object: string, program: string) => boolean;
 }): Comparison {
-  const packets = [...samplePackets(o.packets, o.seed), ...corpusPackets().slice(0, o.packets)];
+  const packets = [...samplePackets(o.packets, o.seed), ...capturedPackets(), ...corpusPackets()];
   const rows: Row[] = [];
   const missing: string[] = [];
   for (const { name, file } of comparedObjects()) {
+    if (statSync(file).size > (o.maxBytes ?? Number.POSITIVE_INFINITY)) continue;
     const spec = specOf(file, name);
     if (spec === undefined) continue;
-    let pair = new ObjectPair(spec, o.seed);
+    const pair = new ObjectPair(spec, o.seed);
     missing.push(...pair.missing.map((reason) => `${name} ${reason}`));
-    const end = performance.now() + (o.budget ?? Number.POSITIVE_INFINITY);
-    // Those that are not judged come last: after them the maps are not alike, and need not be.
+    // Those that are not judged come last.
     const reasons = new Map(pair.runnable.map(({ ours }) => [ours.name, incomparable(ours.spec, spec)]));
-    const names = [...reasons.keys()].sort(
-      (x, y) => Number(reasons.get(x) !== undefined) - Number(reasons.get(y) !== undefined),
-    );
-    for (const program of names) {
-      if (performance.now() > end || o.only?.(name, program) === false) continue;
+    const judgedFirst = [...reasons.keys()].sort((x, y) => rank(reasons.get(x)) - rank(reasons.get(y)));
+    for (const program of judgedFirst) {
+      if (o.only?.(name, program) === false) continue;
       const result = pair.run(program, packets, o.seed);
-      rows.push({ ...result, object: name, incomparable: reasons.get(program) });
-      if (result.equal === result.packets || reasons.get(program) !== undefined) continue;
-      // Begin anew: one fault is not to be counted twice.
-      pair.dispose();
-      pair = new ObjectPair(spec, o.seed);
+      const reason = reasons.get(program) ?? (result.evicted ? EVICTION : undefined);
+      rows.push({ ...result, object: name, incomparable: reason });
     }
     pair.dispose();
   }
   return { rows, missing };
 }
 
-/** Program, packets, equal, different. */
+/** Program, packets, equal, different, maps. */
 export function formatTable({ rows, missing }: Comparison): string {
   const cells = rows.map((row) => [
     `${row.object} ${row.name}`,
@@ -111,9 +130,10 @@ export function formatTable({ rows, missing }: Comparison): string {
     `${row.packets}`,
     `${row.equal}`,
     `${row.packets - row.equal}`,
-    row.incomparable ?? '',
+    row.mapDifferences.length === 0 ? 'equal' : 'different',
+    row.incomparable === undefined ? '' : `${row.incomparable.reason} (${row.incomparable.spoils})`,
   ]);
-  const table = [['program', 'type', 'packets', 'equal', 'different', 'not judged because of'], ...cells];
+  const table = [['program', 'type', 'packets', 'equal', 'different', 'maps', 'not judged because of'], ...cells];
   const widths = table[0].map((_, column) => Math.max(...table.map((row) => row[column].length)));
   const lines = table.map((row) =>
     row
@@ -121,21 +141,21 @@ export function formatTable({ rows, missing }: Comparison): string {
       .join('  ')
       .trimEnd(),
   );
-  const same = rows.filter((row) => row.equal === row.packets).length;
-  const total = rows.reduce((sum, row) => sum + row.packets, 0);
-  const seconds = rows.reduce((sum, row) => sum + row.milliseconds, 0) / 1000;
+  const judged = rows.filter((row) => row.incomparable === undefined);
+  const sum = (of: (row: Row) => number): number => rows.reduce((total, row) => total + of(row), 0);
   return [
     ...lines,
-    `${rows.length} programs, ${total} packets, ${same} programs without a difference, ${seconds.toFixed(1)} s`,
+    `${rows.length} programs, ${sum((row) => row.packets)} packets, ${sum((row) => row.equal)} equal; ` +
+      `${rows.filter(isSame).length} programs without a difference, ${rows.length - judged.length} not judged in full, ` +
+      `${rows.filter((row) => !isRight(row)).length} wrong; ${(sum((row) => row.milliseconds) / 1000).toFixed(1)} s`,
     ...missing.map((reason) => `not loaded here: ${reason}`),
   ].join('\n');
 }
 
-/** Rows that are wrong, in words. */
+/** What is wrong, in words. */
 export const failures = ({ rows }: Comparison): string[] =>
   rows
-    .filter((row) => row.equal < row.packets && row.incomparable === undefined)
-    .map(
-      (row) =>
-        `${row.object} ${row.name} (${row.type}): ${row.packets - row.equal} of ${row.packets}\n  ${row.differences.join('\n  ')}`,
+    .filter((row) => !isRight(row))
+    .map(({ object, name, type, packets, equal, differences, mapDifferences }) =>
+      [`${object} ${name} (${type}): ${packets - equal} of ${packets}`, ...differences, ...mapDifferences].join('\n  '),
     );

@@ -77,7 +77,14 @@ function someValue(size: number, random: Random): Uint8Array {
   return value;
 }
 
-const text = (value: Uint8Array | number | undefined): string =>
+/** A value, a negated errno, or nothing where the other side has the key alone. */
+type Result = Uint8Array | number | undefined;
+
+const NO_KEY = new Uint8Array(0);
+/** A walk of a table that changes meanwhile need not end. */
+const MAX_KEYS = 1_000_000;
+
+const text = (value: Result): string =>
   value instanceof Uint8Array ? toHex(value) : value === undefined ? 'absent' : `error ${value}`;
 
 export class MapPair {
@@ -117,7 +124,7 @@ export class MapPair {
     if (spec.kind !== 'map' || spec.slots.length > 0) return;
     const count = Math.min(ENTRIES, Math.max(1, spec.maxEntries >> 2));
     for (let i = 0; i < count; i++) {
-      const value = someValue(this.#size, random);
+      const value = this.#withoutPadding(someValue(this.#size, random));
       if (this.#access === 'keyed') this.#put(someKey(spec.keySize, random), value);
       else if (this.#access === 'indexed') {
         this.#put(u32(i < 8 ? Math.min(i, spec.maxEntries - 1) : random.below(spec.maxEntries)), value);
@@ -127,13 +134,21 @@ export class MapPair {
         key.set(someKey(spec.keySize - 4, random), 4);
         key.set(u32(random.pick([bits, bits >> 1, 8, 0, random.below(bits + 1)])));
         this.#put(key, value);
-      } else if (this.#access === 'queue') this.#put(new Uint8Array(0), value);
+      } else if (this.#access === 'queue') this.#put(NO_KEY, value);
       else if (this.#access === 'devices' && i % 2 === 0) {
         value.fill(0);
         value.set(u32(LOOPBACK));
         this.#put(u32(i % spec.maxEntries), value);
       }
     }
+  }
+
+  /** The kernel keeps what is written behind a CPU's value, up to a multiple of 8; programs cannot see it. */
+  #withoutPadding(value: Uint8Array): Uint8Array {
+    const { valueSize } = this.ours.spec;
+    const stride = Math.ceil(valueSize / 8) * 8;
+    if (this.ours.perCpu) for (let at = 0; at < value.length; at += stride) value.fill(0, at + valueSize, at + stride);
+    return value;
   }
 
   #put(key: Uint8Array, value: Uint8Array): void {
@@ -165,25 +180,38 @@ export class MapPair {
       : `records of ${this.name}: kernel ${theirs.join(' ') || 'none'}, ours ${ours.join(' ') || 'none'}`;
   }
 
+  /** Whether this is an LRU map that may have evicted elements: Linux does so long before the map is full. */
+  evicts(): boolean {
+    const { type, raw, spec } = this.ours;
+    if (type !== 'lru_hash' && type !== 'lru_percpu_hash') return false;
+    let count = 0;
+    for (let key = raw.nextKey(undefined); typeof key !== 'number'; key = raw.nextKey(key)) count++;
+    return count * 4 > spec.maxEntries;
+  }
+
   /** Compares all elements; gives what differs, at most a few. Queues are emptied by it. */
   differences(): string[] {
     const out: string[] = [];
-    const compare = (
-      key: string,
-      kernel: Uint8Array | number | undefined,
-      ours: Uint8Array | number | undefined,
-    ): void => {
-      if (text(kernel) !== text(ours) && out.length < 4) {
-        out.push(`map ${this.name}[${key}]: kernel ${text(kernel)}, ours ${text(ours)}`);
-      }
-    };
+    this.#each((key, kernel, ours) => {
+      if (text(kernel) === text(ours)) return;
+      if (out.length < 4) out.push(`map ${this.name}[${toHex(key)}]: kernel ${text(kernel)}, ours ${text(ours)}`);
+      // From here on both are alike again: one difference is not to be counted twice.
+      if (this.#access === 'queue') return;
+      if (kernel instanceof Uint8Array) this.ours.raw.update(key, kernel, 0);
+      else this.ours.raw.delete(key);
+    });
+    return out;
+  }
+
+  /** Every key that one side has, with both values. */
+  #each(visit: (key: Uint8Array, kernel: Result, ours: Result) => void): void {
     const { spec, raw } = this.ours;
     const { fd } = this.kernel;
     switch (this.#access) {
       case 'indexed': {
         const count = Math.min(spec.maxEntries, Math.max(1, Math.floor(COMPARED_BYTES / this.#size)));
-        for (let i = 0; i < count; i++) compare(`${i}`, mapLookup(fd, u32(i), this.#size), raw.lookup(u32(i)));
-        break;
+        for (let i = 0; i < count; i++) visit(u32(i), mapLookup(fd, u32(i), this.#size), raw.lookup(u32(i)));
+        return;
       }
       case 'keyed':
       case 'trie': {
@@ -195,21 +223,19 @@ export class MapPair {
           (key) => raw.nextKey(key),
           (key) => raw.lookup(key),
         );
-        for (const key of new Set([...kernel.keys(), ...ours.keys()])) compare(key, kernel.get(key), ours.get(key));
-        break;
+        for (const [id, { key }] of [...kernel, ...ours]) visit(key, kernel.get(id)?.value, ours.get(id)?.value);
+        return;
       }
-      case 'queue': {
+      case 'queue':
         for (let i = 0; i <= spec.maxEntries; i++) {
           const kernel = mapLookupAndDelete(fd, undefined, this.#size);
-          const ours = raw.lookupAndDelete(new Uint8Array(0));
-          compare(`${i}`, kernel, ours);
-          if (kernel === -ERRNO.ENOENT) break;
+          const ours = raw.lookupAndDelete(NO_KEY);
+          visit(NO_KEY, kernel, ours);
+          if (kernel === -ERRNO.ENOENT && ours === -ERRNO.ENOENT) return;
         }
-        break;
-      }
+        return;
       default:
     }
-    return out;
   }
 
   close(): void {
@@ -217,13 +243,18 @@ export class MapPair {
   }
 }
 
+interface Entry {
+  readonly key: Uint8Array;
+  readonly value: Result;
+}
+
 function contents(
   next: (key: Uint8Array | undefined) => Uint8Array | number,
   lookup: (key: Uint8Array) => Uint8Array | number,
-): Map<string, Uint8Array | number> {
-  const out = new Map<string, Uint8Array | number>();
-  for (let key = next(undefined); typeof key !== 'number' && out.size < 1_000_000; key = next(key)) {
-    out.set(toHex(key), lookup(key));
+): Map<string, Entry> {
+  const out = new Map<string, Entry>();
+  for (let key = next(undefined); typeof key !== 'number' && out.size < MAX_KEYS; key = next(key)) {
+    out.set(toHex(key), { key, value: lookup(key) });
   }
   return out;
 }

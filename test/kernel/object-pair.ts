@@ -1,7 +1,8 @@
 // One object on both sides: loaded into the kernel and into ours, with the same map contents, and run on the same packets.
 import { equalBytes, toHex } from '../../src/base/bytes.ts';
 import { AnyBpfError } from '../../src/base/diagnostic.ts';
-import { memoryHost } from '../../src/hosts/memory/host.ts';
+import { LOOPBACK, memoryHost } from '../../src/hosts/memory/host.ts';
+import type { NetworkDescription } from '../../src/hosts/memory/network.ts';
 import { loadObject } from '../../src/run/loader.ts';
 import type { LoadedObject } from '../../src/run/object.ts';
 import type { LoadedProgram } from '../../src/run/program.ts';
@@ -23,9 +24,14 @@ export interface ProgramResult {
   readonly name: string;
   readonly type: ProgramTypeName;
   readonly packets: number;
+  /** Packets with the same return value, packet and context afterwards. */
   readonly equal: number;
-  /** First differences, in words. */
+  /** First differences of packets, in words. */
   readonly differences: readonly string[];
+  /** First differences of records, and of the maps after all packets, in words. */
+  readonly mapDifferences: readonly string[];
+  /** An LRU map was so full that elements were evicted. */
+  readonly evicted: boolean;
   readonly milliseconds: number;
 }
 
@@ -60,6 +66,11 @@ function someContext(type: ProgramTypeName, length: number, random: Random): Uin
   return ctx;
 }
 
+/** The machine's: a loopback interface that forwards nothing. */
+const NETWORK: NetworkDescription = {
+  interfaces: (LOOPBACK.interfaces ?? []).map((device) => ({ ...device, forwarding: false })),
+};
+
 const u32 = (value: number): Uint8Array => new Uint8Array(Uint32Array.of(value).buffer);
 
 export class ObjectPair {
@@ -70,12 +81,13 @@ export class ObjectPair {
   readonly runnable: readonly { readonly kernel: KernelProgram; readonly ours: LoadedProgram }[];
   /** Programs that the kernel runs and ours does not, with the reason. */
   readonly missing: readonly string[];
+  readonly #records: string[] = [];
 
   /** `spec` has its CO-RE relocations applied. */
   constructor(spec: ObjectSpec, seed: number) {
     const random = new Random(seed);
     this.kernel = new KernelObject(spec);
-    this.ours = loadObject(spec, { host: memoryHost({ cpus: possibleCpus() }) });
+    this.ours = loadObject(spec, { host: memoryHost({ cpus: possibleCpus(), network: NETWORK }) });
     this.maps = this.kernel.maps.flatMap((kernel) => {
       const ours = this.ours.maps.find(({ name }) => name === kernel.spec.name);
       return ours === undefined || kernel.fd < 0 ? [] : [new MapPair(kernel, ours)];
@@ -111,7 +123,7 @@ export class ObjectPair {
     }
   }
 
-  /** Runs a program on the packets, then compares the maps (once more if they differ, packet by packet, to say which). */
+  /** Runs a program on the packets, then compares the maps. */
   run(name: string, packets: readonly Uint8Array[], seed: number): ProgramResult {
     const found = this.runnable.find(({ ours }) => ours.name === name);
     if (found === undefined) throw new Error(`${name} does not run on both sides`);
@@ -128,18 +140,15 @@ export class ObjectPair {
         differences.push(`packet ${i} ${toHex(data)}${ctx === undefined ? '' : ` ctx ${toHex(ctx)}`}: ${difference}`);
       }
     });
-    const maps = this.maps.flatMap((map) => map.differences());
-    if (maps.length > 0) {
-      differences.push(...maps.slice(0, DESCRIBED));
-      // Contents are seen after all packets only: one of them at least was not equal.
-      equal = Math.min(equal, packets.length - 1);
-    }
+    const mapDifferences = [...this.#records.splice(0), ...this.maps.flatMap((map) => map.differences())];
     return {
       name,
       type: found.ours.spec.type,
       packets: packets.length,
       equal,
       differences,
+      mapDifferences: mapDifferences.slice(0, DESCRIBED),
+      evicted: this.maps.some((map) => map.evicts()),
       milliseconds: performance.now() - start,
     };
   }
@@ -162,7 +171,7 @@ export class ObjectPair {
       this.#drain();
       return refusedAlike ? undefined : `kernel ${describe(theirs)}, ours ${error.message}`;
     }
-    const records = this.#drain();
+    this.#drain();
     if (theirs.status < 0 && theirs.status !== -ERRNO.ENOSPC)
       return `kernel ${describe(theirs)}, ours ${result.retval}`;
     if (theirs.retval !== result.retval) return `kernel returns ${theirs.retval}, ours ${result.retval}`;
@@ -172,13 +181,15 @@ export class ObjectPair {
     if (ctx !== undefined && result.ctx !== undefined && !equalBytes(theirs.ctx, result.ctx)) {
       return `context: kernel ${toHex(theirs.ctx)}, ours ${toHex(result.ctx)}`;
     }
-    return records;
+    return undefined;
   }
 
-  #drain(): string | undefined {
-    let first: string | undefined;
-    for (const map of this.maps) if (map.hasRecords) first = map.recordsDiffer() ?? first;
-    return first;
+  /** Takes what programs handed over, before the buffers are full. */
+  #drain(): void {
+    for (const map of this.maps) {
+      const difference = map.hasRecords ? map.recordsDiffer() : undefined;
+      if (difference !== undefined && this.#records.length < DESCRIBED) this.#records.push(difference);
+    }
   }
 
   dispose(): void {

@@ -1,0 +1,21 @@
+// Every program that this kernel can test-run, over at least 1,000 packets each. Takes about two minutes on two cores.
+// ANYBPF_SEED=n repeats a run.
+import { describe, expect, it } from 'vitest';
+import { pinToCpu } from '../support/bpf.ts';
+import { requireCapability } from '../support/capability.ts';
+import { comparePrograms, failures, formatTable } from './comparison.ts';
+
+const SEED = Number(process.env['ANYBPF_SEED'] ?? Date.now() % 2 ** 32);
+const hasCorpus = requireCapability('shared-corpus') === undefined;
+
+describe.skipIf(requireCapability('kernel-bpf') !== undefined)('all programs against BPF_PROG_TEST_RUN', () => {
+  it('gives the same verdicts, packets and maps over a thousand packets each', () => {
+    expect(pinToCpu(0)).toBe(0);
+    const found = comparePrograms({ packets: 1000, seed: SEED });
+    console.log(`seed ${SEED}\n${formatTable(found)}`);
+    expect(failures(found)).toEqual([]);
+    expect(found.missing).toEqual([]);
+    const judged = found.rows.filter((row) => row.incomparable === undefined && row.packets >= 1000);
+    expect(judged.length).toBeGreaterThanOrEqual(hasCorpus ? 40 : 5);
+  });
+});
