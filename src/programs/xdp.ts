@@ -86,9 +86,9 @@ class XdpHarness implements Harness {
     if (value('data_meta') !== 0) refuse('EINVAL', 'data_meta must be 0: user data begins with the metadata');
     if (end > data.length || meta > end)
       refuse('EINVAL', `data ${meta} and data_end ${end} do not lie in the ${data.length} bytes`);
-    if (end < data.length) refuse('EOPNOTSUPP', `data_end ${end} asks for fragments, which are not made`);
     if (meta % 4 !== 0 || meta > META_MAX)
       refuse('EINVAL', `metadata of ${meta} bytes: a multiple of 4, at most ${META_MAX}`);
+    if (data.length - meta < ETH_HLEN) refuse('EINVAL', `behind ${meta} bytes of metadata no link header is left`);
     if (value('egress_ifindex') !== 0) refuse('EINVAL', 'egress_ifindex must be 0');
     const ifindex = value('ingress_ifindex');
     const queue = value('rx_queue_index');
@@ -97,6 +97,7 @@ class XdpHarness implements Harness {
       refuse('ENODEV', `there is no interface with the index ${ifindex}`);
     }
     if (queue !== 0) refuse('EINVAL', `interface ${ifindex} has no receive queue ${queue}`);
+    if (end < data.length) refuse('EOPNOTSUPP', `data_end ${end} asks for fragments, which are not made`);
     this.#image = image;
     this.#context.lay(image);
     this.#context.setU32(fields.ingress_ifindex, ifindex === 0 ? 1 : ifindex);

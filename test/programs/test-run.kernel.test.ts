@@ -129,6 +129,22 @@ describe.skipIf(missing !== undefined)('contexts of test-runs equal the kernelâ€
   });
 });
 
+/** Words of a context: mostly zero, so that many inputs are accepted. */
+const contextOf = (size: number): fc.Arbitrary<Uint8Array> =>
+  fc
+    .uniqueArray(
+      fc.record({
+        at: fc.nat({ max: size / 4 - 1 }),
+        value: fc.constantFrom(1, 2, 4, 14, 66, 80, 81, 3712, 65_535, 65_536, 0x1_0001, 0xffff_ffff),
+      }),
+      { maxLength: 3, selector: ({ at }) => at },
+    )
+    .map((words) => {
+      const ctx = new Uint8Array(size);
+      for (const { at, value } of words) new DataView(ctx.buffer).setUint32(4 * at, value, true);
+      return ctx;
+    });
+
 describe.skipIf(missing !== undefined)('inputs of test-runs', () => {
   const SIZES = [
     0, 1, 13, 14, 15, 20, 33, 34, 53, 54, 60, 1500, 3455, 3456, 3519, 3520, 3521, 3711, 3712, 3713, 4096, 4097,
@@ -150,22 +166,6 @@ describe.skipIf(missing !== undefined)('inputs of test-runs', () => {
       }
     });
   }
-
-  /** Words of a context: mostly zero, so that many inputs are accepted. */
-  const contextOf = (size: number): fc.Arbitrary<Uint8Array> =>
-    fc
-      .uniqueArray(
-        fc.record({
-          at: fc.nat({ max: size / 4 - 1 }),
-          value: fc.constantFrom(1, 2, 4, 14, 66, 80, 81, 3712, 65_535, 65_536, 0x1_0001, 0xffff_ffff),
-        }),
-        { maxLength: 3, selector: ({ at }) => at },
-      )
-      .map((words) => {
-        const ctx = new Uint8Array(size);
-        for (const { at, value } of words) new DataView(ctx.buffer).setUint32(4 * at, value, true);
-        return ctx;
-      });
 
   for (const type of ['sched_cls', 'cgroup_skb'] as const) {
     test(`contexts that ${type} takes and gives back`, () => {
