@@ -68,12 +68,10 @@ export const checksumHelpers: HelperFamily = {
       args: ['memOrNull', 'sizeOrZero', 'memOrNull', 'sizeOrZero', 'u32'],
       returns: 'integer',
       doc:
-        'Checksum difference of `to` less `from` plus a seed, folded to 16 bits (as Linux since 6.13), for the *_csum_replace ' +
-        'helpers. Sizes are multiples of 4, else -EINVAL.',
+        'Checksum difference of `to` less `from` plus a seed, folded to 16 bits, for the *_csum_replace helpers (as Linux since ' +
+        '6.13, which also takes any sizes; Windows: multiples of 4, else -EBPF_INVALID_ARGUMENT).',
       body: (env, from, fromSize, to, toSize, seed) => {
-        if (((fromSize | toSize) & 3) !== 0) {
-          return env.dialect === 'windows' ? -EBPF_RESULT.INVALID_ARGUMENT : -ERRNO.EINVAL;
-        }
+        if (env.dialect === 'windows' && ((fromSize | toSize) & 3) !== 0) return -EBPF_RESULT.INVALID_ARGUMENT;
         const { u8 } = env.memory;
         return checksumDifference(u8.subarray(from, from + fromSize), u8.subarray(to, to + toSize), seed);
       },

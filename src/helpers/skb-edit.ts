@@ -2,7 +2,19 @@ import { ERRNO } from '../spec/errno.ts';
 import { helper, type HelperEnv, type HelperFamily } from '../spec/helper.ts';
 import { packetOf, readField, writeField, writeField64 } from './context.ts';
 import { flowHash } from './flow-hash.ts';
-import { clearHash, ETH_HLEN, HASH, holds, insertBytes, PROTOCOL, protocolOf, removeBytes } from './skb.ts';
+import {
+  clearHash,
+  ETH_HLEN,
+  HASH,
+  holds,
+  insertBytes,
+  isVlan,
+  PROTOCOL,
+  protocolBehindTags,
+  protocolOf,
+  removeBytes,
+  resetLinkLength,
+} from './skb.ts';
 
 const VLAN_HLEN = 4;
 /** Bytes of the link header before its type. */
@@ -12,8 +24,6 @@ const ETH_P_802_3_MIN = 0x0600;
 /** BPF_SKB_CLOCK_*. */
 const CLOCK = { realtime: 0, monotonic: 1, tai: 2 } as const;
 const ECN_CE = 3;
-
-const isVlan = (protocol: number): boolean => protocol === PROTOCOL.VLAN || protocol === PROTOCOL.VLAN_AD;
 
 function setTag(env: HelperEnv, protocol: number, tci: number): void {
   writeField(env, 'vlan_present', 1);
@@ -80,7 +90,8 @@ function setCongestion(env: HelperEnv): number {
   const packet = packetOf(env, 'skb_ecn_set_ce');
   const { view, u8 } = env.memory;
   const at = packet.network;
-  if (protocolOf(env) === PROTOCOL.IPV4 && packet.end - at >= 20) {
+  const protocol = protocolBehindTags(env, packet);
+  if (protocol === PROTOCOL.IPV4 && packet.end - at >= 20) {
     const next = (u8[at + 1] + 1) & ECN_CE;
     if ((next & 2) === 0) return next === 0 ? 1 : 0;
     const sum = view.getUint16(at + 10) + ((0xfffb + next) & 0xffff);
@@ -88,7 +99,7 @@ function setCongestion(env: HelperEnv): number {
     u8[at + 1] |= ECN_CE;
     return 1;
   }
-  if (protocolOf(env) === PROTOCOL.IPV6 && packet.end - at >= 40) {
+  if (protocol === PROTOCOL.IPV6 && packet.end - at >= 40) {
     if (((u8[at + 1] >>> 4) & ECN_CE) === 0) return 0;
     u8[at + 1] |= ECN_CE << 4;
     return 1;
@@ -116,7 +127,11 @@ export const skbEditHelpers: HelperFamily = {
       returns: 'integer',
       changesPacket: true,
       doc: 'Adds a VLAN tag (protocol in network byte order, TCI in host byte order). The outermost tag is kept beside the packet.',
-      body: (env, _ctx, protocol, tci) => pushTag(env, protocol & 0xffff, tci & 0xffff),
+      body: (env, _ctx, protocol, tci) => {
+        const failed = pushTag(env, protocol & 0xffff, tci & 0xffff);
+        resetLinkLength(env, packetOf(env, 'skb_vlan_push'));
+        return failed;
+      },
     }),
     helper({
       name: 'skb_vlan_pop',
@@ -125,7 +140,11 @@ export const skbEditHelpers: HelperFamily = {
       returns: 'integer',
       changesPacket: true,
       doc: 'Takes the outermost VLAN tag away, if there is one. 0.',
-      body: (env) => popTag(env),
+      body: (env) => {
+        const failed = popTag(env);
+        resetLinkLength(env, packetOf(env, 'skb_vlan_pop'));
+        return failed;
+      },
     }),
     helper({
       name: 'skb_change_type',

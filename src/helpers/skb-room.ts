@@ -1,5 +1,5 @@
 import { ERRNO } from '../spec/errno.ts';
-import { helper, type HelperEnv, type HelperFamily } from '../spec/helper.ts';
+import { helper, type HelperEnv, type HelperFamily, type PacketArea } from '../spec/helper.ts';
 import { packetOf, writeField } from './context.ts';
 import {
   clearHash,
@@ -10,6 +10,9 @@ import {
   PROTOCOL,
   protocolOf,
   removeBytes,
+  movedToFront,
+  resetLinkLength,
+  TRANSPORT,
   SKB_MAX_LEN,
 } from './skb.ts';
 
@@ -55,6 +58,9 @@ function grow(env: HelperEnv, offset: number, length: number, flags: bigint): nu
   if (failed !== 0) return failed;
   encapsulated.value = true;
   packet.network = packet.data + macLength;
+  if (has(flags, FLAG.encapGre | FLAG.encapUdp)) {
+    env.state(TRANSPORT).offset = macLength + (has(flags, FLAG.encapIpv6) ? IPV6_HEADER : IPV4_HEADER);
+  }
   writeField(env, 'protocol', has(flags, FLAG.encapIpv6) ? PROTOCOL.IPV6 : PROTOCOL.IPV4);
   return 0;
 }
@@ -93,9 +99,15 @@ function adjustRoom(env: HelperEnv, delta: number, mode: number, flags: bigint):
   return grow(env, offset, length, flags);
 }
 
+/** __bpf_skb_min_len: what is before the transport header, where that is known, else before the network header. */
+function leastLength(env: HelperEnv, packet: PacketArea): number {
+  const transport = env.state(TRANSPORT).offset ?? 0;
+  return transport > 0 ? transport : packet.network - packet.data;
+}
+
 function changeTail(env: HelperEnv, length: number, flags: bigint): number {
   const packet = packetOf(env, 'skb_change_tail');
-  if (flags !== 0n || length > SKB_MAX_LEN || length < packet.network - packet.data) return -ERRNO.EINVAL;
+  if (flags !== 0n || length > SKB_MAX_LEN || length < leastLength(env, packet)) return -ERRNO.EINVAL;
   if (env.state(ENCAPSULATED).value) return -ERRNO.ENOTSUPP;
   const grown = length - (packet.end - packet.data);
   if (grown > 0 && !packet.reserve(0, grown)) return -ERRNO.ENOMEM;
@@ -118,6 +130,8 @@ function changeHead(env: HelperEnv, room: number, flags: bigint): number {
   env.memory.u8.copyWithin(packet.meta - room, packet.meta, packet.data);
   packet.move(data, packet.end, packet.meta - room);
   packet.link = data;
+  movedToFront(env, room);
+  resetLinkLength(env, packet);
   env.memory.u8.fill(0, data, data + room);
   return 0;
 }

@@ -26,6 +26,48 @@ export const ENCAPSULATED: StateKey<{ value: boolean }> = {
   create: () => ({ value: false }),
 };
 
+/** skb->mac_len: 0 until a helper changes the link header. */
+export const LINK_LENGTH: StateKey<{ value: number }> = {
+  name: 'skb-link-length',
+  create: () => ({ value: 0 }),
+};
+
+/** skb_reset_mac_len. */
+export function resetLinkLength(env: HelperEnv, packet: PacketArea): void {
+  env.state(LINK_LENGTH).value = packet.network - packet.link;
+}
+
+export const isVlan = (protocol: number): boolean => protocol === PROTOCOL.VLAN || protocol === PROTOCOL.VLAN_AD;
+
+const VLAN_HLEN = 4;
+/** VLAN_MAX_DEPTH. */
+const VLAN_LIMIT = 8;
+
+/** vlan_get_protocol: the protocol behind all VLAN tags that are in the bytes, 0 where it cannot be told. */
+export function protocolBehindTags(env: HelperEnv, packet: PacketArea): number {
+  let protocol = protocolOf(env);
+  const { value } = env.state(LINK_LENGTH);
+  let at = packet.data + (value === 0 ? ETH_HLEN : value - VLAN_HLEN);
+  for (let tags = 1; isVlan(protocol); tags++) {
+    if (at + VLAN_HLEN > packet.end || tags === VLAN_LIMIT) return 0;
+    protocol = env.memory.view.getUint16(at + 2, true);
+    at += VLAN_HLEN;
+  }
+  return protocol;
+}
+
+/** skb->transport_header as an offset from the first byte of the packet; unknown until encapsulation sets it. */
+export const TRANSPORT: StateKey<{ offset: number | undefined }> = {
+  name: 'skb-transport',
+  create: () => ({ offset: undefined }),
+};
+
+/** The first byte of the packet moves by this much to the front; what is kept as an offset from it grows. */
+export function movedToFront(env: HelperEnv, by: number): void {
+  const transport = env.state(TRANSPORT);
+  if (transport.offset !== undefined) transport.offset += by;
+}
+
 /** Whether skb->hash is known: a fresh packet's is computed when it is asked for. */
 export const HASH: StateKey<{ known: boolean }> = {
   name: 'skb-hash',
@@ -54,6 +96,7 @@ export function insertBytes(env: HelperEnv, packet: PacketArea, offset: number, 
   packet.link -= length;
   packet.network -= length;
   packet.move(data, packet.end, packet.meta - length);
+  movedToFront(env, length);
   u8.fill(0, data + offset, data + offset + length);
   return 0;
 }
@@ -65,5 +108,6 @@ export function removeBytes(env: HelperEnv, packet: PacketArea, offset: number, 
   packet.link += length;
   packet.network += length;
   packet.move(packet.data + length, packet.end, packet.meta + length);
+  movedToFront(env, -length);
   return 0;
 }

@@ -13,7 +13,15 @@ const SET_FLAGS =
   BPF_F_TUNINFO_IPV6 | BPF_F_ZERO_CSUM_TX | BPF_F_DONT_FRAGMENT | BPF_F_SEQ_NUMBER | BPF_F_NO_TUNNEL_KEY;
 
 /** IP_TUNNEL_*_BIT (include/uapi/linux/if_tunnel.h). */
-const TUNNEL = { checksum: 1 << 0, key: 1 << 2, sequence: 1 << 3, dontFragment: 1 << 8, noCache: 1 << 13 } as const;
+const TUNNEL = {
+  checksum: 1 << 0,
+  key: 1 << 2,
+  sequence: 1 << 3,
+  dontFragment: 1 << 8,
+  noCache: 1 << 13,
+  /** Option bytes of any protocol: Geneve, VXLAN, ERSPAN and GTP. */
+  options: (1 << 11) | (1 << 12) | (1 << 14) | (1 << 15),
+} as const;
 
 /** struct bpf_tunnel_key. */
 const KEY = { id: 0, remote: 4, tos: 20, ttl: 21, flags: 22, label: 24, local: 28, size: 44 } as const;
@@ -132,7 +140,8 @@ export const tunnelHelpers: HelperFamily = {
         const state = env.state(TUNNEL_INFO);
         if (!state.own || state.info === undefined || size % 4 !== 0) return -ERRNO.EINVAL;
         if (size > OPTIONS_LIMIT) return -ERRNO.ENOMEM;
-        state.info = { ...state.info, options: env.memory.u8.slice(from, from + size) };
+        const { flags } = state.info;
+        state.info = { ...state.info, flags: flags | TUNNEL.options, options: env.memory.u8.slice(from, from + size) };
         return 0;
       },
     }),
