@@ -102,9 +102,9 @@ function collect(
     next = keyAfter(map, token);
   }
   // Only walks of hash tables look whether more follows once the room is filled.
-  const ended = typeof next === 'number' && (map instanceof HashLike || keys.length < count);
+  const looked = map instanceof HashLike || keys.length < count;
   return {
-    status: ended ? (next as Status) : 0,
+    status: looked && typeof next === 'number' ? next : 0,
     count: keys.length,
     keys: concatBytes(keys),
     values: concatBytes(values),

@@ -51,7 +51,7 @@ export abstract class CgroupStorageBase extends OwnedStorage {
     const row = this.table.find(key);
     if (row === 0) return ENOENT;
     const to = this.table.value(row);
-    if (this.#perCpu) storeCopies(this.memory, to, value, this.spec.valueSize, this.copies);
+    if (this.#perCpu) storeCopies(this.memory, to, value);
     else this.storeValue(to, value);
     return 0;
   }

@@ -180,7 +180,7 @@ export abstract class HashLike extends BaseMap {
   }
 
   #store(to: Address, value: Uint8Array): void {
-    if (this.#perCpu) storeCopies(this.memory, to, value, this.spec.valueSize, this.copies);
+    if (this.#perCpu) storeCopies(this.memory, to, value);
     else this.storeValue(to, value);
   }
 

@@ -60,7 +60,7 @@ export class LruLists {
     this.#set(head, REFERENCED, this.count(head) - 1);
   }
 
-  /** The element to evict: the oldest that was not referenced. Undefined result is impossible: the list must not be empty. */
+  /** The element to evict, from a list that is not empty: the oldest that was not referenced. */
   victim(head: Address): Address {
     for (;;) {
       const oldest = this.#get(head, PREV);

@@ -5,15 +5,9 @@ import { round8 } from './layout.ts';
 /** Bytes of a per-CPU value on the application side. */
 export const perCpuSize = (valueSize: number, cpus: number): number => round8(valueSize) * cpus;
 
-/** All copies, each padded to 8 bytes. */
-export function loadCopies(memory: Memory, from: Address, size: number): Uint8Array {
-  return memory.u8.slice(from, from + size);
-}
+/** All copies, each padded to 8 bytes. Linux copies values in words, so that the padding keeps what an application put there. */
+export const loadCopies = (memory: Memory, from: Address, size: number): Uint8Array =>
+  memory.u8.slice(from, from + size);
 
-/** Stores all copies. Only the value's own bytes: the padding stays zero, as Linux's copies do. */
-export function storeCopies(memory: Memory, to: Address, bytes: Uint8Array, valueSize: number, cpus: number): void {
-  const stride = round8(valueSize);
-  for (let cpu = 0; cpu < cpus; cpu++) {
-    memory.u8.set(bytes.subarray(cpu * stride, cpu * stride + valueSize), to + cpu * stride);
-  }
-}
+/** Stores all copies, padding and all. */
+export const storeCopies = (memory: Memory, to: Address, bytes: Uint8Array): void => memory.u8.set(bytes, to);

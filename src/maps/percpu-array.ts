@@ -38,7 +38,7 @@ class PerCpuArrayMap extends ArrayLike {
     const index = this.indexAt(key);
     const refused = checkArrayUpdate(index, this.length, flags, false);
     if (refused === 0) {
-      storeCopies(this.memory, this.data + index * this.element, value, this.spec.valueSize, this.copies);
+      storeCopies(this.memory, this.data + index * this.element, value);
     }
     return refused;
   }
