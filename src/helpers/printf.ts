@@ -1,6 +1,5 @@
 // The kernel's printf for programs: the formats that bpf_bprintf_prepare (kernel/trace/bpf_trace.c, kernel/bpf/helpers.c) admits,
 // printed as lib/vsprintf.c does.
-import { cString } from '../base/bytes.ts';
 import { s64, u64 } from '../base/u64.ts';
 import { ERRNO } from '../spec/errno.ts';
 import type { HelperEnv } from '../spec/helper.ts';
@@ -64,6 +63,7 @@ const WIDTHS = [32, 64, 64] as const;
  * Pointers (%p, %pK, %px) print as 16 hex digits: the kernel prints %p as a hash of the address that differs at each boot.
  * Symbols (%ps, %pS, %pB) print as the address, as the kernel does for an address without a symbol.
  *
+ * @param fmt one character a byte
  * @returns the text as bytes, or -EINVAL for a format that the kernel refuses or that asks for more arguments than there are
  */
 export function format(env: HelperEnv, fmt: string, args: readonly bigint[]): Uint8Array<ArrayBuffer> | number {
@@ -71,7 +71,8 @@ export function format(env: HelperEnv, fmt: string, args: readonly bigint[]): Ui
   const put = (text: string): void => {
     for (let i = 0; i < text.length; i++) out.push(text.charCodeAt(i));
   };
-  for (const c of fmt) if (!isPrintable(c) && !isSpace(c)) return -ERRNO.EINVAL;
+  // Bytes from 0x80 on are text in some encoding (UTF-8 since Linux 6.17).
+  for (const c of fmt) if (c < '\u0080' && !isPrintable(c) && !isSpace(c)) return -ERRNO.EINVAL;
   const at = (index: number): string => fmt.charAt(index);
   let next = 0;
   let i = 0;
@@ -162,13 +163,12 @@ export function format(env: HelperEnv, fmt: string, args: readonly bigint[]): Ui
   return Uint8Array.from(out);
 }
 
-/** The format string in program memory, or undefined where no NUL ends it. */
+/** The format string in program memory, one character a byte, or undefined where no NUL ends it. */
 export function formatString(env: HelperEnv, address: number, size: number): string | undefined {
   const bytes = env.memory.u8.subarray(address, address + size);
-  if (!bytes.includes(0)) return undefined;
-  // One character a byte: bytes above 0x7e are refused, and must not turn into something else first.
   const end = bytes.indexOf(0);
-  return bytes.subarray(0, end).every((b) => b < 0x80) ? cString(bytes) : '\u0080';
+  // One character a byte, whatever the encoding: only ASCII characters mean anything in a format.
+  return end < 0 ? undefined : Array.from(bytes.subarray(0, end), (byte) => String.fromCharCode(byte)).join('');
 }
 
 /** The u64 arguments that bpf_snprintf and bpf_trace_vprintk take as an array, or -EINVAL. */
