@@ -8,7 +8,10 @@ type Size = ContextField['size'];
 export interface FieldOptions {
   readonly kind?: FieldKind;
   readonly only?: readonly AttachTypeName[];
-  readonly narrow?: boolean;
+  readonly storeOnly?: readonly AttachTypeName[];
+  readonly narrow?: ContextField['narrow'];
+  readonly wide?: boolean;
+  readonly narrowStore?: boolean;
 }
 
 export const field = (
@@ -40,6 +43,10 @@ export function series(
 ): Readonly<Record<string, ContextField>> {
   return Object.fromEntries(names.map((name, i) => [name, field(base + i * size, size, access, options)]));
 }
+
+/** The same fields with loads of parts of them allowed. */
+export const narrowed = (fields: ContextLayout['fields']): ContextLayout['fields'] =>
+  Object.fromEntries(Object.entries(fields).map(([name, row]) => [name, { ...row, narrow: true }]));
 
 /** Whether a program of this type may store to its context at all. */
 export const hasWritable = (layout: ContextLayout): boolean =>

@@ -16,8 +16,8 @@ const LAYOUT = {
     protocol: narrow(12, 4),
     remote_ip4: narrow(16, 4),
     remote_ip6: narrow(20, 16),
-    /** Network byte order, followed by two bytes of zero. */
-    remote_port: narrow(36, 2),
+    /** Network byte order in the first two bytes, then two of zero. */
+    remote_port: narrow(36, 4),
     local_ip4: narrow(40, 4),
     local_ip6: narrow(44, 16),
     /** Host byte order. */

@@ -1,6 +1,6 @@
 import type { ProgramTypeRow } from '../spec/program.ts';
 import { BASE } from './families.ts';
-import { field, packet, socket } from './fields.ts';
+import { field, narrow, packet, socket } from './fields.ts';
 import { plainHarness } from './plain-context.ts';
 
 /** net/core/filter.c: sk_reuseport_is_valid_access. The kernel has no test-run for it; `data` begins at the UDP or TCP header. */
@@ -13,13 +13,13 @@ export const skReuseport: ProgramTypeRow = {
       fields: {
         data: packet(0, 8, 'packet'),
         data_end: packet(8, 8, 'packetEnd'),
-        len: field(16, 4),
-        eth_protocol: field(20, 4, 'read', { narrow: true }),
-        ip_protocol: field(24, 4),
-        bind_inany: field(28, 4),
+        len: narrow(16, 4),
+        eth_protocol: field(20, 4, 'read', { narrow: 'halves' }),
+        ip_protocol: narrow(24, 4),
+        bind_inany: narrow(28, 4),
         hash: field(32, 4),
         sk: socket(40),
-        migrating_sk: socket(48, { only: ['sk_reuseport_select_or_migrate'] }),
+        migrating_sk: socket(48),
       },
     },
   },

@@ -21,7 +21,7 @@ const ALL = {
   ingress_ifindex: narrow(36, 4),
   ifindex: narrow(40, 4),
   tc_index: narrow(44, 4),
-  cb: narrow(48, 20),
+  cb: narrow(48, 20, { wide: true, narrowStore: true }),
   hash: narrow(68, 4),
   tc_classid: narrow(72, 4),
   data: packet(76, 4, 'packet'),

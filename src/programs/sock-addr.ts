@@ -38,13 +38,13 @@ const LINUX: ContextLayout = {
   fields: {
     user_family: field(0, 4),
     user_ip4: field(4, 4, 'read-write', { only: INET4, narrow: true }),
-    user_ip6: field(8, 16, 'read-write', { only: INET6, narrow: true }),
+    user_ip6: field(8, 16, 'read-write', { only: INET6, narrow: true, wide: true }),
     user_port: field(24, 4, 'read-write', { narrow: true }),
     family: field(28, 4),
     type: field(32, 4),
     protocol: field(36, 4),
     msg_src_ip4: field(40, 4, 'read-write', { only: ['cgroup_udp4_sendmsg'], narrow: true }),
-    msg_src_ip6: field(44, 16, 'read-write', { only: ['cgroup_udp6_sendmsg'], narrow: true }),
+    msg_src_ip6: field(44, 16, 'read-write', { only: ['cgroup_udp6_sendmsg'], narrow: true, wide: true }),
     sk: socket(64),
   },
 };

@@ -38,7 +38,7 @@ const LINUX: ContextLayout = {
     op: field(0, 4),
     args: field(4, 16),
     reply: field(4, 4, 'read-write'),
-    replylong: field(4, 16, 'read-write'),
+    replylong: field(4, 16),
     family: field(20, 4),
     remote_ip4: field(24, 4),
     local_ip4: field(28, 4),
@@ -54,7 +54,7 @@ const LINUX: ContextLayout = {
     skb_data: packet(192, 8, 'packet'),
     skb_data_end: packet(200, 8, 'packetEnd'),
     skb_len: field(208, 4),
-    skb_tcp_flags: field(212, 4, 'read', { narrow: true }),
+    skb_tcp_flags: field(212, 4, 'read', { narrow: 'start' }),
     skb_hwtstamp: field(216, 8),
   } satisfies Record<string, ContextField>,
 };

@@ -14,7 +14,7 @@ const ARGS = Array.from({ length: MAX_ARGS }, (_, i) => `arg${i}`);
 const numbers: ContextLayout = {
   name: 'struct bpf_raw_tracepoint_args',
   size: 8 * MAX_ARGS,
-  fields: series(ARGS, 8),
+  fields: series(ARGS, 8, 'read', { narrow: true }),
 };
 
 /** Arguments that BTF gives types: pointers among them are the host's. */

@@ -24,8 +24,17 @@ export interface ContextField {
   readonly access: 'read' | 'write' | 'read-write';
   /** Attach types in which the field may be used; all where absent. */
   readonly only?: readonly AttachTypeName[];
-  /** A load of fewer bytes than `size` is allowed (bpf_ctx_narrow_access_ok). */
-  readonly narrow?: boolean;
+  /** Attach types in which it may be stored to, where it may be loaded in more. */
+  readonly storeOnly?: readonly AttachTypeName[];
+  /**
+   * A load of fewer bytes than `size` is allowed (bpf_ctx_narrow_access_ok): anywhere, at its start only, or by halves. Fields
+   * of more than 8 bytes are arrays of u32.
+   */
+  readonly narrow?: boolean | 'start' | 'halves';
+  /** Two elements of an array, or a field with the padding behind it, may be accessed at once. */
+  readonly wide?: boolean;
+  /** A store of fewer bytes than `size` is allowed too. */
+  readonly narrowStore?: boolean;
 }
 
 /** A context structure as the program sees it in memory. */

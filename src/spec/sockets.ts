@@ -3,28 +3,28 @@ import type { ContextLayout } from './program.ts';
 
 const read = { kind: 'scalar', access: 'read' } as const;
 
-/** `narrow` fields admit loads of 1 and 2 bytes (bpf_sock_is_valid_access). Programs cannot write to it. */
+/** bpf_sock_is_valid_access (net/core/filter.c). Programs cannot write to it. */
 export const BPF_SOCK = {
   name: 'struct bpf_sock',
   size: 80,
   fields: {
     bound_dev_if: { offset: 0, size: 4, ...read },
-    family: { offset: 4, size: 4, ...read, narrow: true },
-    type: { offset: 8, size: 4, ...read, narrow: true },
-    protocol: { offset: 12, size: 4, ...read, narrow: true },
+    family: { offset: 4, size: 4, ...read, narrow: 'start' },
+    type: { offset: 8, size: 4, ...read, narrow: 'start' },
+    protocol: { offset: 12, size: 4, ...read, narrow: 'start' },
     mark: { offset: 16, size: 4, ...read },
     priority: { offset: 20, size: 4, ...read },
     /** Network byte order, as all addresses. */
     src_ip4: { offset: 24, size: 4, ...read, narrow: true },
     src_ip6: { offset: 28, size: 16, ...read, narrow: true },
     /** Host byte order. */
-    src_port: { offset: 44, size: 4, ...read, narrow: true },
+    src_port: { offset: 44, size: 4, ...read, narrow: 'start' },
     /** Network byte order, followed by two bytes of zero. */
-    dst_port: { offset: 48, size: 2, ...read, narrow: true },
+    dst_port: { offset: 48, size: 2, ...read, narrow: true, wide: true },
     dst_ip4: { offset: 52, size: 4, ...read, narrow: true },
     dst_ip6: { offset: 56, size: 16, ...read, narrow: true },
-    state: { offset: 72, size: 4, ...read, narrow: true },
+    state: { offset: 72, size: 4, ...read, narrow: 'start' },
     /** -1 where none is set. */
-    rx_queue_mapping: { offset: 76, size: 4, ...read, narrow: true },
+    rx_queue_mapping: { offset: 76, size: 4, ...read, narrow: 'start' },
   },
 } as const satisfies ContextLayout;
