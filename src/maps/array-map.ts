@@ -47,7 +47,7 @@ export function nextIndex(index: number | undefined, length: number): Uint8Array
 }
 
 /** -EINVAL, -E2BIG, -EEXIST or 0 for an update of array element `index` with these flags. */
-export function checkArrayUpdate(index: number, length: number, flags: number | bigint, lock: boolean): Status {
+export function checkArrayUpdate(index: number, length: number, flags: number, lock: boolean): Status {
   const wish = existence(flags, lock);
   if (wish === undefined) return EINVAL;
   if (index >= length) return E2BIG;

@@ -3,6 +3,7 @@ import { MAP_FLAGS, UPDATE_FLAGS } from '../spec/map-types.ts';
 import type { Address } from '../spec/memory.ts';
 import { ArrayLike, checkArray, checkArrayUpdate } from './array-map.ts';
 import { EINVAL, ENOENT } from './attributes.ts';
+import { flagsNumber } from './base-map.ts';
 
 /** BPF_MAP_TYPE_ARRAY: a fixed row of values by u32 index. */
 class ArrayMap extends ArrayLike {
@@ -13,7 +14,7 @@ class ArrayMap extends ArrayLike {
 
   override updateElem(key: Address, value: Address, flags: bigint): Status {
     const index = this.indexAt(key);
-    const refused = this.#refuses(index, flags);
+    const refused = this.#refuses(index, flagsNumber(flags));
     if (refused === 0) this.copyValue(this.data + index * this.element, value);
     return refused;
   }
@@ -39,10 +40,10 @@ class ArrayMap extends ArrayLike {
     return refused;
   }
 
-  #refuses(index: number, flags: number | bigint): Status {
+  #refuses(index: number, flags: number): Status {
     const refused = checkArrayUpdate(index, this.length, flags, true);
     if (refused !== 0) return refused;
-    return (Number(flags) & UPDATE_FLAGS.LOCK) !== 0 && !this.hasSpinLock ? EINVAL : 0;
+    return (flags & UPDATE_FLAGS.LOCK) !== 0 && !this.hasSpinLock ? EINVAL : 0;
   }
 }
 

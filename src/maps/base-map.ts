@@ -143,7 +143,7 @@ export abstract class BaseMap implements BpfMap {
   }
 
   lookup(key: Uint8Array, flags = 0): Uint8Array | Status {
-    if ((flags & ~UPDATE_FLAGS.LOCK) !== 0) return EINVAL;
+    if (flags !== UPDATE_FLAGS.ANY && flags !== UPDATE_FLAGS.LOCK) return EINVAL;
     if (!this.#readable) return EPERM;
     if ((flags & UPDATE_FLAGS.LOCK) !== 0 && !this.hasSpinLock) return EINVAL;
     if (this.type !== 'bloom_filter' && key.length !== this.spec.keySize) return EINVAL;
@@ -154,7 +154,9 @@ export abstract class BaseMap implements BpfMap {
     if (!this.#writable) return EPERM;
     if ((flags & UPDATE_FLAGS.LOCK) !== 0 && !this.hasSpinLock) return EINVAL;
     if (key.length !== this.spec.keySize || value.length !== this.userValueSize) return EINVAL;
-    return this.write(this.#putKey(key), value, flags);
+    // Bytes of the linear memory itself (view()) would be lost if the update makes memory grow.
+    const bytes = value.buffer === this.memory.u8.buffer ? value.slice() : value;
+    return this.write(this.#putKey(key), bytes, flags);
   }
 
   delete(key: Uint8Array): Status {
@@ -164,7 +166,7 @@ export abstract class BaseMap implements BpfMap {
   }
 
   lookupAndDelete(key: Uint8Array, flags = 0): Uint8Array | Status {
-    if ((flags & ~UPDATE_FLAGS.LOCK) !== 0) return EINVAL;
+    if (flags !== UPDATE_FLAGS.ANY && flags !== UPDATE_FLAGS.LOCK) return EINVAL;
     if (!this.#readable || !this.#writable) return EPERM;
     if (flags !== 0 && (this.type === 'queue' || this.type === 'stack')) return EINVAL;
     if ((flags & UPDATE_FLAGS.LOCK) !== 0 && !this.hasSpinLock) return EINVAL;
@@ -205,13 +207,15 @@ export abstract class BaseMap implements BpfMap {
   }
 }
 
+/** A program's update flags as a number; those above 32 bits, which no type takes, as a number that none takes either. */
+export function flagsNumber(flags: bigint): number {
+  if (flags === 0n) return UPDATE_FLAGS.ANY;
+  return flags >= 0n && flags < 0x8000_0000n ? Number(flags) : 0x7fff_ffff;
+}
+
 /** BPF_ANY, BPF_NOEXIST or BPF_EXIST out of update flags, or undefined where others are set (`lock`: BPF_F_LOCK may be). */
-export function existence(flags: number | bigint, lock: boolean): number | undefined {
-  const value = Number(flags);
-  const rest =
-    lock && value <= (UPDATE_FLAGS.LOCK | UPDATE_FLAGS.EXIST | UPDATE_FLAGS.NOEXIST)
-      ? value & ~UPDATE_FLAGS.LOCK
-      : value;
+export function existence(flags: number, lock: boolean): number | undefined {
+  const rest = lock && flags >= UPDATE_FLAGS.LOCK ? flags - UPDATE_FLAGS.LOCK : flags;
   return rest >= 0 && rest <= UPDATE_FLAGS.EXIST ? rest : undefined;
 }
 

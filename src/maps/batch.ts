@@ -53,7 +53,7 @@ function refusal(map: BpfMap, command: Command, flags: number): Status {
   if (reads && (map.spec.flags & MAP_FLAGS.WRONLY) !== 0) return EPERM;
   if (command !== 'lookup' && ((map.spec.flags & MAP_FLAGS.RDONLY) !== 0 || map.frozen)) return EPERM;
   if (!OFFERED[map.type]?.includes(command)) return ENOTSUPP;
-  if ((flags & ~UPDATE_FLAGS.LOCK) !== 0) return EINVAL;
+  if (flags !== UPDATE_FLAGS.ANY && flags !== UPDATE_FLAGS.LOCK) return EINVAL;
   const hasLock = map.spec.special?.some((field) => field.kind === 'spin_lock') ?? false;
   return flags !== 0 && !hasLock ? EINVAL : 0;
 }

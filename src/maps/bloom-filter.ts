@@ -7,7 +7,7 @@ import { MAP_FLAGS } from '../spec/map-types.ts';
 import type { Address } from '../spec/memory.ts';
 import type { MapSpec } from '../spec/object.ts';
 import { ACCESS, checkCommon, E2BIG, EINVAL, ENOENT, EOPNOTSUPP, flagsWithin, LARGEST_ELEMENT } from './attributes.ts';
-import { BaseMap } from './base-map.ts';
+import { BaseMap, flagsNumber } from './base-map.ts';
 import { hashBytes } from './words.ts';
 
 const DEFAULT_HASHES = 5;
@@ -56,7 +56,7 @@ class BloomFilterMap extends BaseMap {
   }
 
   pushElem(value: Address, flags: bigint): Status {
-    return this.#add(value, flags);
+    return this.#add(value, flagsNumber(flags));
   }
 
   /** 0 where the value may have been added, -ENOENT where it certainly was not. */
@@ -88,8 +88,8 @@ class BloomFilterMap extends BaseMap {
     return this.#add(this.#value, flags);
   }
 
-  #add(value: Address, flags: number | bigint): Status {
-    if (BigInt(flags) !== 0n) return EINVAL;
+  #add(value: Address, flags: number): Status {
+    if (flags !== 0) return EINVAL;
     for (let i = 0; i < this.#hashes; i++) {
       const bit = this.#bit(value, i);
       this.memory.u8[this.#data + (bit >>> 3)] |= 1 << (bit & 7);

@@ -2,7 +2,7 @@ import type { HandleMap, MapTypeRow, Status } from '../spec/map.ts';
 import { UPDATE_FLAGS } from '../spec/map-types.ts';
 import type { Address } from '../spec/memory.ts';
 import type { MapSpec } from '../spec/object.ts';
-import { EINVAL, ENOTSUPP } from './attributes.ts';
+import { EINVAL, ENOTSUPP, EOPNOTSUPP } from './attributes.ts';
 import { existence } from './base-map.ts';
 import { checkDevmap } from './devmap.ts';
 import { HashLike } from './hash-map.ts';
@@ -12,6 +12,10 @@ import { readTarget } from './redirect-map.ts';
 class DevmapHash extends HashLike implements HandleMap {
   protected override get writableByPrograms(): boolean {
     return false;
+  }
+
+  override updateElem(): Status {
+    return EOPNOTSUPP;
   }
 
   handleAt(key: Address): number {

@@ -18,7 +18,7 @@ import {
   hasNumaNode,
   LARGEST_ELEMENT,
 } from './attributes.ts';
-import { BaseMap, checkExistence, existence } from './base-map.ts';
+import { BaseMap, checkExistence, existence, flagsNumber } from './base-map.ts';
 import { HashTable } from './hash-table.ts';
 import { round8 } from './layout.ts';
 import { loadCopies, perCpuSize, storeCopies } from './per-cpu.ts';
@@ -119,7 +119,7 @@ export abstract class HashLike extends BaseMap {
   }
 
   override updateElem(key: Address, value: Address, flags: bigint): Status {
-    return this.put(key, flags, (to) => this.copyValue(to, value), false);
+    return this.put(key, flagsNumber(flags), (to) => this.copyValue(to, value), false);
   }
 
   override deleteElem(key: Address): Status {
@@ -188,11 +188,11 @@ export abstract class HashLike extends BaseMap {
    * Sets the value of a key: `fill` writes it to the address that it is given.
    * @param all the value of all CPUs is given, not that of the current one
    */
-  protected put(key: Address, flags: number | bigint, fill: (to: Address) => void, all: boolean): Status {
+  protected put(key: Address, flags: number, fill: (to: Address) => void, all: boolean): Status {
     const lock = this.type === 'hash';
     const wish = existence(flags, lock);
     if (wish === undefined) return EINVAL;
-    const inPlace = lock && Number(flags) !== wish;
+    const inPlace = lock && flags !== wish;
     if (inPlace && !this.hasSpinLock) return EINVAL;
     const { table } = this;
     const hash = table.hash(key);

@@ -2,7 +2,7 @@
 import type { HandleMap, MapContext, MapTypeRow, Status } from '../spec/map.ts';
 import type { Address } from '../spec/memory.ts';
 import type { MapSpec } from '../spec/object.ts';
-import { EINVAL, ENOENT, ENOTSUPP } from './attributes.ts';
+import { EINVAL, ENOENT, ENOTSUPP, EOPNOTSUPP } from './attributes.ts';
 import { u32At, u32Bytes } from './handle-array.ts';
 import { checkHash, HashLike } from './hash-map.ts';
 import { checkTemplate, innerMap } from './inner-map.ts';
@@ -23,7 +23,7 @@ class HashOfMaps extends HashLike implements HandleMap {
   }
 
   override updateElem(): Status {
-    return EINVAL;
+    return EOPNOTSUPP;
   }
 
   protected override read(key: Address): Uint8Array | Status {

@@ -12,7 +12,7 @@ import { MAP_FLAGS, UPDATE_FLAGS } from '../spec/map-types.ts';
 import type { Address } from '../spec/memory.ts';
 import type { MapSpec } from '../spec/object.ts';
 import { ACCESS, checkCommon, EEXIST, EINVAL, ENOENT, ENOSPC, flagsWithin, LARGEST_ELEMENT } from './attributes.ts';
-import { BaseMap, existence } from './base-map.ts';
+import { BaseMap, existence, flagsNumber } from './base-map.ts';
 import { DESCRIPTOR } from './layout.ts';
 import { ROW, Slab } from './slab.ts';
 import { copyMemory } from './words.ts';
@@ -65,19 +65,21 @@ class LpmTrieMap extends BaseMap {
     const length = this.#lengthAt(key);
     if (length > this.#longest) return 0;
     let found = 0;
+    let known = 0;
     let node = this.#get(this.#root);
     while (node !== 0) {
       const prefix = this.#prefix(node);
-      if (this.#match(node, key, length) < prefix) break;
+      if (this.#match(node, key, length, known) < prefix) break;
       if (!this.#intermediate(node)) found = node;
       if (prefix === this.#longest) break;
+      known = prefix;
       node = this.#child(node, this.#bit(key + 4, prefix));
     }
     return found === 0 ? 0 : this.#value(found);
   }
 
   override updateElem(key: Address, value: Address, flags: bigint): Status {
-    return this.#put(key, flags, (to) => this.copyValue(to, value));
+    return this.#put(key, flagsNumber(flags), (to) => this.copyValue(to, value));
   }
 
   override deleteElem(key: Address): Status {
@@ -86,16 +88,18 @@ class LpmTrieMap extends BaseMap {
     let slot = this.#root;
     let parentSlot = 0;
     let parent = 0;
+    let known = 0;
     let node = this.#get(slot);
     while (node !== 0) {
       const prefix = this.#prefix(node);
-      if (this.#match(node, key, length) !== prefix || prefix === length) break;
+      if (this.#match(node, key, length, known) !== prefix || prefix === length) break;
+      known = prefix;
       parent = node;
       parentSlot = slot;
       slot = this.#childSlot(node, this.#bit(key + 4, prefix));
       node = this.#get(slot);
     }
-    const exact = node !== 0 && this.#prefix(node) === length && this.#match(node, key, length) === length;
+    const exact = node !== 0 && this.#prefix(node) === length && this.#match(node, key, length, known) === length;
     if (!exact || this.#intermediate(node)) return ENOENT;
     this.#countEntries(-1);
     const left = this.#child(node, 0);
@@ -146,11 +150,13 @@ class LpmTrieMap extends BaseMap {
     const length = this.#lengthAt(key);
     if (length > this.#longest) return [];
     const path: Address[] = [];
+    let known = 0;
     let node = this.#get(this.#root);
     while (node !== 0) {
       path.push(node);
       const prefix = this.#prefix(node);
-      if (this.#match(node, key, length) !== prefix) return [];
+      if (this.#match(node, key, length, known) !== prefix) return [];
+      known = prefix;
       if (prefix === length) return this.#intermediate(node) ? [] : path;
       node = this.#child(node, this.#bit(key + 4, prefix));
     }
@@ -167,7 +173,7 @@ class LpmTrieMap extends BaseMap {
     }
   }
 
-  #put(key: Address, flags: number | bigint, fill: (to: Address) => void): Status {
+  #put(key: Address, flags: number, fill: (to: Address) => void): Status {
     const wish = existence(flags, false);
     const length = this.#lengthAt(key);
     if (wish === undefined || length > this.#longest) return EINVAL;
@@ -176,7 +182,7 @@ class LpmTrieMap extends BaseMap {
     let matched = 0;
     while (node !== 0) {
       const prefix = this.#prefix(node);
-      matched = this.#match(node, key, length);
+      matched = this.#match(node, key, length, matched);
       if (matched !== prefix || prefix === length) break;
       slot = this.#childSlot(node, this.#bit(key + 4, prefix));
       node = this.#get(slot);
@@ -256,12 +262,15 @@ class LpmTrieMap extends BaseMap {
     return this.memory.view.getUint32(key, true);
   }
 
-  /** How many leading bits of a node's prefix and of a key of `length` bits are equal. */
-  #match(node: Address, key: Address, length: number): number {
+  /**
+   * How many leading bits of a node's prefix and of a key of `length` bits are equal. The first `known` bits are: those of the
+   * node above.
+   */
+  #match(node: Address, key: Address, length: number, known: number): number {
     const bytes = this.memory.u8;
     const limit = Math.min(this.#prefix(node), length);
-    let bits = 0;
-    for (let i = 0; bits < limit; i++, bits += 8) {
+    let bits = known & ~7;
+    for (let i = known >>> 3; bits < limit; i++, bits += 8) {
       const difference = bytes[node + DATA + i] ^ bytes[key + 4 + i];
       if (difference !== 0) return Math.min(limit, bits + Math.clz32(difference) - 24);
     }

@@ -2,6 +2,7 @@ import type { MapTypeRow, Status } from '../spec/map.ts';
 import type { Address } from '../spec/memory.ts';
 import { ArrayLike, checkArray, checkArrayUpdate } from './array-map.ts';
 import { ENOENT } from './attributes.ts';
+import { flagsNumber } from './base-map.ts';
 import { loadCopies, perCpuSize, storeCopies } from './per-cpu.ts';
 
 /** BPF_MAP_TYPE_PERCPU_ARRAY: an array with one copy of each value a CPU. */
@@ -21,7 +22,7 @@ class PerCpuArrayMap extends ArrayLike {
 
   override updateElem(key: Address, value: Address, flags: bigint): Status {
     const index = this.indexAt(key);
-    const refused = checkArrayUpdate(index, this.length, flags, false);
+    const refused = checkArrayUpdate(index, this.length, flagsNumber(flags), false);
     if (refused === 0) {
       this.copyValue(this.data + index * this.element + this.context.currentCpu() * this.stride, value);
     }

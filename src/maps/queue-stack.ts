@@ -7,7 +7,7 @@ import { MAP_FLAGS, UPDATE_FLAGS } from '../spec/map-types.ts';
 import type { Address } from '../spec/memory.ts';
 import type { MapSpec } from '../spec/object.ts';
 import { ACCESS, checkCommon, E2BIG, EINVAL, ENOENT, flagsWithin, LARGEST_ELEMENT } from './attributes.ts';
-import { BaseMap } from './base-map.ts';
+import { BaseMap, flagsNumber } from './base-map.ts';
 import { copyMemory } from './words.ts';
 
 const MEMORY_LIMIT = 2 ** 32;
@@ -40,7 +40,7 @@ export abstract class QueueStackMap extends BaseMap {
   protected abstract readonly oldestFirst: boolean;
 
   pushElem(value: Address, flags: bigint): Status {
-    return this.#push(flags, (to) => copyMemory(this.memory, to, value, this.spec.valueSize));
+    return this.#push(flagsNumber(flags), (to) => copyMemory(this.memory, to, value, this.spec.valueSize));
   }
 
   popElem(value: Address): Status {
@@ -87,8 +87,7 @@ export abstract class QueueStackMap extends BaseMap {
     return EINVAL;
   }
 
-  #push(flags: number | bigint, fill: (to: Address) => void): Status {
-    const wish = Number(flags);
+  #push(wish: number, fill: (to: Address) => void): Status {
     if (wish === UPDATE_FLAGS.NOEXIST || wish > UPDATE_FLAGS.EXIST) return EINVAL;
     const { maxEntries } = this.spec;
     if (this.#count === maxEntries) {

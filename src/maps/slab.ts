@@ -135,7 +135,8 @@ export class Slab {
     const { shape, rowSize, valueBytes } = this;
     const memory = this.#memory;
     const spare = this.#chunks.length === 0 ? shape.spareValues : 0;
-    const rows = tryAlloc(memory, count * rowSize);
+    // The keys' region is a whole number of rows from the first key on: it ends a header after the last row.
+    const rows = tryAlloc(memory, count * rowSize + shape.keyOffset);
     if (rows === 0) return false;
     const values = tryAlloc(memory, (count + spare) * valueBytes);
     if (values === 0) {
@@ -149,10 +150,9 @@ export class Slab {
     if (shape.access !== 'none') {
       const kind = 'map-value';
       const { name } = shape;
-      // The last row's region would run past the chunk by the header: it stops at the row's end.
       if (shape.keySize > 0) {
         const base = rows + shape.keyOffset;
-        const size = count * rowSize - shape.keyOffset;
+        const size = count * rowSize;
         this.#addRegion({ base, size, kind, name, writable: false, stride: rowSize, slot: shape.keySize });
       }
       if (shape.valueSize > 0) {

@@ -1,5 +1,4 @@
 // What xskmap, sockmap and reuseport_sockarray share: arrays of sockets by the application's handles. Elements: handle-array.ts.
-import { ERRNO } from '../spec/errno.ts';
 import type { MapContext, Status } from '../spec/map.ts';
 import type { Address } from '../spec/memory.ts';
 import { E2BIG, EINVAL, ENOENT, ENOSPC } from './attributes.ts';
@@ -60,5 +59,3 @@ export abstract class SocketArray extends HandleArray {
     return 0;
   }
 }
-
-export const EOPNOTSUPP = -ERRNO.EOPNOTSUPP;

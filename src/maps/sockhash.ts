@@ -1,12 +1,12 @@
 // BPF_MAP_TYPE_SOCKHASH: a hash table whose values, hidden from programs, are two u32 words: address of the socket's
 // struct bpf_sock and the application's handle.
-import type { HandleMap, MapContext, MapTypeRow, Status } from '../spec/map.ts';
+import type { MapContext, MapTypeRow, SocketMap, Status } from '../spec/map.ts';
 import { MAP_FLAGS } from '../spec/map-types.ts';
 import type { Address } from '../spec/memory.ts';
 import type { MapSpec } from '../spec/object.ts';
-import { checkCommon, E2BIG, EINVAL, ENOENT, ENOSPC, ENOTSUPP } from './attributes.ts';
-import { existence } from './base-map.ts';
-import { EBADF } from './handle-array.ts';
+import { checkCommon, E2BIG, EINVAL, ENOENT, ENOSPC, ENOTSUPP, EOPNOTSUPP } from './attributes.ts';
+import { existence, flagsNumber } from './base-map.ts';
+import { EBADF, u32Bytes } from './handle-array.ts';
 import { HashLike } from './hash-map.ts';
 import { cookieBytes, socketHandle } from './socket-array.ts';
 
@@ -22,7 +22,7 @@ function check(spec: MapSpec): Status {
   return spec.keySize > LONGEST_KEY ? E2BIG : 0;
 }
 
-class Sockhash extends HashLike implements HandleMap {
+class Sockhash extends HashLike implements SocketMap {
   constructor(spec: MapSpec, context: MapContext) {
     super(spec, context, { copies: 1, hidden: true });
   }
@@ -35,6 +35,14 @@ class Sockhash extends HashLike implements HandleMap {
   handleAt(key: Address): number {
     const row = this.table.find(key);
     return row === 0 ? 0 : this.memory.u32[(this.table.value(row) + 4) >>> 2];
+  }
+
+  override updateElem(): Status {
+    return EOPNOTSUPP;
+  }
+
+  setSocket(key: Address, handle: number, flags: bigint): Status {
+    return this.write(key, u32Bytes(handle), flagsNumber(flags));
   }
 
   protected override read(key: Address): Uint8Array | Status {

@@ -1,8 +1,10 @@
-import type { MapTypeRow, Status } from '../spec/map.ts';
+import type { MapTypeRow, SocketMap, Status } from '../spec/map.ts';
 import { MAP_FLAGS } from '../spec/map-types.ts';
 import type { Address } from '../spec/memory.ts';
 import type { MapSpec } from '../spec/object.ts';
 import { checkCommon, EINVAL } from './attributes.ts';
+import { flagsNumber } from './base-map.ts';
+import { u32Bytes } from './handle-array.ts';
 import { SocketArray, socketExists } from './socket-array.ts';
 
 function check(spec: MapSpec): Status {
@@ -14,15 +16,19 @@ function check(spec: MapSpec): Status {
 }
 
 /** BPF_MAP_TYPE_SOCKMAP: sockets of the host by index. */
-class Sockmap extends SocketArray {
+class Sockmap extends SocketArray implements SocketMap {
   /** Unlike the other arrays of sockets, this one looks for the socket before anything else. */
   protected override write(key: Address, value: Uint8Array, flags: number): Status {
     const missing = socketExists(this.context, value);
     return missing === 0 ? super.write(key, value, flags) : missing;
   }
 
-  protected override remove(key: Address): Status {
+  override deleteElem(key: Address): Status {
     return this.removeAt(key, EINVAL, EINVAL);
+  }
+
+  setSocket(key: Address, handle: number, flags: bigint): Status {
+    return this.write(key, u32Bytes(handle), flagsNumber(flags));
   }
 }
 

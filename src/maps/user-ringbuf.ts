@@ -1,6 +1,5 @@
 // BPF_MAP_TYPE_USER_RINGBUF: the ring buffer the other way; layout as in ringbuf.ts. The application writes records, a program
 // drains them and only reads, so the whole ring is one read-only region.
-import { ERRNO } from '../spec/errno.ts';
 import type { MapContext, MapTypeRow, Status, UserRingBufferMap } from '../spec/map.ts';
 import { MAP_FLAGS } from '../spec/map-types.ts';
 import type { Address, Region } from '../spec/memory.ts';
@@ -79,7 +78,7 @@ class UserRingBuffer extends BaseMap implements UserRingBufferMap {
     return ENOTSUPP;
   }
   protected override next(): Status {
-    return -ERRNO.ENOTSUPP;
+    return ENOTSUPP;
   }
 
   #at(position: number): Address {

@@ -2,8 +2,8 @@ import type { MapTypeRow, Status } from '../spec/map.ts';
 import { MAP_FLAGS } from '../spec/map-types.ts';
 import type { Address } from '../spec/memory.ts';
 import type { MapSpec } from '../spec/object.ts';
-import { checkCommon, EINVAL } from './attributes.ts';
-import { EOPNOTSUPP, SocketArray } from './socket-array.ts';
+import { checkCommon, EINVAL, EOPNOTSUPP } from './attributes.ts';
+import { SocketArray } from './socket-array.ts';
 
 function check(spec: MapSpec): Status {
   const common = checkCommon(spec);

@@ -111,6 +111,12 @@ export interface HandleMap extends BpfMap {
   programAt?(key: Address): number;
 }
 
+/** sockmap and sockhash as programs fill them. */
+export interface SocketMap extends HandleMap {
+  /** bpf_sock_map_update and bpf_sock_hash_update: puts the socket with this handle under a key. */
+  setSocket(key: Address, handle: number, flags: bigint): Status;
+}
+
 /** Storage that belongs to sockets, inodes, tasks or cgroups: the host names the owner by a number of its choice. */
 export interface StorageMap extends BpfMap {
   /**

@@ -4,7 +4,7 @@ import { AnyBpfError } from '../../src/base/diagnostic.ts';
 import { createMap, MAP_TYPE_ROWS } from '../../src/maps/index.ts';
 import { DESCRIPTOR } from '../../src/maps/layout.ts';
 import { loaderDefaults } from '../../src/maps/loader-defaults.ts';
-import type { HandleMap, StorageMap } from '../../src/spec/map.ts';
+import type { HandleMap, SocketMap, StorageMap } from '../../src/spec/map.ts';
 import { MAP_FLAGS, MAP_TYPES, type MapTypeName } from '../../src/spec/map-types.ts';
 import type { MapSpec } from '../../src/spec/object.ts';
 import { place, spec, TYPICAL, u32, u32At, withFlags } from './support.ts';
@@ -286,6 +286,86 @@ test('prog_array gives program ids and addresses by index', () => {
   expect(map.handleAt(p.put(u32(2)))).toBe(7);
   expect(map.handleAt(p.put(u32(1)))).toBe(0);
   expect(map.handleAt(p.put(u32(4)))).toBe(0);
+});
+
+test.each([
+  { type: 'xskmap', lookup: -95, empty: 0 },
+  { type: 'sockmap', lookup: -28, empty: -22 },
+  { type: 'sockhash', lookup: -28, empty: -2 },
+  { type: 'reuseport_sockarray', lookup: u32(5, 0), empty: -2 },
+] as const)('$type holds sockets by the handles of the host', ({ type, lookup, empty }) => {
+  const p = place();
+  Object.assign(p, { socketByHandle: (handle: number) => (handle === 33 ? { address: 4096, cookie: 5n } : undefined) });
+  const map = p.make(TYPICAL[type]) as HandleMap;
+  const value = (handle: number): Uint8Array => u32(handle, 0).subarray(0, map.userValueSize);
+  expect(map.update(u32(1), value(34))).toBe(-9);
+  expect(map.update(u32(1), value(33), 2)).toBe(-2);
+  expect(map.update(u32(1), value(33))).toBe(0);
+  expect(map.update(u32(1), value(33), 1)).toBe(-17);
+  expect(map.lookup(u32(1))).toEqual(lookup);
+  expect(map.lookupElem(p.put(u32(1)))).toBe(4096);
+  expect(map.handleAt(p.put(u32(1)))).toBe(33);
+  expect(map.delete(u32(1))).toBe(0);
+  expect(map.delete(u32(1))).toBe(empty);
+  expect(map.lookupElem(p.put(u32(1)))).toBe(0);
+  // A host without sockets knows none.
+  expect(place().make(TYPICAL[type]).update(u32(1), value(33))).toBe(-9);
+});
+
+test.each(['sockmap', 'sockhash'] as const)('%s: programs put sockets and delete them', (type) => {
+  const p = place();
+  Object.assign(p, { socketByHandle: (handle: number) => (handle === 33 ? { address: 4096, cookie: 5n } : undefined) });
+  const map = p.make(TYPICAL[type]) as SocketMap;
+  const key = p.put(u32(2));
+  expect(map.setSocket(key, 34, 0n)).toBe(-9);
+  expect(map.setSocket(key, 33, 0n)).toBe(0);
+  expect(map.setSocket(key, 33, 1n)).toBe(-17);
+  expect(map.setSocket(key, 33, 1n << 40n)).toBe(-22);
+  expect(map.lookupElem(key)).toBe(4096);
+  expect(map.deleteElem(key)).toBe(0);
+  expect(map.lookupElem(key)).toBe(0);
+});
+
+test('devmap and cpumap: what helpers read', () => {
+  const p = place(4);
+  p.programs.set(7, 4096);
+  for (const type of ['devmap', 'devmap_hash', 'cpumap'] as const) {
+    const map = p.make(spec(type, 4, 8, 4)) as HandleMap;
+    expect(map.update(u32(2), u32(64, 7))).toBe(0);
+    expect([map.handleAt(p.put(u32(2))), map.programAt?.(p.put(u32(2)))]).toEqual([64, 7]);
+    expect([map.handleAt(p.put(u32(3))), map.programAt?.(p.put(u32(3)))]).toEqual([0, 0]);
+    expect(map.updateElem(p.put(u32(3)), p.put(u32(1, 0)), 0n)).toBe(-95);
+    const address = map.lookupElem(p.put(u32(2)));
+    if (type === 'cpumap') expect(address).toBe(0);
+    else {
+      expect(p.at(address, 8)).toEqual(u32(64, 7));
+      expect([p.memory.accessible(address, 8, false), p.memory.accessible(address, 1, true)]).toEqual([true, false]);
+    }
+  }
+});
+
+test('flags beyond 32 bits are refused by both sides', () => {
+  const p = place();
+  for (const type of VALUES) {
+    const map = p.make(TYPICAL[type]);
+    const key = type === 'lpm_trie' ? u32(32, 1) : u32(1);
+    for (const high of [2 ** 31, 2 ** 32, 2 ** 32 + 1, 2 ** 40]) {
+      expect(map.update(key, new Uint8Array(map.userValueSize), high)).toBe(-22);
+      expect(map.lookup(key, high)).toBe(-22);
+      expect(map.updateElem(p.put(key), p.put(new Uint8Array(16)), BigInt(high))).toBe(-22);
+    }
+  }
+});
+
+test('a value that is a view of the memory survives its growth', () => {
+  const p = place();
+  const source = p.make(spec('array', 4, 8, 1, MAP_FLAGS.MMAPABLE));
+  source.update(u32(0), u32(7, 8));
+  const map = p.make(spec('hash', 4, 8, 100_000));
+  for (let i = 0; i < 20_000; i++) {
+    expect(map.update(u32(i), (source.view?.() ?? new Uint8Array()).subarray(0, 8))).toBe(0);
+    if ((map.lookup(u32(i)) as Uint8Array)[0] !== 7) throw new Error(`lost at ${i}`);
+  }
 });
 
 test.each(['sk_storage', 'inode_storage', 'task_storage', 'cgrp_storage'] as const)('%s belongs to owners', (type) => {
