@@ -61,8 +61,7 @@ export class Btf {
   }
 
   #offset(id: number): number {
-    if (!Number.isInteger(id) || id < this.firstId || id >= this.count)
-      fail(badTypeId({ ...this.place }, id, this.count - 1));
+    if (!Number.isInteger(id) || id < this.firstId || id >= this.count) fail(badTypeId(this.place, id, this.count - 1));
     return this.#parts.offsets[id - this.firstId];
   }
 
@@ -99,14 +98,14 @@ export class Btf {
     if (at >= strings.length) {
       // A BTF without any string still has the empty name.
       if (offset === 0) return '';
-      fail(badString({ ...this.place }, offset, `lies outside the ${this.stringEnd} bytes of strings`));
+      fail(badString(this.place, offset, `lies outside the ${this.stringEnd} bytes of strings`));
     }
     // Where every byte made one character, offsets into the bytes are offsets into the text, and names are slices.
     this.#text ??= text(strings);
     const whole = this.#text.length === strings.length;
     const end = whole ? this.#text.indexOf('\0', at) : strings.indexOf(0, at);
     if (end < 0 || end - at > MAX_STRING_BYTES)
-      fail(badString({ ...this.place }, offset, `is longer than ${MAX_STRING_BYTES} bytes`));
+      fail(badString(this.place, offset, `is longer than ${MAX_STRING_BYTES} bytes`));
     return whole ? this.#text.slice(at, end) : text(strings.subarray(at, end));
   }
 

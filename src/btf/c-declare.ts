@@ -226,7 +226,18 @@ export class CDeclarations {
         return type.name === '' ? this.enum(id, type, level) : this.tag(id, type);
       case 'fwd':
         return this.tag(id, type);
-      default:
+      case 'void':
+      case 'ptr':
+      case 'array':
+      case 'volatile':
+      case 'const':
+      case 'restrict':
+      case 'type_tag':
+      case 'func':
+      case 'func_proto':
+      case 'var':
+      case 'datasec':
+      case 'decl_tag':
         return 'void';
     }
   }

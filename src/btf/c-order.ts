@@ -2,7 +2,7 @@
 import { fail } from '../base/diagnostic.ts';
 import { invalidType, tooDeep } from '../base/messages/btf.ts';
 import type { Btf } from './btf.ts';
-import type { BtfType } from './format.ts';
+import { referencedIds } from './references.ts';
 
 /** Levels of types inside types. Deeper nesting is no C; it would exhaust the stack. */
 const MAX_NESTING = 256;
@@ -33,38 +33,6 @@ export class WalkGuard {
 const NEW = 0;
 const ACTIVE = 1;
 const DONE = 2;
-
-/** Every type id inside a type. */
-export function referencedIds(type: BtfType): readonly number[] {
-  switch (type.kind) {
-    case 'ptr':
-    case 'volatile':
-    case 'const':
-    case 'restrict':
-    case 'typedef':
-    case 'type_tag':
-    case 'func':
-    case 'var':
-    case 'decl_tag':
-      return [type.type];
-    case 'array':
-      return [type.element, type.index];
-    case 'struct':
-    case 'union':
-      return type.members.map((m) => m.type);
-    case 'func_proto':
-      return [type.type, ...type.params.map((p) => p.type)];
-    case 'datasec':
-      return type.vars.map((v) => v.type);
-    case 'void':
-    case 'int':
-    case 'enum':
-    case 'enum64':
-    case 'fwd':
-    case 'float':
-      return [];
-  }
-}
 
 /** Hands out definitions so that each comes after those it embeds. */
 export class DefinitionOrder {

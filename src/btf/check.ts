@@ -4,6 +4,7 @@ import { AnyBpfError, type Diagnostic } from '../base/diagnostic.ts';
 import { invalidType } from '../base/messages/btf.ts';
 import { bitfieldOf } from './bits.ts';
 import type { Btf } from './btf.ts';
+import { referencedIds } from './references.ts';
 import {
   type BtfComposite,
   type BtfDatasec,
@@ -216,7 +217,21 @@ class Checker {
       case 'var':
       case 'typedef':
         return t.component === -1 ? undefined : `a ${target.kind} has no component ${t.component}`;
-      default:
+      case 'void':
+      case 'int':
+      case 'ptr':
+      case 'array':
+      case 'enum':
+      case 'enum64':
+      case 'fwd':
+      case 'volatile':
+      case 'const':
+      case 'restrict':
+      case 'func_proto':
+      case 'datasec':
+      case 'float':
+      case 'decl_tag':
+      case 'type_tag':
         return `a ${target.kind} cannot be tagged`;
     }
   }
@@ -225,35 +240,18 @@ class Checker {
 /** Kinds that carry no name in the kernel's eyes. */
 const NAMELESS: ReadonlySet<BtfKind> = new Set(['ptr', 'array', 'volatile', 'const', 'restrict', 'func_proto']);
 
-/** What a type is made of, by value; and what it refers to through modifiers and pointers alone. */
-const EDGES = {
-  value: (type: BtfType): readonly number[] => {
-    switch (type.kind) {
-      case 'array':
-        return [type.element, type.index];
-      case 'struct':
-      case 'union':
-        return type.members.map((m) => m.type);
-      default:
-        return modifierEdge(type);
-    }
-  },
-  pointer: (type: BtfType): readonly number[] => (type.kind === 'ptr' ? [type.type] : modifierEdge(type)),
-} as const;
+/** Kinds through which a type refers to one other. */
+const MODIFIERS: ReadonlySet<BtfKind> = new Set(['typedef', 'volatile', 'const', 'restrict', 'type_tag', 'var']);
 
-function modifierEdge(type: BtfType): readonly number[] {
-  switch (type.kind) {
-    case 'typedef':
-    case 'volatile':
-    case 'const':
-    case 'restrict':
-    case 'type_tag':
-    case 'var':
-      return [type.type];
-    default:
-      return [];
-  }
+/** What a type is made of by value. */
+function valueEdges(type: BtfType): readonly number[] {
+  const byValue = MODIFIERS.has(type.kind) || type.kind === 'array' || type.kind === 'struct' || type.kind === 'union';
+  return byValue ? referencedIds(type) : [];
 }
+
+/** What a type refers to through modifiers and pointers alone. */
+const pointerEdges = (type: BtfType): readonly number[] =>
+  MODIFIERS.has(type.kind) || type.kind === 'ptr' ? referencedIds(type) : [];
 
 /** Ids from which a walk along the edges comes back to where it was. Without recursion: chains may be long. */
 function findCycles(btf: Btf, edges: (type: BtfType) => readonly number[]): Set<number> {
@@ -293,7 +291,7 @@ export function checkBtf(btf: Btf, options: CheckBtfOptions = {}): Diagnostic[] 
   const refuse = (typeId: number, why: string): void => {
     findings.push(invalidType({ ...btf.place, typeId }, `${btf.kindOf(typeId)} '${btf.nameOf(typeId)}': ${why}`));
   };
-  const cycles = new Set([...findCycles(btf, EDGES.value), ...findCycles(btf, EDGES.pointer)]);
+  const cycles = new Set([...findCycles(btf, valueEdges), ...findCycles(btf, pointerEdges)]);
   for (const id of cycles) refuse(id, 'it contains itself');
   // Everything else may follow references, which a cycle would make endless.
   if (cycles.size > 0) return findings;

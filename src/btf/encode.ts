@@ -15,6 +15,7 @@ import {
   type BtfType,
   KINDS,
 } from './format.ts';
+import { mapTypeIds } from './references.ts';
 
 /** A string part under construction: each distinct string once. */
 export class StringTable {
@@ -153,38 +154,6 @@ function encodeType(type: BtfType, out: ByteWriter, strings: StringTable, place:
   out.u32(((kindFlag ? 1 << 31 : 0) | (KINDS[type.kind].number << 24) | vlen) >>> 0);
   out.u32(word);
   for (const w of words) out.u32(w);
-}
-
-/** The type with every id in it replaced. */
-export function mapTypeIds(type: BtfType, id: (old: number) => number): BtfType {
-  switch (type.kind) {
-    case 'ptr':
-    case 'volatile':
-    case 'const':
-    case 'restrict':
-    case 'typedef':
-    case 'type_tag':
-    case 'func':
-    case 'var':
-    case 'decl_tag':
-      return { ...type, type: id(type.type) };
-    case 'array':
-      return { ...type, element: id(type.element), index: id(type.index) };
-    case 'struct':
-    case 'union':
-      return { ...type, members: type.members.map((m) => ({ ...m, type: id(m.type) })) };
-    case 'func_proto':
-      return { ...type, type: id(type.type), params: type.params.map((p) => ({ ...p, type: id(p.type) })) };
-    case 'datasec':
-      return { ...type, vars: type.vars.map((v) => ({ ...v, type: id(v.type) })) };
-    case 'void':
-    case 'int':
-    case 'enum':
-    case 'enum64':
-    case 'fwd':
-    case 'float':
-      return type;
-  }
 }
 
 /**

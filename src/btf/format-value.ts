@@ -44,7 +44,16 @@ class ValueFormatter extends ValueWalk {
         const vars = type.vars.map((v) => this.format(v.type, offset + v.offset, depth + 1));
         return `{${JSON.stringify(type.name)}:[${vars.join(',')}]}`;
       }
-      default:
+      case 'void':
+      case 'fwd':
+      case 'func':
+      case 'func_proto':
+      case 'decl_tag':
+      case 'typedef':
+      case 'volatile':
+      case 'const':
+      case 'restrict':
+      case 'type_tag':
         return this.refuse(id, '', `is a ${type.kind}, which has no value`);
     }
   }

@@ -75,7 +75,16 @@ class Decoder extends ValueWalk {
             return [name, this.decode(v.type, offset + v.offset, at(path, name), depth + 1)];
           }),
         );
-      default:
+      case 'void':
+      case 'fwd':
+      case 'func':
+      case 'func_proto':
+      case 'decl_tag':
+      case 'typedef':
+      case 'volatile':
+      case 'const':
+      case 'restrict':
+      case 'type_tag':
         return this.refuse(id, path, `is a ${type.kind}, which has no value`);
     }
   }
@@ -177,7 +186,16 @@ class Encoder extends ValueWalk {
           this.encode(found.type, offset + found.offset, part, at(path, name), depth + 1);
         }
         return;
-      default:
+      case 'void':
+      case 'fwd':
+      case 'func':
+      case 'func_proto':
+      case 'decl_tag':
+      case 'typedef':
+      case 'volatile':
+      case 'const':
+      case 'restrict':
+      case 'type_tag':
         return this.refuse(id, path, `is a ${type.kind}, which has no value`);
     }
   }

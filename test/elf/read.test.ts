@@ -2,7 +2,7 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { AnyBpfError } from '../../src/base/diagnostic.ts';
 import { buildElf, type NewElf } from '../../src/elf/build.ts';
-import { EM_BPF, RELOCATION, SHF, SHT, STB, STT } from '../../src/elf/format.ts';
+import { EM_BPF, ET, RELOCATION, SHF, SHT, STB, STT } from '../../src/elf/format.ts';
 import { isElf, readElf, readElfSections } from '../../src/elf/read.ts';
 import { allObjects, exampleObjects } from './objects.ts';
 
@@ -115,6 +115,18 @@ const BROKEN_DATA: typeof BROKEN = [
   ['a relocation of no symbol', 'elf/symbol-index', (b, v) => v.setUint32(dataOf(b, v, 3) + 12, 77, true)],
   ['a relocation outside', 'elf/relocation-outside', (b, v) => v.setBigUint64(dataOf(b, v, 3), 32n, true)],
 ];
+
+describe('readElfSections', () => {
+  it('reads what a kernel image has: addresses and symbols in the upper half', () => {
+    const bytes = BYTES.little.slice();
+    const view = new DataView(bytes.buffer);
+    view.setBigUint64(headerOf(bytes, 1) + 16, 0xffff_ffff_8100_0000n, true);
+    view.setBigUint64(dataOf(bytes, view, 4) + 32, 0xffff_ffff_8100_0010n, true);
+    view.setUint16(16, ET.EXEC, true);
+    expect(readElfSections(bytes)).toMatchObject({ type: ET.EXEC, machine: EM_BPF });
+    expect(readElfSections(bytes).sections[1]).toMatchObject({ name: 'xdp', addr: 0xffff_ffff_8100_0000n });
+  });
+});
 
 describe('readElf refuses', () => {
   it.each([...BROKEN, ...BROKEN_DATA])('%s', (_what, code, change) => {

@@ -40,11 +40,6 @@ export const tooBig = message(
   (what: string, size: number, limit: number) => `${what} has ${size} bytes, above the limit of ${limit}`,
 );
 
-export const wrongKind = message(
-  'btf/wrong-kind',
-  (what: string, found: string, expected: string) => `${what} is a ${found}, expected ${expected}`,
-);
-
 export const invalidType = message('btf/invalid', (why: string) => why);
 
 export const cannotEncode = message('btf/encode', (why: string) => `the BTF cannot be written: ${why}`);
