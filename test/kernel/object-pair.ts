@@ -175,10 +175,16 @@ export class ObjectPair {
     if (theirs.status < 0 && theirs.status !== -ERRNO.ENOSPC)
       return `kernel ${describe(theirs)}, ours ${result.retval}`;
     if (theirs.retval !== result.retval) return `kernel returns ${theirs.retval}, ours ${result.retval}`;
-    if (result.data !== undefined && !equalBytes(theirs.data, result.data)) {
+    // A packet that grew beyond the room for it is cut: then the first part and the length tell.
+    const whole = theirs.status !== -ERRNO.ENOSPC;
+    const shown = whole ? result.data : result.data?.subarray(0, theirs.data.length);
+    if (result.data !== undefined && theirs.dataSize !== result.data.length) {
+      return `packet of ${theirs.dataSize} bytes in the kernel, ${result.data.length} here`;
+    }
+    if (shown !== undefined && result.data !== undefined && !equalBytes(theirs.data, shown)) {
       return `packet: kernel ${toHex(theirs.data)}, ours ${toHex(result.data)}`;
     }
-    if (ctx !== undefined && result.ctx !== undefined && !equalBytes(theirs.ctx, result.ctx)) {
+    if (whole && ctx !== undefined && result.ctx !== undefined && !equalBytes(theirs.ctx, result.ctx)) {
       return `context: kernel ${toHex(theirs.ctx)}, ours ${toHex(result.ctx)}`;
     }
     return undefined;

@@ -360,6 +360,8 @@ export interface TestRunResult {
   /** Nanoseconds, average of a repetition. */
   readonly duration: number;
   readonly data: Uint8Array;
+  /** Bytes of the packet, also where `data` was too small for it. */
+  readonly dataSize: number;
   readonly ctx: Uint8Array;
 }
 
@@ -407,6 +409,7 @@ export function progTestRun(fd: number, a: TestRunAttributes): TestRunResult {
     retval: out.retval,
     duration: out.duration,
     data: data?.slice(0, Math.min(out.dataSize, dataRoom)) ?? new Uint8Array(),
+    dataSize: out.dataSize,
     ctx: ctx?.slice(0, Math.min(out.ctxSize, ctxRoom)) ?? new Uint8Array(),
   };
 }

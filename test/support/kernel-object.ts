@@ -204,6 +204,15 @@ export class KernelObject {
     return { spec: program, ...loaded };
   }
 
+  /** The end of the verifier's log for a program that was refused. */
+  explain(name: string): string {
+    const program = this.spec.programs.find((p) => p.name === name);
+    if (program === undefined) return `no program ${name}`;
+    const again = this.#load(program, 1);
+    if (again.fd >= 0) close(again.fd);
+    return again.reason ?? again.log.slice(-600);
+  }
+
   dispose(): void {
     for (const fd of this.#owned.splice(0)) close(fd);
   }
