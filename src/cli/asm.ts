@@ -11,7 +11,7 @@ import { readWhole } from './files.ts';
 import type { Io } from './io.ts';
 import { toJson } from './json.ts';
 import { OutputFile } from './output-file.ts';
-import { helperNumber } from './platform.ts';
+import { helperNumber } from './helper-number.ts';
 import type { Verb } from './verb.ts';
 
 interface AsmOptions {

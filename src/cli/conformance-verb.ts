@@ -6,7 +6,8 @@ import { wrongUse } from '../base/messages/cli.ts';
 import { concatBytes } from '../base/bytes.ts';
 import type { EngineName } from '../spec/backend.ts';
 import { runPlugin, runVectors } from './conformance.ts';
-import { ENGINES, engineOption } from './engine.ts';
+import { ENGINES } from '../run/engines.ts';
+import { engineOption } from './engine.ts';
 import { toJson } from './json.ts';
 import { EXIT, type Verb } from './verb.ts';
 

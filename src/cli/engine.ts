@@ -1,11 +1,6 @@
-// Engines by the name that --engine takes.
 import { Option } from 'commander';
-import { referenceBackend } from '../compile/reference/backend.ts';
-import type { Backend, EngineName } from '../spec/backend.ts';
+import { DEFAULT_ENGINE, ENGINES } from '../run/engines.ts';
 
-export const ENGINES: Readonly<Record<EngineName, Backend>> = { reference: referenceBackend };
-
+/** --engine, with the engines there are. */
 export const engineOption = (): Option =>
-  new Option('--engine <name>', 'what runs the program')
-    .choices(Object.keys(ENGINES))
-    .default('reference' satisfies EngineName);
+  new Option('--engine <name>', 'what runs the program').choices(Object.keys(ENGINES)).default(DEFAULT_ENGINE);

@@ -1,5 +1,4 @@
 // The command `anybpf`: parses the line, calls the verb, turns failures into a sentence and an exit code.
-import { createRequire } from 'node:module';
 import { Command, CommanderError } from 'commander';
 import { AnyBpfError, type Diagnostic, formatDiagnostic } from '../base/diagnostic.ts';
 import { wrongUse } from '../base/messages/cli.ts';
@@ -9,12 +8,12 @@ import { disasmVerb } from './disasm.ts';
 import { dumpVerb } from './dump.ts';
 import { type Io, processIo } from './io.ts';
 import { toJson } from './json.ts';
+import { runVerb } from './run.ts';
 import { painter } from './style.ts';
 import { EXIT, type ExitCode, type Verb } from './verb.ts';
+import { version } from './version.ts';
 
-const VERBS: readonly Verb[] = [dumpVerb, disasmVerb, asmVerb, conformanceVerb];
-
-const { version } = createRequire(import.meta.url)('../../package.json') as { readonly version: string };
+const VERBS: readonly Verb[] = [runVerb, dumpVerb, disasmVerb, asmVerb, conformanceVerb];
 
 const FOOTER = `
 Exit codes:

@@ -1,5 +1,5 @@
 // What the command refuses before or beside the stages that it calls.
-import { message } from '../diagnostic.ts';
+import { type Diagnostic, message } from '../diagnostic.ts';
 
 export const wrongUse = message('cli/usage', (why: string) => why, { hint: 'see anybpf --help' });
 
@@ -49,6 +49,11 @@ export const noSuchMap = message(
   (name: string, present: readonly string[]) =>
     `there is no map "${name}"; the object has ${present.length === 0 ? 'none' : present.join(', ')}`,
 );
+
+export const abortedOn = (packet: number, finding: Diagnostic): Diagnostic => ({
+  ...finding,
+  message: `packet ${packet}: ${finding.message}`,
+});
 
 export const badPreset = message('cli/map', (entry: string, why: string) => `the entry ${entry} cannot be set: ${why}`);
 

@@ -1,0 +1,71 @@
+// Runs a program on each packet of a capture.
+import { AnyBpfError, type Diagnostic } from '../base/diagnostic.ts';
+import { abortedOn, rawIpNotice } from '../base/messages/cli.ts';
+import { isRawIp } from '../capture/link-types.ts';
+import type { CapturePacket } from '../capture/packet.ts';
+import type { LoadedProgram } from '../run/program.ts';
+import { ETHERNET_HEADER_BYTES, ethernetFrame } from './link-layer.ts';
+import type { RecordLog } from './records.ts';
+import type { JudgedPacket, VerdictCapture } from './verdict-capture.ts';
+import type { VerdictTally } from './verdicts.ts';
+
+export interface Replay {
+  readonly program: LoadedProgram;
+  readonly tally: VerdictTally;
+  readonly records: readonly RecordLog[];
+  readonly out: VerdictCapture | undefined;
+  /** Runs of each packet; the last one's verdict and packet count. */
+  readonly repeat: number;
+  /** Packets to run at most. */
+  readonly limit: number;
+  /** Called before each packet with its time in nanoseconds: what the clocks of the program show. */
+  setClock(time: bigint): void;
+  /** Called after each packet. */
+  progress(packets: number): void;
+}
+
+export interface ReplayTotals {
+  packets: number;
+  bytes: number;
+  /** Packets that the program was not run on, because no device hands such over, by the reason. */
+  readonly skipped: Map<string, { packets: number; bytes: number }>;
+  readonly notices: Diagnostic[];
+}
+
+const TOO_SHORT = `shorter than ${ETHERNET_HEADER_BYTES} bytes`;
+
+/** Raises what the program's runs raise, with the number of the packet, and what reading the capture raises. */
+export async function replay(packets: AsyncIterable<CapturePacket>, setting: Replay): Promise<ReplayTotals> {
+  const totals: ReplayTotals = { packets: 0, bytes: 0, skipped: new Map(), notices: [] };
+  for await (const packet of packets) {
+    if (totals.packets === setting.limit) break;
+    const number = ++totals.packets;
+    totals.bytes += packet.data.length;
+    if (isRawIp(packet.interface.linkType) && totals.notices.length === 0) totals.notices.push(rawIpNotice({}));
+    const judged = judge(packet, number, setting);
+    if (judged.verdict === undefined) {
+      const count = totals.skipped.get(TOO_SHORT) ?? { packets: 0, bytes: 0 };
+      count.packets++;
+      count.bytes += packet.data.length;
+      totals.skipped.set(TOO_SHORT, count);
+    } else setting.tally.add(judged.verdict.value, packet.data.length);
+    for (const log of setting.records) log.drain();
+    setting.out?.write(judged);
+    setting.progress(number);
+  }
+  return totals;
+}
+
+function judge(packet: CapturePacket, number: number, { program, repeat, tally, setClock }: Replay): JudgedPacket {
+  const frame = ethernetFrame(packet, number);
+  if (frame.length < ETHERNET_HEADER_BYTES) return { packet, number, data: frame, verdict: undefined };
+  if (packet.timestamp !== undefined) setClock(packet.timestamp);
+  try {
+    let value = 0;
+    for (let run = 0; run < repeat; run++) value = program.runRaw({ data: frame, layer: 'link', limits: 'device' });
+    return { packet, number, data: program.lastPacket ?? frame, verdict: { value, name: tally.nameOf(value) } };
+  } catch (error) {
+    if (!(error instanceof AnyBpfError)) throw error;
+    throw new AnyBpfError(abortedOn(number, error.diagnostic), { cause: error });
+  }
+}
