@@ -4,19 +4,29 @@
 import type { Dominance } from './dominators.ts';
 import type { FlowGraph } from './graph.ts';
 
+/** An edge of the graph that leaves scopes. */
+export interface Jump {
+  readonly block: number;
+  readonly target: number;
+  readonly label: number;
+  readonly back: boolean;
+}
+
 /** One step of structured code. Labels count outwards from the innermost enclosing scope, as WebAssembly's `br` does. */
 export type Structured =
   /** The instructions of a basic block, without its terminator. */
   | { readonly kind: 'code'; readonly block: number }
-  /** `br label`; `back` where it goes to the head of a loop. */
-  | { readonly kind: 'branch'; readonly label: number; readonly back: boolean }
+  /** `br label` from the end of `block` to `target`; `back` where that is the head of an enclosing loop. */
+  | ({ readonly kind: 'branch' } & Jump)
   /** The end of a basic block in exit. */
   | { readonly kind: 'exit'; readonly block: number }
   /** A scope that `br` leaves at its end. */
   | { readonly kind: 'block'; readonly body: readonly Structured[] }
   /** A scope that `br` enters again at its start. */
   | { readonly kind: 'loop'; readonly head: number; readonly body: readonly Structured[] }
-  /** Decides on the branch instruction that ends a basic block. */
+  /** `br_if label` on the branch instruction that ends a basic block, where the branch is taken (or, `negated`, is not). */
+  | ({ readonly kind: 'branch-if'; readonly negated: boolean } & Jump)
+  /** Decides on the branch instruction that ends a basic block; both sides are scopes of their own. */
   | {
       readonly kind: 'if';
       readonly block: number;
@@ -63,15 +73,30 @@ export function structure(graph: FlowGraph, dom: Dominance): readonly Structured
     const code: Structured = { kind: 'code', block };
     if (terminator.kind === 'exit') return [code, { kind: 'exit', block }];
     if (terminator.kind === 'goto') return [code, ...edge(block, terminator.target, depth)];
+    // A side that only branches needs no scope, and what follows it none either.
+    const out = jump(block, terminator.taken, depth);
+    if (out !== undefined) {
+      return [code, { ...out, kind: 'branch-if', negated: false }, ...edge(block, terminator.otherwise, depth)];
+    }
+    const stay = jump(block, terminator.otherwise, depth);
+    if (stay !== undefined) {
+      return [code, { ...stay, kind: 'branch-if', negated: true }, ...edge(block, terminator.taken, depth)];
+    }
     const taken = edge(block, terminator.taken, depth + 1);
     const otherwise = edge(block, terminator.otherwise, depth + 1);
     return [code, { kind: 'if', block, taken, otherwise }];
   }
 
   function edge(from: number, to: number, depth: number): Structured[] {
+    const out = jump(from, to, depth);
+    return out === undefined ? tree(to, depth) : [{ ...out, kind: 'branch' }];
+  }
+
+  /** The branch that an edge is, undefined where the block can stand in line. */
+  function jump(from: number, to: number, depth: number): Jump | undefined {
     const back = dom.position[to] <= dom.position[from];
-    if (!back && !isMerge[to]) return tree(to, depth);
-    return [{ kind: 'branch', label: depth - 1 - (back ? loopDepth[to] : mergeDepth[to]), back }];
+    if (!back && !isMerge[to]) return undefined;
+    return { block: from, target: to, label: depth - 1 - (back ? loopDepth[to] : mergeDepth[to]), back };
   }
 
   return tree(0, 0);

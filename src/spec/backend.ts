@@ -4,7 +4,7 @@ import type { Address, Memory } from './memory.ts';
 import type { ProgramSpec } from './object.ts';
 
 /** Names of the engines that `--engine` takes. */
-export type EngineName = 'reference';
+export type EngineName = 'reference' | 'compile';
 
 /** A program whose references have been given values: what a back end turns into code. */
 export interface ProgramImage {
@@ -38,6 +38,8 @@ export interface Invocation extends HelperEnv {
 export interface Code {
   /** Runs with r1 and r2 as given and a fresh stack; gives r0. Not re-entrant but through `Invocation.call`. */
   run(invocation: Invocation, r1: bigint, r2?: bigint): bigint;
+  /** As `run`, with and for the lower 32 bits only: the lean path of replay loops, where the back end has one. */
+  run32?(invocation: Invocation, r1: number): number;
   dispose(): void;
 }
 

@@ -2,10 +2,10 @@ import { readFileSync } from 'node:fs';
 import path from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { parseVector, runVector } from '../../src/cli/conformance.ts';
-import { referenceBackend } from '../../src/compile/reference/backend.ts';
+import { ENGINES } from '../../src/run/engines.ts';
 import { corpusFolder, filesBelow } from '../support/shared.ts';
 
-const BACKENDS = [referenceBackend];
+const BACKENDS = Object.values(ENGINES);
 
 function expectAllPass(folder: string): void {
   const files = filesBelow(folder, '.data');

@@ -2,7 +2,7 @@
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import { dominance } from '../../src/flow/dominators.ts';
-import { type FlowGraph, flowGraph } from '../../src/flow/graph.ts';
+import { type Block, type FlowGraph, flowGraph } from '../../src/flow/graph.ts';
 import { type Structured, structure } from '../../src/flow/structure.ts';
 import { assemble } from '../../src/isa/assembler.ts';
 import { decodeProgram } from '../../src/isa/insn.ts';
@@ -14,7 +14,7 @@ function walkGraph(graph: FlowGraph, decide: Decisions, limit: number): number[]
   const path: number[] = [];
   for (let at: number | undefined = 0; at !== undefined && path.length < limit; ) {
     path.push(at);
-    const { terminator } = graph.blocks[at];
+    const { terminator }: Block = graph.blocks[at];
     if (terminator.kind === 'exit') at = undefined;
     else if (terminator.kind === 'goto') at = terminator.target;
     else at = decide() ? terminator.taken : terminator.otherwise;
@@ -52,6 +52,8 @@ function walkStructured(code: readonly Structured[], decide: Decisions, limit: n
         return 'stop';
       case 'branch':
         return { leave: step.label };
+      case 'branch-if':
+        return decide() !== step.negated ? { leave: step.label } : 'next';
       case 'block':
         return inScope(step.body, false);
       case 'loop':

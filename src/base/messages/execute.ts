@@ -77,3 +77,5 @@ export const noArena = message(
   'run/no-arena',
   () => 'addr_space_cast needs an arena map, which this engine does not have',
 );
+
+export const trapped = message('run/trap', (reason: string) => `was stopped by a trap: ${reason}`);

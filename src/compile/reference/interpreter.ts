@@ -18,7 +18,9 @@ import type { AccessSize, Machine, Step } from '../../isa/reference.ts';
 import type { Code, Invocation, ProgramImage } from '../../spec/backend.ts';
 import type { HelperRow } from '../../spec/helper.ts';
 import type { Address, Memory, Region } from '../../spec/memory.ts';
+import { describeAddress } from '../describe-address.ts';
 import { invokeHelper } from '../helper-call.ts';
+import { loadPacket } from '../packet-load.ts';
 import { type LoadedProgram, placeOf, slotOfCode } from '../load.ts';
 
 /** Most functions on the stack at once, the program included (Linux: MAX_CALL_FRAMES). */
@@ -29,10 +31,6 @@ export const STACK_SIZE = 512;
 const FRAME_STRIDE = STACK_SIZE + 64;
 /** Times that one run may pass its may_goto instructions (Linux: BPF_MAX_LOOPS). */
 const MAY_GOTO_LIMIT = 8 * 1024 * 1024;
-
-// Classic offsets from other places than the packet's start (uapi/linux/filter.h).
-const SKF_NET_OFF = -0x10_0000;
-const SKF_LL_OFF = -0x20_0000;
 
 /** A program with the meaning of each instruction beside it, by slot. */
 export interface SteppedProgram extends LoadedProgram {
@@ -282,43 +280,18 @@ export class InterpretedCode implements Code, Machine {
     return fail(badAccess({}, access, size, address, this.#near(address, size, access)));
   }
 
-  /** What lies at a refused address. */
   #near(address: bigint, size: number, access: 'read' | 'write'): string {
-    if (address === 0n) return 'it is NULL';
-    if (address > U32_MAX) return 'it is no address of memory';
     const at = Number(address);
-    const region = this.#memory.regionAt(at);
-    if (region === this.#region) {
+    if (address <= U32_MAX && this.#memory.regionAt(at) === this.#region) {
       const fromTop = at - Number(this.registers[10]);
       return `it is r10${fromTop < 0 ? '' : '+'}${fromTop}, and the stack of a function is r10-${STACK_SIZE} to r10-1`;
     }
-    if (region !== undefined) {
-      if (access === 'write' && !region.writable) return `${region.kind} ${region.name} is read-only`;
-      const offset = at - region.base;
-      const inSlot = region.stride === undefined ? offset : offset % region.stride;
-      return `it is byte ${inSlot} of ${region.kind} ${region.name}, which has ${region.slot ?? region.size} bytes`;
-    }
-    const before = this.#memory.regionAt(at - 1) ?? this.#memory.regionAt(Math.max(0, at - size));
-    if (before === undefined) return 'it belongs to nothing that the program was given';
-    return `it lies ${at - before.base - before.size} bytes past the end of ${before.kind} ${before.name}`;
+    return describeAddress(this.#memory, address, size, access);
   }
 
   loadPacket(offset: number, size: AccessSize): bigint | undefined {
-    const { packet } = this.#running();
-    if (packet === undefined) return fail(badPacketLoad({}, 'the program has no packet'));
     if (this.registers[6] !== this.#ctx) return fail(badPacketLoad({}, 'r6 does not hold the context'));
-    let at: Address;
-    let low = packet.data;
-    if (offset >= 0) at = packet.data + offset;
-    else {
-      low = packet.head;
-      if (offset >= SKF_NET_OFF) at = packet.network + offset - SKF_NET_OFF;
-      else if (offset >= SKF_LL_OFF) at = packet.link + offset - SKF_LL_OFF;
-      else return undefined;
-    }
-    if (at < low || at + size > packet.end) return undefined;
-    const { view } = this.#memory;
-    return BigInt(size === 1 ? view.getUint8(at) : size === 2 ? view.getUint16(at) : view.getUint32(at));
+    return loadPacket(this.#running(), offset, size as 1 | 2 | 4);
   }
 
   resolve(insn: Insn): bigint {

@@ -78,11 +78,6 @@ export class ModuleBuilder {
     const section = (id: number, content: Bytes): void => {
       out.byte(id).u32(content.length).append(content);
     };
-    const list = <T>(items: readonly T[], write: (to: Bytes, item: T) => void): Bytes => {
-      const content = new Bytes().u32(items.length);
-      for (const item of items) write(content, item);
-      return content;
-    };
     const types = list(this.#types, (to, { params, results }) => {
       to.byte(FUNCTYPE).u32(params.length);
       for (const type of params) to.byte(type);
@@ -115,4 +110,11 @@ export class ModuleBuilder {
     starts.forEach((start, i) => this.codeOffsets.set(this.#importedFunctions + i, out.length + start));
     return out.append(code).finish();
   }
+}
+
+/** A vector of the specification: a count, then the items. */
+function list<T>(items: readonly T[], write: (to: Bytes, item: T) => void): Bytes {
+  const content = new Bytes().u32(items.length);
+  for (const item of items) write(content, item);
+  return content;
 }

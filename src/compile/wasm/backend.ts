@@ -1,0 +1,340 @@
+// The compiler as a back end: a program image becomes a WebAssembly module over the run's linear memory.
+import { AnyBpfError, fail } from '../../base/diagnostic.ts';
+import {
+  badCallTarget,
+  badPacketLoad,
+  badAccess,
+  misalignedAtomic,
+  budgetSpent,
+  callDepth,
+  missingHelper,
+  missingKfunc,
+  noArena,
+  trapped,
+} from '../../base/messages/execute.ts';
+import { U32_MAX, u64 } from '../../base/u64.ts';
+import { functionEntries } from '../../flow/graph.ts';
+import { OPS } from '../../isa/opcodes.ts';
+import type { Backend, Code, Invocation, ProgramImage } from '../../spec/backend.ts';
+import type { HelperRow } from '../../spec/helper.ts';
+import { describeAddress } from '../describe-address.ts';
+import { invokeHelper } from '../helper-call.ts';
+import { type LoadedProgram, loadProgram, placeOf, slotOfCode } from '../load.ts';
+import { loadPacket } from '../packet-load.ts';
+import { Emitter } from './emitter.ts';
+import { I32, I64 } from './encoding.ts';
+import { ABORT, type AbortKind, compileFunction } from './function.ts';
+import { FRAME_STRIDE, MAX_FRAMES, Machine } from './machine.ts';
+import { ModuleBuilder, type Signature } from './module.ts';
+
+/** Times that one run may pass its may_goto instructions (Linux: BPF_MAX_LOOPS). */
+const MAY_GOTO_LIMIT = 8 * 1024 * 1024;
+/** The budget is counted in 32 signed bits. */
+const MAX_FUEL = 2 ** 31 - 1;
+
+/** r1 and r2, which hold addresses and sizes, and the base of the frame. */
+const MAIN: Signature = { params: [I32, I32, I32], results: [I64] };
+const SUBPROGRAM: Signature = { params: [I64, I64, I64, I64, I64, I32], results: [I64] };
+/** Slot, register, address, size, whether it writes. */
+const ADMIT_CALL: Signature = { params: [I32, I32, I64, I32, I32], results: [] };
+const HOST_CALL: Signature = { params: [I32, I64, I64, I64, I64, I64], results: [I64] };
+const ABORT_CALL: Signature = { params: [I32, I32, I32], results: [] };
+const PACKET_LOAD: Signature = { params: [I32, I64, I32, I32], results: [I64] };
+const REGISTER_CALL: Signature = { params: [I32, I64, I64, I64, I64, I64, I64, I32], results: [I64] };
+
+type HostCall = (slot: number, ...registers: bigint[]) => bigint;
+type Subprogram = (r1: bigint, r2: bigint, r3: bigint, r4: bigint, r5: bigint, base: number) => bigint;
+
+/** Compiles to WebAssembly. Needs no verdict: accesses are confined to the linear memory, pointers and calls are checked. */
+export const compilerBackend: Backend = {
+  name: 'compile',
+  load: (image) => new CompiledCode(loadProgram(image)),
+};
+
+class CompiledCode implements Code {
+  readonly #program: LoadedProgram;
+  readonly #machine: Machine;
+  readonly #exports: Record<string, Subprogram>;
+  readonly #main: (r1: number, r2: number, base: number) => bigint;
+  readonly #main32: (r1: number, r2: number, base: number) => number;
+  /** Where each instruction's code begins in the module, ascending: offset, slot, offset, slot, ... */
+  readonly #offsets: readonly number[];
+
+  constructor(program: LoadedProgram) {
+    this.#program = program;
+    const { image } = program;
+    this.#machine = Machine.of(image.memory);
+    const builder = new ModuleBuilder();
+    const env: Record<string, unknown> = {
+      memory: (image.memory as unknown as { wasm: WebAssembly.Memory }).wasm,
+      table: this.#machine.table,
+      abort: (kind: AbortKind, slot: number, detail: number) => this.#abort(kind, slot, detail),
+      admit: (slot: number, register: number, address: bigint, size: number, write: number) =>
+        this.#admit(slot, register, u64(address), size, write !== 0),
+      packet: (slot: number, r6: bigint, offset: number, size: number) => this.#loadPacket(slot, r6, offset, size),
+      callx: (slot: number, target: bigint, ...rest: unknown[]) => this.#callRegister(slot, target, rest),
+    };
+    builder.importMemory('env', 'memory', undefined);
+    builder.importTable('env', 'table');
+    const imports = {
+      abort: builder.importFunction('env', 'abort', ABORT_CALL),
+      admit: builder.importFunction('env', 'admit', ADMIT_CALL),
+      packet: builder.importFunction('env', 'packet', PACKET_LOAD),
+      callx: builder.importFunction('env', 'callx', REGISTER_CALL),
+    };
+    // Imports come first in the index space: every helper that is called, before any function.
+    const importRow = (name: string, row: HelperRow | undefined): { index: number; row: HelperRow } | undefined => {
+      if (row === undefined) return undefined;
+      env[name] = this.#hostCall(row);
+      return { index: builder.importFunction('env', name, HOST_CALL), row };
+    };
+    const helpers = new Map<number, ReturnType<typeof importRow>>();
+    const kfuncs = new Map<number, ReturnType<typeof importRow>>();
+    for (const insn of program.insns) {
+      if (insn?.op === 'call_helper' && !helpers.has(insn.imm)) {
+        helpers.set(insn.imm, importRow(`helper${insn.imm}`, image.helper(insn.imm)));
+      }
+      if (insn?.op === 'call_kfunc' && !kfuncs.has(insn.imm)) {
+        kfuncs.set(insn.imm, importRow(`kfunc${insn.imm}`, image.kfunc(insn.imm)));
+      }
+    }
+    // Slot 0 is compiled a second time where it is also called as a function, which has another signature.
+    const called = new Set(functionEntries(program.insns).filter((entry) => entry > 0 || callsItself(program)));
+    const main = builder.declare(MAIN);
+    const indexOf = new Map([...called].map((entry) => [entry, builder.declare(SUBPROGRAM)]));
+    const bodies = [
+      { index: main, entry: 0, isMain: true },
+      ...[...indexOf].map(([entry, index]) => ({ index, entry, isMain: false })),
+    ];
+    const compiled = bodies.map(({ index, entry, isMain }) => {
+      const result = compileFunction(
+        {
+          insns: program.insns,
+          constant: (insn) => program.constants.get(insn) ?? 0n,
+          functionAt: (slot) => indexOf.get(slot) as number,
+          helper: (number) => {
+            const helper = helpers.get(number);
+            if (helper === undefined) return undefined;
+            const { index, row } = helper;
+            const callsBack = row.args.includes('callback');
+            return { index, callsBack, tailCalls: row.returns === 'integerOrNoReturn' };
+          },
+          kfunc: (index) => kfuncs.get(index)?.index,
+          imports,
+          mainType: builder.type(MAIN),
+          controlBlock: this.#machine.control,
+          stackLow: this.#machine.stack,
+          checked: true,
+          atomic: false,
+        },
+        entry,
+        isMain,
+      );
+      builder.define(index, result.emitter);
+      builder.export(isMain ? 'main' : `f${entry}`, index);
+      return { index, offsets: result.offsets };
+    });
+    const short = builder.declare({ params: [I32, I32, I32], results: [I32] });
+    builder.define(short, shortMain(main));
+    builder.export('run', short);
+    const bytes = builder.finish();
+    this.#offsets = compiled.flatMap(({ index, offsets }) => {
+      const start = builder.codeOffsets.get(index) as number;
+      return offsets.map((value, i) => (i % 2 === 0 ? start + value : value));
+    });
+    const instance = new WebAssembly.Instance(new WebAssembly.Module(bytes), { env } as WebAssembly.Imports);
+    this.#exports = instance.exports as Record<string, Subprogram>;
+    this.#main = instance.exports.main as (r1: number, r2: number, base: number) => bigint;
+    this.#main32 = instance.exports.run as (r1: number, r2: number, base: number) => number;
+    this.#machine.enter(image.id, instance.exports.main);
+  }
+
+  run(invocation: Invocation, r1: bigint, r2 = 0n): bigint {
+    this.#begin(invocation);
+    try {
+      return u64(this.#main(Number(r1), Number(r2), this.#machine.topFrame));
+    } catch (error) {
+      throw this.#placed(error);
+    } finally {
+      this.#end(invocation);
+    }
+  }
+
+  run32(invocation: Invocation, r1: number): number {
+    this.#begin(invocation);
+    try {
+      return this.#main32(r1, 0, this.#machine.topFrame) >>> 0;
+    } catch (error) {
+      throw this.#placed(error);
+    } finally {
+      this.#end(invocation);
+    }
+  }
+
+  #begin(invocation: Invocation): void {
+    const machine = this.#machine;
+    machine.invocation = invocation;
+    machine.write('FUEL', Math.min(invocation.budget, MAX_FUEL));
+    machine.write('TAIL', 0);
+    machine.write('MAY_GOTO', MAY_GOTO_LIMIT);
+    machine.emptyWindows();
+    invocation.call = this.#call;
+  }
+
+  #end(invocation: Invocation): void {
+    const left = this.#machine.read('FUEL') | 0;
+    invocation.budget -= Math.min(invocation.budget, MAX_FUEL) - Math.max(0, left);
+    this.#machine.invocation = undefined;
+  }
+
+  dispose(): void {
+    this.#machine.enter(this.#program.image.id, null);
+  }
+
+  /** Runs a function of this program for a helper: below the frame of the function that called the helper. */
+  readonly #call = (callback: bigint, ...args: readonly bigint[]): bigint => {
+    const slot = slotOfCode(this.#program, u64(callback));
+    const target = slot === undefined ? undefined : this.#exports[`f${slot}`];
+    if (target === undefined) return fail(badCallTarget({}, u64(callback)));
+    const machine = this.#machine;
+    const frame = machine.read('FRAME');
+    if (frame - FRAME_STRIDE < machine.stack) fail(callDepth({}, MAX_FRAMES));
+    const [r1 = 0n, r2 = 0n, r3 = 0n, r4 = 0n, r5 = 0n] = args;
+    const result = target(r1, r2, r3, r4, r5, frame - FRAME_STRIDE);
+    machine.write('FRAME', frame);
+    return u64(result);
+  };
+
+  #running(): Invocation {
+    const { invocation } = this.#machine;
+    if (invocation === undefined) throw new Error('no run is under way');
+    return invocation;
+  }
+
+  /** The import for a helper: checks and runs it, and makes a tail call's target ready. */
+  #hostCall(row: HelperRow): HostCall {
+    return (slot, ...registers) => {
+      try {
+        const invocation = this.#running();
+        // A program entered by a tail call runs its own callbacks.
+        invocation.call = this.#call;
+        const result = invokeHelper(row, invocation, registers);
+        this.#machine.emptyWindows();
+        if (invocation.tail !== undefined) this.#takeTail(invocation);
+        return result;
+      } catch (error) {
+        throw this.#at(error, slot);
+      }
+    };
+  }
+
+  #takeTail(invocation: Invocation): void {
+    const image = invocation.tail as ProgramImage;
+    invocation.tail = undefined;
+    image.code ??= compilerBackend.load(image);
+    if (!(image.code instanceof CompiledCode)) throw new Error('a tail call into the code of another engine');
+    this.#machine.write('TAIL', image.id);
+  }
+
+  #callRegister(slot: number, target: bigint, rest: readonly unknown[]): bigint {
+    try {
+      const args = rest.slice(0, 5) as bigint[];
+      const base = rest[5] as number;
+      const to = u64(target);
+      if (slotOfCode(this.#program, to) !== undefined) {
+        this.#machine.write('FRAME', base);
+        return this.#call(to, ...args);
+      }
+      const row = to > U32_MAX ? undefined : this.#program.image.helper(Number(to));
+      if (to > U32_MAX) return fail(badCallTarget({}, to));
+      if (row === undefined) return fail(missingHelper({}, Number(to), this.#program.image.spec.type));
+      return invokeHelper(row, this.#running(), args);
+    } catch (error) {
+      throw this.#at(error, slot);
+    }
+  }
+
+  #loadPacket(slot: number, r6: bigint, offset: number, size: number): bigint {
+    try {
+      const invocation = this.#running();
+      if (u64(r6) !== BigInt(invocation.ctx)) return fail(badPacketLoad({}, 'r6 does not hold the context'));
+      return loadPacket(invocation, offset, size as 1 | 2 | 4) ?? -1n;
+    } catch (error) {
+      throw this.#at(error, slot);
+    }
+  }
+
+  /** Answers checked code that asks about an access; raises where the program may not do it. */
+  #admit(slot: number, register: number, address: bigint, size: number, write: boolean): void {
+    const place = placeOf(this.#program.image, slot);
+    if (address <= U32_MAX && this.#machine.admit(register, Number(address), size, write)) {
+      const { format } = OPS[this.#program.insns[slot]?.op ?? 'exit'];
+      const atomic = format.startsWith('atomic') || format === 'cmpxchg';
+      if (atomic && Number(address) % size !== 0) fail(misalignedAtomic(place, size, address));
+      return;
+    }
+    const access = write ? 'write' : 'read';
+    fail(badAccess(place, access, size, address, describeAddress(this.#machine.memory, address, size, access)));
+  }
+
+  #abort(kind: AbortKind, slot: number, detail: number): void {
+    const place = placeOf(this.#program.image, slot);
+    switch (kind) {
+      case ABORT.BUDGET:
+        this.#machine.write('FUEL', 0);
+        return fail(budgetSpent(place));
+      case ABORT.CALL_DEPTH:
+        return fail(callDepth(place, MAX_FRAMES));
+      case ABORT.MISSING_HELPER:
+        return fail(missingHelper(place, detail, this.#program.image.spec.type));
+      case ABORT.MISSING_KFUNC:
+        return fail(missingKfunc(place, detail));
+      case ABORT.NO_ARENA:
+        return fail(noArena(place));
+    }
+  }
+
+  /** The error with the place of an instruction of this program, where it has none yet. */
+  #at(error: unknown, slot: number): unknown {
+    if (!(error instanceof AnyBpfError) || error.diagnostic.place.insn !== undefined) return error;
+    const place = { ...placeOf(this.#program.image, slot), ...error.diagnostic.place };
+    return new AnyBpfError({ ...error.diagnostic, place }, { cause: error });
+  }
+
+  /** A trap as a typed abort: with its instruction where the runtime's stack trace tells the offset in the module. */
+  #placed(error: unknown): unknown {
+    if (error instanceof AnyBpfError) return error;
+    if (!(error instanceof WebAssembly.RuntimeError) && !(error instanceof RangeError)) return error;
+    const offset = /wasm-function\[\d+\]:0x([0-9a-f]+)/.exec(error.stack ?? '')?.[1];
+    const slot = offset === undefined ? undefined : this.#slotAt(Number.parseInt(offset, 16));
+    const { image } = this.#program;
+    const place = slot === undefined ? { program: image.spec.name } : placeOf(image, slot);
+    return new AnyBpfError(trapped(place, error.message), { cause: error });
+  }
+
+  #slotAt(offset: number): number | undefined {
+    const pairs = this.#offsets;
+    let low = 0;
+    let high = pairs.length / 2;
+    while (low < high) {
+      const middle = (low + high) >>> 1;
+      if (pairs[2 * middle] <= offset) low = middle + 1;
+      else high = middle;
+    }
+    return low === 0 ? undefined : pairs[2 * low - 1];
+  }
+}
+
+/** The program's main function with only the lower half of its result: no BigInt crosses to the host. */
+function shortMain(main: number) {
+  const e = new Emitter(3);
+  e.get(0).get(1).get(2).call(main).op('i32.wrap_i64').op('end');
+  return e;
+}
+
+function callsItself({ insns }: LoadedProgram): boolean {
+  return insns.some((insn, slot) => {
+    const calls = insn?.op === 'call_local' || insn?.op === 'ld_code_addr';
+    return calls && slot + 1 + insn.imm === 0;
+  });
+}
