@@ -1,7 +1,8 @@
 import type { MapTypeRow, Status } from '../spec/map.ts';
+import { UPDATE_FLAGS } from '../spec/map-types.ts';
 import type { Address } from '../spec/memory.ts';
 import { ArrayLike, checkArray, checkArrayUpdate } from './array-map.ts';
-import { ENOENT } from './attributes.ts';
+import { EINVAL, ENOENT } from './attributes.ts';
 import { flagsNumber } from './base-map.ts';
 import { loadCopies, perCpuSize, storeCopies } from './per-cpu.ts';
 
@@ -22,11 +23,12 @@ class PerCpuArrayMap extends ArrayLike {
 
   override updateElem(key: Address, value: Address, flags: bigint): Status {
     const index = this.indexAt(key);
-    const refused = checkArrayUpdate(index, this.length, flagsNumber(flags), false);
-    if (refused === 0) {
-      this.copyValue(this.data + index * this.element + this.context.currentCpu() * this.stride, value);
-    }
-    return refused;
+    // A program's update goes through the same checks as a plain array's: BPF_F_LOCK is looked at last.
+    const refused = checkArrayUpdate(index, this.length, flagsNumber(flags), true);
+    if (refused !== 0) return refused;
+    if ((flags & BigInt(UPDATE_FLAGS.LOCK)) !== 0n) return EINVAL;
+    this.copyValue(this.data + index * this.element + this.context.currentCpu() * this.stride, value);
+    return 0;
   }
 
   protected read(key: Address): Uint8Array | Status {
