@@ -404,7 +404,7 @@ const mapCases: readonly HelperCase[] = [
     }),
   ),
   ...(['queue', 'stack', 'bloom_filter'] as const).map((type): HelperCase => {
-    const spec = mapSpec('m', type, 0, 8, type === 'bloom_filter' ? 64 : 5);
+    const spec = mapSpec('m', type, 0, 8, type === 'bloom_filter' ? 8192 : 5);
     return {
       name: `map_${type}`,
       type: 'sched_cls',
