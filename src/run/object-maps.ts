@@ -47,12 +47,14 @@ export function createMaps(
   overrides: Readonly<Record<string, MapOverride>>,
   externs: ExternOptions,
 ): MapSlot[] {
+  const { cpus } = runtime.host.services;
   const names = object.maps.map(({ name }) => name);
   for (const name of Object.keys(overrides))
     if (!names.includes(name)) fail(noSuchMap({ file: object.name }, name, names));
   return object.maps.map((spec): MapSlot => {
     const override = Object.hasOwn(overrides, spec.name) ? overrides[spec.name] : {};
-    if (override.reuse !== undefined) return { map: reused(spec, override.reuse, runtime), owned: false };
+    if (override.reuse !== undefined)
+      return { map: reused(loaderDefaults(spec, cpus), override.reuse, runtime), owned: false };
     if (spec.unsupported !== undefined) return { diagnostic: spec.unsupported };
     const wanted = override.maxEntries === undefined ? spec : { ...spec, maxEntries: override.maxEntries };
     return attempt(() => {

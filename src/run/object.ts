@@ -73,11 +73,11 @@ export class LoadedObject implements Disposable {
   }
 
   /**
-   * A map by name.
+   * A map by name, or the map of a data section (`.bss`).
    * @throws AnyBpfError run/no-map
    */
   map(name: string): LoadedMap {
-    const found = this.maps.find((map) => map.name === name);
+    const found = this.maps.find((map) => map.name === name) ?? this.maps.find(({ spec }) => spec.section === name);
     return (
       found ??
       fail(

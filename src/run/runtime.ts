@@ -6,7 +6,8 @@ import { ERRNO } from '../spec/errno.ts';
 import type { Host } from '../spec/host.ts';
 import type { BpfMap, MapContext, Status } from '../spec/map.ts';
 import type { Address } from '../spec/memory.ts';
-import type { ProgramSpec } from '../spec/object.ts';
+import type { Dialect, ProgramSpec } from '../spec/object.ts';
+import { ATTACH_TYPES, type AttachTypeName } from '../spec/program-types.ts';
 import { DEFAULT_ENGINE, ENGINES } from './engines.ts';
 import { LinearMemory } from './memory.ts';
 
@@ -20,9 +21,16 @@ export interface RuntimeOptions {
 /** What a prog_array's programs have in common (kernel/bpf/core.c: bpf_prog_map_compatible). */
 interface ProgArrayOwner {
   readonly type: string;
-  readonly attachType: string | undefined;
+  /** Its number, 0 where there is none: as bpf(2) says it. */
+  readonly attachType: number;
   readonly fragments: boolean;
   readonly sleepable: boolean;
+}
+
+function attachNumber(attachType: AttachTypeName | undefined, dialect: Dialect): number {
+  if (attachType === undefined) return 0;
+  const numbers: { readonly [D in Dialect]?: number } = ATTACH_TYPES[attachType];
+  return numbers[dialect] ?? 0;
 }
 
 /**
@@ -111,7 +119,8 @@ export class Runtime implements Disposable {
    */
   admitProgram(map: BpfMap, spec: ProgramSpec | undefined): Status {
     if (spec === undefined) return -ERRNO.EBADF;
-    const { type, attachType, fragments, sleepable } = spec;
+    const { type, fragments, sleepable, dialect } = spec;
+    const attachType = attachNumber(spec.attachType, dialect);
     const owner = this.#owners.get(map.id);
     if (owner === undefined) {
       this.#owners.set(map.id, { type, attachType, fragments, sleepable });

@@ -84,6 +84,11 @@ export const noMapBtf = message(
   (what: string) => `the object has no BTF for the ${what} of this map`,
 );
 
+export const noRecords = message(
+  'run/no-records',
+  (type: string) => `a ${type} map has no records; ring buffers and perf event arrays have`,
+);
+
 export const slotRefused = message(
   'run/slot',
   (slot: number, target: string, why: string) => `slot ${slot} cannot hold '${target}': ${why}`,
