@@ -32,7 +32,7 @@ describe.each<[string, readonly string[]]>([
   test('JSON', async () => {
     const { code, out, err } = await anybpf(['run', ...argv, '--pcap', CAPTURE, '--json']);
     expect({ code, err }).toEqual({ code: 0, err: '' });
-    expectGolden(`run-${name}.json`, out);
+    expectGolden(`run-${name}-json.txt`, out);
     const { packets, verdicts, notRun } = JSON.parse(out);
     const sum = [...verdicts, ...notRun].reduce((all: number, row: { packets: number }) => all + row.packets, 0);
     expect(sum).toBe(packets);

@@ -18,7 +18,7 @@ export interface Setting {
   /** Both streams are terminals of this width. */
   readonly columns?: number;
   readonly env?: Readonly<Record<string, string>>;
-  /** What the clock reads, call by call; it stays at the last. */
+  /** What the clock reads, call by call; it stays at the last. A run reads it twice before and once after. */
   readonly times?: readonly number[];
 }
 
@@ -30,7 +30,7 @@ export async function anybpf(argv: readonly string[], setting: Setting = {}): Pr
     isTTY: setting.columns !== undefined,
     columns: setting.columns,
   });
-  const times = [...(setting.times ?? [0, 1000])];
+  const times = [...(setting.times ?? [0, 0, 1000])];
   const io: Io = {
     stdout: sink(out),
     stderr: sink(err),
