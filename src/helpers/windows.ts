@@ -2,7 +2,7 @@
 import { ERRNO } from '../spec/errno.ts';
 import { type ArgKind, helper, type HelperEnv, type HelperFamily, type StateKey } from '../spec/helper.ts';
 import type { BpfMap } from '../spec/map.ts';
-import type { Address, Memory, Region } from '../spec/memory.ts';
+import type { Address, Region } from '../spec/memory.ts';
 
 const NANOSECONDS_A_MILLISECOND = 1_000_000n;
 /** NTSTATUS of the kernel's string functions, as the signed 32-bit number that programs get. */
@@ -39,18 +39,15 @@ function append(u8: Uint8Array, to: Address, room: number, start: number, from: 
   return fits < wanted ? STATUS_BUFFER_OVERFLOW : 0;
 }
 
-/** Copies of values that lookup_and_delete took out of maps: good until the run ends, freed when the next one needs some. */
-const LAST_TAKEN = new WeakMap<Memory, Region[]>();
+/** Copies of the values that lookup_and_delete took out of maps: good until the run ends. */
 const TAKEN: StateKey<Region[]> = {
   name: 'taken-values',
-  create: ({ memory }) => {
-    for (const region of LAST_TAKEN.get(memory) ?? []) {
+  create: () => [],
+  end: (regions, { memory }) => {
+    for (const region of regions.splice(0)) {
       memory.removeRegion(region);
       memory.free(region.base);
     }
-    const regions: Region[] = [];
-    LAST_TAKEN.set(memory, regions);
-    return regions;
   },
 };
 

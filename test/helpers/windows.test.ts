@@ -1,0 +1,139 @@
+import { describe, expect, test } from 'vitest';
+import { REDIRECT_CONTEXT } from '../../src/helpers/windows.ts';
+import { FakeRun, u32Bytes } from './fake-run.ts';
+
+const EINVAL = -22;
+const STATUS_BUFFER_OVERFLOW = 0x8000_0005 | 0;
+const run = new FakeRun({
+  dialect: 'windows',
+  type: 'bind',
+  host: { process: { logonId: 12n, isAdmin: true, processStartKey: 13n, threadCreateTime: 14n } },
+});
+const show = (address: number, size: number): string => String.fromCharCode(...run.bytes(address, size));
+
+describe('memory', () => {
+  test.each(['memcpy_s', 'memmove_s'])('%s', (name) => {
+    const to = run.buffer('....');
+    const from = run.buffer('abcd');
+    expect(run.run(name, to, 4, from, 3)).toBe(0);
+    expect(show(to, 4)).toBe('abc.');
+    expect(run.run(name, to, 2, from, 3)).toBe(EINVAL);
+    expect(show(to, 4)).toBe('abc.');
+    expect(run.run(name, to + 1, 3, to, 3)).toBe(0);
+    expect(show(to, 4)).toBe('aabc');
+  });
+
+  test('memset gives the address back', () => {
+    const to = run.buffer(4);
+    expect(run.run('memset', to, 3, 0x141)).toBe(to);
+    expect(run.bytes(to, 4)).toEqual([0x41, 0x41, 0x41, 0]);
+  });
+
+  test.each([
+    ['abc', 'abc', 0],
+    ['abc', 'abd', -1],
+    ['abd', 'abc', 1],
+    ['ab', 'abc', -1],
+    ['abc', 'ab', 1],
+  ])('memcmp_s of %s and %s', (a, b, expected) => {
+    expect(run.run('memcmp_s', run.buffer(a), a.length, run.buffer(b), b.length)).toBe(expected);
+  });
+});
+
+describe('strings', () => {
+  test.each([
+    ['....', 'abc\0', 4, 0, 'abc\0'],
+    ['.....', 'abc', 2, 0, 'ab\0\0\0'],
+    ['...', 'abc\0', 4, STATUS_BUFFER_OVERFLOW, 'ab\0'],
+    ['.', '', 0, 0, '\0'],
+  ])('strncpy_s into %j of %j', (room, text, count, status, result) => {
+    const to = run.buffer(room);
+    expect(run.run('strncpy_s', to, room.length, run.buffer(text === '' ? '\0' : text), count)).toBe(status);
+    expect(show(to, room.length)).toBe(result);
+  });
+
+  test.each([
+    ['ab\0....', 'cd\0', 3, 0, 'abcd\0\0\0'],
+    ['ab\0.', 'cd\0', 3, STATUS_BUFFER_OVERFLOW, 'abc\0'],
+    ['ab', 'cd\0', 3, EINVAL, 'ab'],
+  ])('strncat_s to %j of %j', (room, text, count, status, result) => {
+    const to = run.buffer(room);
+    expect(run.run('strncat_s', to, room.length, run.buffer(text), count)).toBe(status);
+    expect(show(to, room.length)).toBe(result);
+  });
+
+  test.each([
+    ['abc\0d', 5, 3],
+    ['abc', 3, 3],
+    ['abc', 0, 0],
+  ])('strnlen_s of %j', (text, size, expected) => {
+    expect(run.run('strnlen_s', run.buffer(text), size)).toBe(expected);
+  });
+});
+
+describe('identity', () => {
+  test('of user, process and thread', () => {
+    expect(run.run('get_current_logon_id', run.ctx)).toBe(12);
+    expect(run.run('is_current_admin', run.ctx)).toBe(1);
+    expect(run.run('get_current_process_start_key')).toBe(13);
+    expect(run.run('get_current_thread_create_time')).toBe(14);
+  });
+});
+
+describe('map_lookup_and_delete_elem', () => {
+  test('gives a value that outlives its element until the run ends', () => {
+    const { handle } = run.map('hash');
+    const key = run.buffer(u32Bytes(1));
+    run.run('map_update_elem', handle, key, run.buffer(u32Bytes(7, 8)), 0);
+    const before = run.memory.used;
+    const value = run.run('map_lookup_and_delete_elem', handle, key);
+    expect(run.bytes(value, 8)).toEqual([7, 0, 0, 0, 8, 0, 0, 0]);
+    expect(run.memory.accessible(value, 8, true)).toBe(true);
+    expect(run.run('map_lookup_and_delete_elem', handle, key)).toBe(0);
+    run.end();
+    expect(run.memory.accessible(value, 8, false)).toBe(false);
+    expect(run.memory.used).toBe(before);
+  });
+});
+
+describe('connections', () => {
+  test('carry bytes to whom they are redirected to', () => {
+    const connect = new FakeRun({ dialect: 'windows', type: 'cgroup_sock_addr' });
+    expect(connect.run('sock_addr_set_redirect_context', connect.ctx, connect.buffer('hello'), 5)).toBe(0);
+    expect(connect.state(REDIRECT_CONTEXT).bytes).toEqual(new TextEncoder().encode('hello'));
+  });
+});
+
+describe('the sample extension', () => {
+  const sample = new FakeRun({
+    dialect: 'windows',
+    type: 'sample',
+    input: { ctx: { helper_data_1: 10, helper_data_2: 20 } },
+  });
+  test('finds, replaces and reads its context', () => {
+    const text = sample.buffer('the quick fox\0');
+    const find = (word: string): number =>
+      sample.run('sample_ext_find', text, 14, sample.buffer(`${word}\0`), word.length + 1);
+    expect(find('quick')).toBe(4);
+    expect(find('slow')).toBe(-1);
+    expect(sample.run('sample_ext_replace', text, 14, 4, sample.buffer('brown\0'), 6)).toBe(0);
+    expect(find('brown')).toBe(4);
+    expect(sample.run('sample_ext_replace', text, 14, -1, sample.buffer('x\0'), 2)).toBe(-1);
+    expect(sample.run('sample_ext_replace', text, 14, 14, sample.buffer('x\0'), 2)).toBe(-1);
+    expect(sample.run('sample_ext_helper_implicit_1')).toBe(10);
+    expect(sample.run('sample_ext_helper_implicit_2', 5)).toBe(25);
+    expect(sample.run('sample_ext_helper_function1', sample.ctx)).toBe(0);
+  });
+});
+
+describe('xdp_adjust_head', () => {
+  test('has no bound to the front', () => {
+    const xdp = new FakeRun({ dialect: 'windows', type: 'xdp' });
+    xdp.start({ data: Uint8Array.from({ length: 64 }, (_, i) => i) });
+    expect(xdp.run('xdp_adjust_head', xdp.ctx, -20)).toBe(0);
+    expect(xdp.finish().data?.length).toBe(84);
+    expect(xdp.run('xdp_adjust_head', xdp.ctx, 85)).toBe(-1);
+    expect(xdp.run('xdp_adjust_head', xdp.ctx, 24)).toBe(0);
+    expect(xdp.finish().data?.[0]).toBe(4);
+  });
+});
