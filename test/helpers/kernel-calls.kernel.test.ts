@@ -109,6 +109,22 @@ const SKB: fc.Arbitrary<Call> = fc.oneof(
   plain('redirect_peer', constant(1), constant(0, 1)),
 );
 
+const loads = [output('skb_load_bytes', [offset]), output('skb_load_bytes_relative', [offset], [constant(0, 1, 2)])];
+/** Programs that see the packet from its network header on. */
+const SOCKET_FILTER = fc.oneof(...loads);
+const LWT_XMIT = fc.oneof(
+  loads[0],
+  input('skb_store_bytes', [offset], [constant(0, 1, 2, 3, 4)]),
+  call('skb_pull_data', constant(0, 14, 34, 60, 2000)),
+  call('l3_csum_replace', constant(10, 10, 9, 40, 0xfffe), word, word, checksumFlags),
+  call('l4_csum_replace', constant(36, 26, 57, 0xfffe), word, word, checksumFlags),
+  call('skb_change_head', constant(0, 14, 20, 60, 16_000, 17_000), constant(0, 0, 0, 1)),
+  call('skb_change_tail', constant(0, 1, 14, 20, 60, 200, 1500, 16_064, 16_065), constant(0, 0, 0, 1)),
+  call('csum_level', constant(0, 1, 2, 3, 4)),
+  csumDiff,
+  plain('redirect', constant(1), constant(0, 1, 2)),
+);
+
 const tunnelKey = (flags: number): fc.Arbitrary<Call[]> =>
   fc
     .tuple(
@@ -158,6 +174,18 @@ describe.skipIf(missing !== undefined)('packet helpers against the kernel', () =
     fc.assert(
       fc.property(sequences(SKB), (calls) => agree('sched_cls', calls)),
       { seed: SEED, numRuns: 300 },
+    );
+  });
+  test('socket_filter', () => {
+    fc.assert(
+      fc.property(sequences(SOCKET_FILTER), (calls) => agree('socket_filter', calls)),
+      { seed: SEED, numRuns: 60 },
+    );
+  });
+  test('lwt_xmit', () => {
+    fc.assert(
+      fc.property(sequences(LWT_XMIT), (calls) => agree('lwt_xmit', calls)),
+      { seed: SEED, numRuns: 150 },
     );
   });
   test('tunnel keys', () => {
