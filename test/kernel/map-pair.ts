@@ -1,5 +1,6 @@
 // One map of an object on both sides: the kernel's and ours, filled alike and compared.
 import { toHex } from '../../src/base/bytes.ts';
+import type { Btf } from '../../src/btf/btf.ts';
 import type { LoadedMap } from '../../src/run/map.ts';
 import { ERRNO } from '../../src/spec/errno.ts';
 import type { PerfEventArrayMap, RingBufferMap } from '../../src/spec/map.ts';
@@ -7,8 +8,8 @@ import type { MapTypeName } from '../../src/spec/map-types.ts';
 import { mapLookup, mapLookupAndDelete, mapNextKey, mapUpdate, possibleCpus } from '../support/bpf.ts';
 import type { KernelMap } from '../support/kernel-object.ts';
 import { KernelPerfBuffer, KernelRingBuffer } from '../support/kernel-rings.ts';
-import { ADDRESSES4, ADDRESSES6, PORTS } from '../support/packets.ts';
 import type { Random } from '../support/random.ts';
+import { someKey, someValue } from './map-contents.ts';
 
 /** How a map is filled and read, by type; types that hold objects of the host are left empty and not compared. */
 const ACCESS: Partial<Record<MapTypeName, 'keyed' | 'indexed' | 'trie' | 'queue' | 'devices' | 'records'>> = {
@@ -35,48 +36,6 @@ const LOOPBACK = 1;
 
 const u32 = (value: number): Uint8Array => new Uint8Array(Uint32Array.of(value).buffer);
 
-/** Keys that packets of the generator lead to, as far as size alone can tell; and others that none does. */
-function someKey(size: number, random: Random): Uint8Array {
-  const key = new Uint8Array(size);
-  const put = (at: number, bytes: Uint8Array): number => {
-    key.set(bytes.subarray(0, Math.max(0, size - at)), Math.min(at, size));
-    return at + bytes.length;
-  };
-  const port = (): Uint8Array => {
-    const value = random.pick(PORTS);
-    return random.chance(0.5) ? Uint8Array.of(value >> 8, value & 255) : Uint8Array.of(value & 255, value >> 8);
-  };
-  const pool = random.chance(size >= 16 ? 0.5 : 0) ? ADDRESSES6 : ADDRESSES4;
-  switch (random.below(5)) {
-    case 0:
-      put(0, u32(random.below(16)));
-      break;
-    case 1:
-      put(0, random.bytes(size));
-      break;
-    case 2:
-      put(0, size < 4 ? port() : random.pick(pool));
-      break;
-    case 3:
-      put(put(put(0, random.pick(pool)), port()), Uint8Array.of(random.pick([1, 6, 17])));
-      break;
-    default: {
-      const addresses = put(put(0, random.pick(pool)), random.pick(pool));
-      put(put(put(addresses, port()), port()), Uint8Array.of(random.pick([1, 6, 17])));
-    }
-  }
-  return key;
-}
-
-/** Whole numbers of 32 bits, addresses, or anything. */
-function someValue(size: number, random: Random): Uint8Array {
-  const kind = random.below(4);
-  const value = kind === 0 ? random.bytes(size) : new Uint8Array(size);
-  if (kind === 1) for (let at = 0; at + 4 <= size; at += 4) value.set(u32(random.below(4)), at);
-  if (kind === 2) value.set(random.pick(size >= 16 ? ADDRESSES6 : ADDRESSES4).subarray(0, size));
-  return value;
-}
-
 /** A value, a negated errno, or nothing where the other side has the key alone. */
 type Result = Uint8Array | number | undefined;
 
@@ -92,10 +51,12 @@ export class MapPair {
   readonly ours: LoadedMap;
   readonly #access: (typeof ACCESS)[MapTypeName];
   readonly #size: number;
+  readonly #btf: Btf | undefined;
   #ring: KernelRingBuffer | undefined;
   readonly #perf: KernelPerfBuffer[] = [];
 
-  constructor(kernel: KernelMap, ours: LoadedMap) {
+  constructor(kernel: KernelMap, ours: LoadedMap, btf: Btf | undefined) {
+    this.#btf = btf;
     this.kernel = kernel;
     this.ours = ours;
     this.#access = ACCESS[ours.type];
@@ -124,16 +85,10 @@ export class MapPair {
     if (spec.kind !== 'map' || spec.slots.length > 0) return;
     const count = Math.min(ENTRIES, Math.max(1, spec.maxEntries >> 2));
     for (let i = 0; i < count; i++) {
-      const value = this.#withoutPadding(someValue(this.#size, random));
-      if (this.#access === 'keyed') this.#put(someKey(spec.keySize, random), value);
+      const value = this.#withoutPadding(someValue(spec, this.#size, this.#btf, random));
+      if (this.#access === 'keyed' || this.#access === 'trie') this.#put(someKey(spec, this.#btf, random), value);
       else if (this.#access === 'indexed') {
         this.#put(u32(i < 8 ? Math.min(i, spec.maxEntries - 1) : random.below(spec.maxEntries)), value);
-      } else if (this.#access === 'trie') {
-        const key = someKey(spec.keySize, random);
-        const bits = (spec.keySize - 4) * 8;
-        key.set(someKey(spec.keySize - 4, random), 4);
-        key.set(u32(random.pick([bits, bits >> 1, 8, 0, random.below(bits + 1)])));
-        this.#put(key, value);
       } else if (this.#access === 'queue') this.#put(NO_KEY, value);
       else if (this.#access === 'devices' && i % 2 === 0) {
         value.fill(0);

@@ -90,7 +90,7 @@ export class ObjectPair {
     this.ours = loadObject(spec, { host: memoryHost({ cpus: possibleCpus(), network: NETWORK }) });
     this.maps = this.kernel.maps.flatMap((kernel) => {
       const ours = this.ours.maps.find(({ name }) => name === kernel.spec.name);
-      return ours === undefined || kernel.fd < 0 ? [] : [new MapPair(kernel, ours)];
+      return ours === undefined || kernel.fd < 0 ? [] : [new MapPair(kernel, ours, spec.btf)];
     });
     for (const map of this.maps) map.prefill(random);
     const runnable: { kernel: KernelProgram; ours: LoadedProgram }[] = [];
