@@ -5,7 +5,8 @@ import { MAP_FLAGS, type MapTypeName, UPDATE_FLAGS } from '../spec/map-types.ts'
 import type { Address, Memory } from '../spec/memory.ts';
 import type { MapSpec } from '../spec/object.ts';
 import { EINVAL, EOPNOTSUPP, EPERM, ENOTSUPP } from './attributes.ts';
-import { DESCRIPTOR, DESCRIPTOR_SIZE, type DescriptorField, writeDescriptor } from './layout.ts';
+import { writeDescriptor } from './layout.ts';
+import { DESCRIPTOR, DESCRIPTOR_SIZE, type DescriptorField } from '../spec/map-layout.ts';
 import { copyMemory } from './words.ts';
 
 /**

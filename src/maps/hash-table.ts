@@ -4,8 +4,9 @@
 // Elements: slab.ts. The array of heads doubles when there are as many elements as buckets; iteration is in slot order and
 // so is not disturbed by that.
 import type { Address, Memory } from '../spec/memory.ts';
-import { DESCRIPTOR } from './layout.ts';
-import { ROW, Slab, type SlabShape, tryAlloc } from './slab.ts';
+import { DESCRIPTOR } from '../spec/map-layout.ts';
+import { Slab, type SlabShape, tryAlloc } from './slab.ts';
+import { ROW } from '../spec/map-layout.ts';
 import { copyMemory, equalMemory, hashBytes } from './words.ts';
 
 const FIRST_BUCKETS = 16;

@@ -13,8 +13,9 @@ import type { Address } from '../spec/memory.ts';
 import type { MapSpec } from '../spec/object.ts';
 import { ACCESS, checkCommon, EEXIST, EINVAL, ENOENT, ENOSPC, flagsWithin, LARGEST_ELEMENT } from './attributes.ts';
 import { BaseMap, existence, flagsNumber } from './base-map.ts';
-import { DESCRIPTOR } from './layout.ts';
-import { ROW, Slab } from './slab.ts';
+import { DESCRIPTOR } from '../spec/map-layout.ts';
+import { Slab } from './slab.ts';
+import { ROW } from '../spec/map-layout.ts';
 import { copyMemory } from './words.ts';
 
 const CHILD = 16;

@@ -9,12 +9,11 @@
 // To evict, the oldest element goes, but one that was referenced since it was last passed over is put to the front instead
 // (second chance: kernel/bpf/bpf_lru_list.c has the same idea with an active and an inactive list). Linux takes elements
 // from the list in batches of up to 128 a CPU and so evicts before the map is full; here exactly the element needed is evicted.
+import { REFERENCED } from '../spec/map-layout.ts';
 import type { Address, Memory } from '../spec/memory.ts';
 
 const PREV = 16;
 const NEXT = 20;
-/** Offset of the mark that a lookup sets. */
-export const REFERENCED = 24;
 const LIST = 28;
 /** Header of an element of an LRU map: where its key is. */
 export const LRU_HEADER = 32;

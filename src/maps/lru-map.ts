@@ -4,7 +4,8 @@ import { MAP_FLAGS } from '../spec/map-types.ts';
 import type { Address } from '../spec/memory.ts';
 import type { MapSpec } from '../spec/object.ts';
 import { HashLike } from './hash-map.ts';
-import { LRU_HEADER, LruLists, REFERENCED } from './lru-list.ts';
+import { LRU_HEADER, LruLists } from './lru-list.ts';
+import { REFERENCED } from '../spec/map-layout.ts';
 
 export abstract class LruLike extends HashLike {
   readonly #lists: LruLists;

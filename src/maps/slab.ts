@@ -10,11 +10,9 @@
 // Rows are never given back before the map is: a program may still hold the address of a deleted element's value. It then
 // reads and writes a free value or, after reuse, another element's, as with Linux's preallocated maps.
 import { AnyBpfError } from '../base/diagnostic.ts';
+import { ROW } from '../spec/map-layout.ts';
 import type { Address, Memory, Region } from '../spec/memory.ts';
 import { round8 } from './layout.ts';
-
-/** Offsets in a row. */
-export const ROW = { NEXT: 0, HASH: 4, VALUE: 8, STATE: 12 } as const;
 
 const FIRST_CHUNK = 8;
 

@@ -1,4 +1,5 @@
 // Hash, compare and copy over linear memory, by 32-bit words where both sides are aligned.
+import { HASH } from '../spec/map-layout.ts';
 import type { Address, Memory } from '../spec/memory.ts';
 
 /**
@@ -22,15 +23,15 @@ export function hashBytes(memory: Memory, address: Address, size: number, seed: 
     for (let i = size - 1; i >= whole; i--) last = (last << 8) | bytes[address + i];
     h = mix(h ^ last);
   }
-  h = Math.imul(h, 0x85ebca6b);
-  h ^= h >>> 13;
-  h = Math.imul(h, 0xc2b2ae35);
-  return (h ^ (h >>> 16)) >>> 0;
+  h = Math.imul(h, HASH.FINAL[0]);
+  h ^= h >>> HASH.FINAL_SHIFT[0];
+  h = Math.imul(h, HASH.FINAL[1]);
+  return (h ^ (h >>> HASH.FINAL_SHIFT[1])) >>> 0;
 }
 
 function mix(h: number): number {
-  const m = Math.imul(h, 0x9e3779b1);
-  return m ^ (m >>> 15);
+  const m = Math.imul(h, HASH.WORD);
+  return m ^ (m >>> HASH.WORD_SHIFT);
 }
 
 export function equalMemory(memory: Memory, a: Address, b: Address, size: number): boolean {

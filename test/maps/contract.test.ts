@@ -2,7 +2,7 @@
 import { describe, expect, test } from 'vitest';
 import { AnyBpfError } from '../../src/base/diagnostic.ts';
 import { createMap, MAP_TYPE_ROWS } from '../../src/maps/index.ts';
-import { DESCRIPTOR } from '../../src/maps/layout.ts';
+import { DESCRIPTOR } from '../../src/spec/map-layout.ts';
 import { loaderDefaults } from '../../src/maps/loader-defaults.ts';
 import type { HandleMap, SocketMap, StorageMap } from '../../src/spec/map.ts';
 import { MAP_FLAGS, MAP_TYPES, type MapTypeName } from '../../src/spec/map-types.ts';

@@ -1,7 +1,7 @@
 // The layouts as src/maps documents them, walked with nothing but loads: what generated code will do instead of a call.
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { DESCRIPTOR } from '../../src/maps/layout.ts';
+import { DESCRIPTOR } from '../../src/spec/map-layout.ts';
 import { hashBytes } from '../../src/maps/words.ts';
 import type { BpfMap } from '../../src/spec/map.ts';
 import type { Address } from '../../src/spec/memory.ts';

@@ -1,0 +1,70 @@
+// How maps lie in the linear memory, for those who make them (maps/) and for compiled code that walks them without a call to
+// the host (compile/).
+//
+// The descriptor that a map's handle points at: what a program holds as `struct bpf_map *`, and what generated code reads to
+// find elements without a host call. Programs cannot access it. All fields are u32, little-endian:
+//
+//   offset  field         meaning
+//   0       TYPE          Linux's map type number
+//   4       ID            BpfMap.id
+//   8       KEY_SIZE      bytes
+//   12      VALUE_SIZE    bytes of one value
+//   16      MAX_ENTRIES
+//   20      FLAGS         MAP_FLAGS
+//   24      CPUS          number of copies of each value (1 unless the type is per-CPU)
+//   28      STRIDE        bytes from one copy of a value to the next: VALUE_SIZE rounded up to 8
+//   32      DATA          arrays: address of element 0; hash tables: address of the bucket heads; LPM: the root node;
+//                         ring buffers: address of the first data byte
+//   36      MASK          hash tables: number of buckets - 1; ring buffers: data bytes - 1
+//   40      COUNT         elements in use
+//   44      SEED          hash tables, bloom filters: start value of the hash
+//   48      KEY_OFFSET    hash tables, LPM: where the key is in an element
+//   52      HEAD, 56 TAIL queues: index of the next free and of the oldest element; ring buffers: producer and consumer position
+//   60      EXTRA         bloom filter: number of hash functions; LRU: address of the list heads
+//
+// The value of an array element is at DATA + index * CPUS * STRIDE + cpu * STRIDE. Hash tables: hash-table.ts.
+
+/** Byte offsets of the fields of a map descriptor. */
+export const DESCRIPTOR = {
+  TYPE: 0,
+  ID: 4,
+  KEY_SIZE: 8,
+  VALUE_SIZE: 12,
+  MAX_ENTRIES: 16,
+  FLAGS: 20,
+  CPUS: 24,
+  STRIDE: 28,
+  DATA: 32,
+  MASK: 36,
+  COUNT: 40,
+  SEED: 44,
+  KEY_OFFSET: 48,
+  HEAD: 52,
+  TAIL: 56,
+  EXTRA: 60,
+} as const;
+
+/** Bytes of a descriptor. */
+export const DESCRIPTOR_SIZE = 64;
+
+export type DescriptorField = keyof typeof DESCRIPTOR;
+
+/**
+ * Header of an element of a hash table or LPM trie (maps/slab.ts), u32 each. NEXT: next element in the bucket, 0 ends the chain.
+ * HASH: the key's full hash. VALUE: address of the value (of CPU 0's copy). STATE: 2 * slot number, + 1 while in use.
+ */
+export const ROW = { NEXT: 0, HASH: 4, VALUE: 8, STATE: 12 } as const;
+
+/** LRU maps: offset in an element of the mark that every lookup of a program sets to 1 (maps/lru-list.ts). */
+export const REFERENCED = 24;
+
+/** Elements of prog_array and array_of_maps are two u32 words: what the program gets, and the id (maps/handle-array.ts). */
+export const HANDLE_ELEMENT = 8;
+
+/** Multipliers and shifts of the hash of keys (maps/words.ts). */
+export const HASH = {
+  WORD: 0x9e3779b1,
+  WORD_SHIFT: 15,
+  FINAL: [0x85ebca6b, 0xc2b2ae35],
+  FINAL_SHIFT: [13, 16],
+} as const;
