@@ -11,9 +11,10 @@ import { readElf } from '../elf/read.ts';
 import { SLOT_SIZE } from '../isa/insn.ts';
 import { MAP_FLAGS } from '../spec/map-types.ts';
 import type { MapSpec, ObjectSpec, ProgramSpec } from '../spec/object.ts';
+import type { Output } from './io.ts';
 import { toJson } from './json.ts';
 import { type OpenedObject, openObject } from './object.ts';
-import { plural, table } from './style.ts';
+import { plural, table, wrapped } from './style.ts';
 import { typeName } from './type-name.ts';
 import type { Verb } from './verb.ts';
 
@@ -48,9 +49,12 @@ export const dumpVerb: Verb = (program: Command, io) => {
       }
       // Types alone are C that a compiler takes: no head.
       const onlyTypes = shown.every((part) => part.name === 'btf');
-      const texts = shown.map((part) => part.text(object, options));
+      const texts = shown.map((part) => part.text(object, options, io.stdout));
       io.stdout.write(
-        `${(onlyTypes ? texts : [headOf(object), ...texts, notesOf(object.spec)])
+        `${(onlyTypes
+          ? texts
+          : [wrapped(headOf(object), io.stdout).join('\n'), ...texts, notesOf(object.spec, io.stdout)]
+        )
           .filter((t) => t !== '')
           .join('\n\n')
           .trimEnd()}\n`,
@@ -63,7 +67,7 @@ interface Part {
   readonly usual: boolean;
   asked(options: DumpOptions): boolean;
   data(object: OpenedObject, options: DumpOptions): unknown;
-  text(object: OpenedObject, options: DumpOptions): string;
+  text(object: OpenedObject, options: DumpOptions, stream: Output): string;
 }
 
 const PARTS: readonly Part[] = [
@@ -75,21 +79,21 @@ const PARTS: readonly Part[] = [
       readElf(bytes, { file })
         .sections.slice(1)
         .map((s) => ({ ...s, data: undefined, relocations: s.relocations?.length })),
-    text: ({ bytes, file }) => sectionsText(readElf(bytes, { file }).sections.slice(1)),
+    text: ({ bytes, file }, _, stream) => sectionsText(readElf(bytes, { file }).sections.slice(1), stream),
   },
   {
     name: 'programs',
     usual: true,
     asked: (options) => options.programs === true,
     data: ({ spec }) => spec.programs.map((p) => ({ ...p, lines: p.lines.length, core: p.core.length })),
-    text: ({ spec }) => programsText(spec.programs),
+    text: ({ spec }, _, stream) => programsText(spec.programs, stream),
   },
   {
     name: 'maps',
     usual: true,
     asked: (options) => options.maps === true,
     data: ({ spec }) => spec.maps.map((map) => ({ ...map, ...typesOf(map, spec.btf) })),
-    text: ({ spec }) => mapsText(spec.maps, spec.btf),
+    text: ({ spec }, _, stream) => mapsText(spec.maps, spec.btf, stream),
   },
   {
     name: 'btf',
@@ -133,7 +137,7 @@ const SECTION_FLAGS: readonly (readonly [flag: number, letter: string])[] = [
   [SHF.INFO_LINK, 'I'],
 ];
 
-function sectionsText(sections: readonly ElfSection[]): string {
+function sectionsText(sections: readonly ElfSection[], stream: Output): string {
   const rows = sections.map((s) => [
     `${s.index}`,
     s.name,
@@ -155,10 +159,11 @@ function sectionsText(sections: readonly ElfSection[]): string {
       { title: 'relocations' },
     ],
     rows,
+    stream,
   )}`;
 }
 
-function programsText(programs: readonly ProgramSpec[]): string {
+function programsText(programs: readonly ProgramSpec[], stream: Output): string {
   if (programs.length === 0) return 'Programs: none';
   const rows = programs.map((p) => [
     p.name,
@@ -181,6 +186,7 @@ function programsText(programs: readonly ProgramSpec[]): string {
       { title: 'notes' },
     ],
     rows,
+    stream,
   )}`;
 }
 
@@ -203,7 +209,7 @@ const typesOf = (map: MapSpec, btf: Btf | undefined) => ({
 const sized = (size: number, type: string | undefined): string =>
   size === 0 ? '' : type === undefined ? `${size}` : `${type} (${size})`;
 
-function mapsText(maps: readonly MapSpec[], btf: Btf | undefined): string {
+function mapsText(maps: readonly MapSpec[], btf: Btf | undefined, stream: Output): string {
   if (maps.length === 0) return 'Maps: none';
   const rows = maps.map((map) => {
     const { keyType, valueType } = typesOf(map, btf);
@@ -228,6 +234,7 @@ function mapsText(maps: readonly MapSpec[], btf: Btf | undefined): string {
       { title: 'notes' },
     ],
     rows,
+    stream,
   )}`;
 }
 
@@ -244,8 +251,10 @@ function mapNotes(map: MapSpec): string[] {
 }
 
 /** What was not understood, with the reasons behind `not supported`. */
-function notesOf(spec: ObjectSpec): string {
+function notesOf(spec: ObjectSpec, stream: Output): string {
   const unsupported = [...spec.programs, ...spec.maps].flatMap((part) => part.unsupported ?? []);
   const notes = [...spec.diagnostics, ...unsupported];
-  return notes.length === 0 ? '' : `Notes\n${notes.map((d) => `  ${formatDiagnostic(d)}`).join('\n')}`;
+  return notes.length === 0
+    ? ''
+    : `Notes\n${notes.flatMap((d) => wrapped(`  ${formatDiagnostic(d)}`, stream)).join('\n')}`;
 }

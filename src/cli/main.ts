@@ -18,11 +18,13 @@ const VERBS: readonly Verb[] = [runVerb, dumpVerb, disasmVerb, asmVerb, conforma
 const FOOTER = `
 Exit codes:
   ${EXIT.done}  done
-  ${EXIT.failed}  refused or failed: a program that cannot be loaded or that aborts, a file that cannot be written
+  ${EXIT.failed}  refused or failed: a program that cannot be loaded or that aborts, a file
+     that cannot be written
   ${EXIT.unusable}  wrong use, or input that cannot be read
 
-Errors are one sentence on standard error; with --json one object {"error": ...} on standard output.
-In JSON, integers above 2^53 are decimal text and bytes are hexadecimal text.`;
+Errors are one sentence on standard error; with --json one object {"error": ...}
+on standard output. In JSON, integers above 2^53 are decimal text and bytes are
+hexadecimal text.`;
 
 /** Stages whose findings say that what was given cannot be read; those of all others mean refused or failed. */
 const UNREADABLE: ReadonlySet<string> = new Set(['input', 'elf', 'btf', 'capture', 'isa', 'link', 'conformance']);

@@ -7,7 +7,7 @@ import { mapData, mapLines } from './map-report.ts';
 import type { RecordLog } from './records.ts';
 import type { ReplayTotals } from './replay.ts';
 import type { TraceLog } from './replay-host.ts';
-import { fitted, grouped, painter, plural, table } from './style.ts';
+import { grouped, painter, plural, table, wrapped } from './style.ts';
 import type { VerdictCount } from './verdicts.ts';
 
 export interface Outcome {
@@ -32,7 +32,7 @@ const rateOf = ({ runs, seconds }: Outcome): number => (seconds > 0 ? Math.round
 
 const share = (part: number, whole: number): string => `${whole === 0 ? '0.0' : ((100 * part) / whole).toFixed(1)} %`;
 
-function verdictTable({ verdicts, totals }: Outcome): string {
+function verdictTable({ verdicts, totals }: Outcome, io: Io): string {
   const rows = [
     ...verdicts.map(({ name, packets, bytes }) => ({ name, packets, bytes })),
     ...[...totals.skipped].map(([why, { packets, bytes }]) => ({ name: `not run: ${why}`, packets, bytes })),
@@ -45,6 +45,7 @@ function verdictTable({ verdicts, totals }: Outcome): string {
       { title: 'share', align: 'right' },
     ],
     rows.map(({ name, packets, bytes }) => [name, grouped(packets), grouped(bytes), share(packets, totals.packets)]),
+    io.stdout,
   );
 }
 
@@ -60,8 +61,8 @@ export function outcomeText(outcome: Outcome, rows: number, io: Io): string {
   const { file, object, program, capture, records, trace } = outcome;
   const paint = painter(io);
   const blocks: string[][] = [
-    [paint('bold', `${program.name} (${program.type}) of ${file} on ${capture}`)],
-    verdictTable(outcome).split('\n'),
+    [`${program.name} (${program.type}) of ${file} on ${capture}`],
+    verdictTable(outcome, io).split('\n'),
     [timeLine(outcome)],
     ...object.maps.map((map) => mapLines(object, map, rows)),
     ...records.map((log) => log.lines(rows)),
@@ -69,7 +70,9 @@ export function outcomeText(outcome: Outcome, rows: number, io: Io): string {
   ];
   return `${blocks
     .filter((lines) => lines.length > 0)
-    .map((lines) => lines.map((line) => fitted(line, io.stdout)).join('\n'))
+    .map((lines) => lines.flatMap((line) => wrapped(line, io.stdout)))
+    // After the breaking, which counts characters.
+    .map((lines, i) => (i === 0 ? lines.map((line) => paint('bold', line)) : lines).join('\n'))
     .join('\n\n')}\n`;
 }
 

@@ -44,9 +44,9 @@ interface RunOptions {
   readonly pcap: string;
   readonly program?: string;
   readonly out?: string;
-  readonly map: readonly string[];
-  readonly set: readonly string[];
-  readonly type: readonly string[];
+  readonly map?: readonly string[];
+  readonly set?: readonly string[];
+  readonly type?: readonly string[];
   readonly engine: EngineName;
   readonly repeat: number;
   readonly limit?: number;
@@ -62,7 +62,7 @@ function count(text: string): number {
   return value;
 }
 
-const collected = (value: string, earlier: readonly string[]): readonly string[] => [...earlier, value];
+const collected = (value: string, earlier: readonly string[] = []): readonly string[] => [...earlier, value];
 
 export const runVerb: Verb = (program: Command, io) => {
   program
@@ -76,15 +76,9 @@ export const runVerb: Verb = (program: Command, io) => {
       '--map <name=entries>',
       'entries to set first: {"key": value, ...}, [{"key": ..., "value": ...}] or @file.json (repeatable)',
       collected,
-      [],
     )
-    .option('--set <global=value>', 'value of a global variable (repeatable)', collected, [])
-    .option(
-      '--type <map=struct>',
-      'struct of the records of a ring buffer or perf event array (repeatable)',
-      collected,
-      [],
-    )
+    .option('--set <global=value>', 'value of a global variable (repeatable)', collected)
+    .option('--type <map=struct>', 'struct of the records of a ring buffer or perf event array (repeatable)', collected)
     .addOption(engineOption())
     .option('--repeat <n>', 'run the program so often on each packet; the last run counts', count, 1)
     .option('--limit <n>', 'stop after so many packets', count)
@@ -94,7 +88,7 @@ export const runVerb: Verb = (program: Command, io) => {
     .option('--json', 'as JSON, with all entries of all maps')
     .addHelpText(
       'after',
-      '\nThe clocks that the program sees show the time of the packet, and its random numbers are the same each time.',
+      '\nThe clocks that the program sees show the time of the packet, and its random\nnumbers are the same each time.',
     )
     .action(async (file: string, options: RunOptions) => {
       using setup = await prepare(file, options);
@@ -126,9 +120,9 @@ interface Setup extends Disposable {
 async function prepare(file: string, options: RunOptions): Promise<Setup> {
   const opened = await openObject(file);
   const chosen = choose(opened, options.program);
-  const spec = withSettings(opened.spec, options.set);
-  const presets = await Promise.all(options.map.map((argument) => readPresets(spec, argument)));
-  const types = recordTypes(spec, options.type);
+  const spec = withSettings(opened.spec, options.set ?? []);
+  const presets = await Promise.all((options.map ?? []).map((argument) => readPresets(spec, argument)));
+  const types = recordTypes(spec, options.type ?? []);
   const btf = options.btf === undefined ? undefined : await kernelTypes(options.btf);
   const host = new ReplayHost();
   const object = loadObject(spec, {

@@ -34,8 +34,8 @@ const NO_LINES = {
   middle: '  ',
 };
 
-/** Rows under a head, indented by two, without lines between. */
-export function table(columns: readonly Column[], rows: readonly (readonly string[])[]): string {
+/** Rows under a head, indented by two, without lines between; the last column is broken to the terminal's width. */
+export function table(columns: readonly Column[], rows: readonly (readonly string[])[], stream: Output): string {
   const made = new Table({
     chars: NO_LINES,
     style: { head: [], border: [], 'padding-left': 0, 'padding-right': 0 },
@@ -43,11 +43,12 @@ export function table(columns: readonly Column[], rows: readonly (readonly strin
     colAligns: columns.map((c) => c.align ?? 'left'),
   });
   made.push(...rows.map((row) => [...row]));
-  return made
+  const lines = made
     .toString()
     .split('\n')
-    .map((line) => `  ${line}`.trimEnd())
-    .join('\n');
+    .map((line) => `  ${line}`.trimEnd());
+  const lastColumn = lines[0].lastIndexOf(columns[columns.length - 1].title);
+  return lines.flatMap((line) => wrapped(line, stream, lastColumn)).join('\n');
 }
 
 /** `1,234,567`. */
@@ -57,8 +58,24 @@ export const grouped = (value: number | bigint): string => value.toLocaleString(
 export const plural = (count: number | bigint, one: string, many = `${one}s`): string =>
   `${grouped(count)} ${BigInt(count) === 1n ? one : many}`;
 
-/** Cuts a line to the terminal's width; other streams get it whole. */
-export function fitted(line: string, stream: Output): string {
-  const width = stream.isTTY === true ? stream.columns : undefined;
-  return width === undefined || line.length <= width ? line : `${line.slice(0, Math.max(0, width - 1))}…`;
+/** Continuation lines of anything but tables begin here. */
+const HANGING = 6;
+
+/**
+ * Breaks a line at spaces where it is wider than the terminal; further lines are indented by `indent`. Other streams get it
+ * whole, and so does a word that no line can hold.
+ */
+export function wrapped(line: string, stream: Output, indent = HANGING): string[] {
+  const width = stream.isTTY === true ? (stream.columns ?? Number.POSITIVE_INFINITY) : Number.POSITIVE_INFINITY;
+  const lines: string[] = [];
+  let rest = line;
+  while (rest.length > width) {
+    // Not inside the indentation: nothing would be gained.
+    const from = lines.length === 0 ? rest.search(/\S/) : indent;
+    const at = rest.lastIndexOf(' ', width);
+    if (at <= from) break;
+    lines.push(rest.slice(0, at).trimEnd());
+    rest = ' '.repeat(indent) + rest.slice(at + 1);
+  }
+  return [...lines, rest];
 }
