@@ -147,6 +147,7 @@ export class LoadedMap {
 
   /** As `get`, decoded through BTF (btf/value.ts); per-CPU maps give an array with a value for each CPU. */
   getValue(key: BtfInput): BtfValue | undefined {
+    this.#types('value');
     return this.#decoded(this.getPerCpu(this.#encodedKey(key)));
   }
 
