@@ -13,6 +13,7 @@ export const mapHelpers: HelperFamily = {
       numbers: { linux: 1, windows: 1 },
       args: ['map', 'key'],
       returns: 'mapValueOrNull',
+      intrinsic: 'mapLookup',
       doc: 'Address of the value with this key (per-CPU maps: the value of this CPU; maps of maps: the inner map), or NULL.',
       body: (_env, map, key) => map.lookupElem(key),
     }),

@@ -114,6 +114,14 @@ export const taskCgroupHelpers: HelperFamily = {
   doc: 'Control groups of the task',
   helpers: [
     helper({
+      name: 'get_cgroup_classid',
+      numbers: { linux: 17 },
+      args: [],
+      returns: 'integer',
+      doc: 'Class that the net_cls controller gives the task, 0 where it gives none. A context, which tc passes, is not looked at.',
+      body: (env) => env.host.process().netClassId ?? 0,
+    }),
+    helper({
       name: 'current_task_under_cgroup',
       numbers: { linux: 37 },
       args: ['map', 'u32'],

@@ -12,6 +12,7 @@ export const tailCallHelpers: HelperFamily = {
       numbers: { linux: 12, windows: 5 },
       args: ['ctx', 'map', 'u32'],
       returns: 'integerOrNoReturn',
+      intrinsic: 'tailCall',
       doc:
         'Goes on with the program in slot `index` of a prog_array and does not come back; goes on after the call where the slot ' +
         'is empty or outside, or 33 tail calls were made. r0 is then a negative error on Windows, and not to be read on Linux.',

@@ -26,6 +26,8 @@ export interface ProcessIdentity {
   readonly cgroupId: bigint;
   /** Cgroup ids of the ancestors, root first. */
   readonly cgroupAncestors: readonly bigint[];
+  /** Class of the net_cls controller; absent, as without that controller: 0. */
+  readonly netClassId?: number;
   /** Start time of the process and of the thread, 100 ns since 1601 (Windows) or ns since boot (Linux). */
   readonly processStartKey: bigint;
   readonly threadCreateTime: bigint;
