@@ -86,7 +86,7 @@ function stackOffset(size: number, random: Random): number {
 
 /**
  * Atomic operations that fetch work on the map's value: Linux 6.18 loses track of what such an operation fetched from the
- * stack (test/known/kernel-differences.ts). The register that held the pointer gets a number again.
+ * stack (test/known/kernel-faults.ts). The register that held the pointer gets a number again.
  */
 function atomicFetch(op: OpName, src: number, random: Random): Step {
   const pointer = (src + 1 + random.below(8)) % 9 || 9;

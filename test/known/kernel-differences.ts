@@ -28,13 +28,3 @@ export const INCOMPARABLE_HELPERS: Readonly<Record<string, Incomparable>> = {
 
 /** Linux keeps free elements of an LRU map by the CPU and evicts in batches; ours evicts one when the map is full. */
 export const EVICTION: Incomparable = { reason: 'which element an LRU map evicts', spoils: 'all' };
-
-/**
- * Faults of Linux 6.18's verifier that the random programs of test/fuzz/random-program.ts found; the generator keeps away
- * from them, because there the kernel runs other code than it was given:
- * - the upper half of r0 after a 32-bit cmpxchg that succeeds stays as it was, where the verifier saw r0 overwritten on the
- *   path that it walked first: it does not insert the zero extension that x86 needs (RFC 9669 section 5.3: zero-extended);
- * - what an atomic operation fetched from a stack slot counts as known although the slot was not marked as read precisely: a
- *   path on which the slot holds another value is taken for already seen, and branches are removed that it would take.
- */
-export const VERIFIER_FAULTS = 'avoided by the generator' as const;
