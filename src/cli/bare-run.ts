@@ -114,6 +114,7 @@ function bareInvocation(memory: LinearMemory, r1: Address, length: number, place
     cpu: 0,
     budget: BUDGET,
     tail: undefined,
+    tailCalls: 0,
     mapAt: () => undefined,
     tailCall: () => false,
     call: () => missing('callbacks before it runs'),

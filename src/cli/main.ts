@@ -10,7 +10,7 @@ import { type Io, processIo } from './io.ts';
 import { toJson } from './json.ts';
 import { runVerb } from './run.ts';
 import { painter } from './style.ts';
-import { EXIT, type ExitCode, type Verb } from './verb.ts';
+import { EXIT, type ExitCode, RefusedError, type Verb } from './verb.ts';
 import { version } from './version.ts';
 
 const VERBS: readonly Verb[] = [runVerb, dumpVerb, disasmVerb, asmVerb, conformanceVerb];
@@ -65,11 +65,10 @@ export async function main(argv: readonly string[], io: Io = processIo()): Promi
     return code;
   } catch (error) {
     const finding = findingOf(error);
-    return finding === undefined
-      ? (error as CommanderError).exitCode === 0
-        ? EXIT.done
-        : EXIT.unusable
-      : report(finding, argv, io);
+    // Help and version end so too.
+    if (finding === undefined) return (error as CommanderError).exitCode === 0 ? EXIT.done : EXIT.unusable;
+    report(finding, argv, io);
+    return error instanceof RefusedError ? EXIT.failed : exitCodeOf(finding);
   }
 }
 
@@ -81,8 +80,7 @@ function findingOf(error: unknown): Diagnostic | undefined {
   return wrongUse({}, error.message.replace(/^error: /, '').replace(/\n+/g, ' '));
 }
 
-function report(finding: Diagnostic, argv: readonly string[], io: Io): ExitCode {
+function report(finding: Diagnostic, argv: readonly string[], io: Io): void {
   if (argv.includes('--json')) io.stdout.write(`${toJson({ error: finding })}\n`);
   else io.stderr.write(`${painter(io, io.stderr)('red', 'anybpf:')} ${formatDiagnostic(finding)}\n`);
-  return exitCodeOf(finding);
 }

@@ -1,4 +1,5 @@
 // What stands in the maps after a run, as data and as text.
+import { AnyBpfError } from '../base/diagnostic.ts';
 import type { Btf } from '../btf/btf.ts';
 import type { BtfValue } from '../btf/value.ts';
 import type { LoadedMap } from '../run/map.ts';
@@ -7,8 +8,9 @@ import type { MapTypeName } from '../spec/map-types.ts';
 import { valueData, valueText } from './show-value.ts';
 import { plural } from './style.ts';
 
-/** Entries that are looked at: the largest arrays have more than anyone reads. */
+/** Entries that are looked at, and bytes that are kept: the largest maps have more than anyone reads. */
 const MAX_SCANNED = 1_000_000;
+const MAX_KEPT_BYTES = 256 << 20;
 
 interface Entry {
   readonly key: Uint8Array;
@@ -22,6 +24,8 @@ interface Contents {
   readonly zeros: number;
   /** More entries follow than were looked at. */
   readonly cut: boolean;
+  /** Why entries could not be looked up: some map types show theirs to programs only. */
+  readonly unreadable?: string;
 }
 
 const ARRAYS: ReadonlySet<MapTypeName> = new Set(['array', 'percpu_array']);
@@ -40,25 +44,36 @@ const WITHOUT_ENTRIES: ReadonlySet<MapTypeName> = new Set([
 const allZero = (bytes: Uint8Array): boolean => bytes.every((byte) => byte === 0);
 
 function contentsOf(map: LoadedMap): Contents {
-  const entries: Entry[] = [];
-  if (TAKEN.has(map.type)) {
-    for (let value = map.pop(); value !== undefined; value = map.pop()) entries.push({ key: NO_KEY, values: [value] });
-    return { entries, zeros: 0, cut: false };
+  try {
+    return TAKEN.has(map.type) ? takenFrom(map) : lookedUp(map);
+  } catch (error) {
+    if (!(error instanceof AnyBpfError)) throw error;
+    return { entries: [], zeros: 0, cut: false, unreadable: error.diagnostic.message };
   }
+}
+
+function takenFrom(map: LoadedMap): Contents {
+  const entries: Entry[] = [];
+  for (let value = map.pop(); value !== undefined; value = map.pop()) entries.push({ key: NO_KEY, values: [value] });
+  return { entries, zeros: 0, cut: false };
+}
+
+function lookedUp(map: LoadedMap): Contents {
+  const entries: Entry[] = [];
   let zeros = 0;
   let scanned = 0;
-  let cut = false;
+  let kept = 0;
   for (const key of map.keys()) {
-    if (scanned++ === MAX_SCANNED) {
-      cut = true;
-      break;
-    }
+    if (scanned++ === MAX_SCANNED || kept > MAX_KEPT_BYTES) return { entries, zeros, cut: true };
     const values = map.getPerCpu(key);
     if (values === undefined) continue;
     if (ARRAYS.has(map.type) && values.every(allZero)) zeros++;
-    else entries.push({ key, values });
+    else {
+      entries.push({ key, values });
+      kept += key.length + map.valueSize;
+    }
   }
-  return { entries, zeros, cut };
+  return { entries, zeros, cut: false };
 }
 
 const NO_KEY = new Uint8Array(0);
@@ -76,6 +91,8 @@ export interface MapData {
   readonly zeroEntries?: number;
   /** True where the map has more entries than were looked at. */
   readonly cut?: true;
+  /** Why the entries could not be looked up. */
+  readonly unreadable?: string;
 }
 
 /** Slots of these hold ids: shown is the name of the program or map. */
@@ -146,7 +163,7 @@ class Words {
 export function mapData(object: LoadedObject, map: LoadedMap): MapData {
   const head = { name: map.name, type: map.type };
   if (WITHOUT_ENTRIES.has(map.type)) return { ...head, entries: [] };
-  const { entries, zeros, cut } = contentsOf(map);
+  const { entries, zeros, cut, unreadable } = contentsOf(map);
   const words = new Words(object, map);
   return {
     ...head,
@@ -159,6 +176,7 @@ export function mapData(object: LoadedObject, map: LoadedMap): MapData {
     }),
     ...(zeros === 0 ? {} : { zeroEntries: zeros }),
     ...(cut ? { cut } : {}),
+    ...(unreadable === undefined ? {} : { unreadable }),
   };
 }
 
@@ -166,8 +184,9 @@ export function mapData(object: LoadedObject, map: LoadedMap): MapData {
 export function mapLines(object: LoadedObject, map: LoadedMap, rows: number): string[] {
   if (WITHOUT_ENTRIES.has(map.type)) return [];
   const head = `Map ${map.name} (${map.type})`;
-  const { entries, zeros, cut } = contentsOf(map);
+  const { entries, zeros, cut, unreadable } = contentsOf(map);
   if (map.spec.kind !== 'map') return globalLines(map, entries[0], object.spec.btf);
+  if (unreadable !== undefined) return [`${head}: not shown, ${unreadable}`];
   if (entries.length === 0) return [`${head}: ${zeros === 0 ? 'empty' : 'all zero'}`];
   const words = new Words(object, map);
   const rest = entries.length - rows;

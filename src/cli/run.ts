@@ -25,7 +25,7 @@ import { ReplayHost } from './replay-host.ts';
 import { type Outcome, outcomeData, outcomeText } from './run-report.ts';
 import { VerdictCapture } from './verdict-capture.ts';
 import { VerdictTally } from './verdicts.ts';
-import type { Verb } from './verb.ts';
+import { RefusedError, type Verb } from './verb.ts';
 import { version } from './version.ts';
 
 /** Program types that a capture can be replayed through, as messages call them. */
@@ -135,7 +135,7 @@ async function prepare(file: string, options: RunOptions): Promise<Setup> {
   });
   try {
     const { diagnostic } = object.program(chosen.name);
-    if (diagnostic !== undefined) fail({ ...diagnostic, place: { file, ...diagnostic.place } });
+    if (diagnostic !== undefined) throw new RefusedError({ ...diagnostic, place: { file, ...diagnostic.place } });
     for (const preset of presets) apply(object, preset);
     const keep = options.json === true ? Number.MAX_SAFE_INTEGER : options.rows;
     const records = RecordLog.of(object.maps, { btf: spec.btf, types, keep });
@@ -193,7 +193,7 @@ async function replayed({ file, object, chosen, host, records }: Setup, options:
     file,
     object,
     program: chosen,
-    capture: options.pcap,
+    capture: options.pcap === '-' ? 'standard input' : options.pcap,
     engine: options.engine,
     totals,
     verdicts: tally.rows(),
