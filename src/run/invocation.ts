@@ -1,5 +1,5 @@
 // One run of a program, as helpers and back ends see it.
-import type { Invocation, ProgramImage } from '../spec/backend.ts';
+import { type Invocation, MAX_TAIL_CALLS, type ProgramImage } from '../spec/backend.ts';
 import type { PacketArea, StateKey } from '../spec/helper.ts';
 import type { HostServices } from '../spec/host.ts';
 import type { BpfMap } from '../spec/map.ts';
@@ -8,9 +8,6 @@ import type { Dialect } from '../spec/object.ts';
 import type { ContextLayout } from '../spec/program.ts';
 import type { ProgramTypeName } from '../spec/program-types.ts';
 import type { Runtime } from './runtime.ts';
-
-/** MAX_TAIL_CALL_CNT (include/linux/bpf.h), the same on Windows. */
-export const MAX_TAIL_CALLS = 33;
 
 /** Made once for a program and begun anew for each of its runs. */
 export class ProgramInvocation implements Invocation {
@@ -24,13 +21,13 @@ export class ProgramInvocation implements Invocation {
   packet: PacketArea | undefined;
   cpu = 0;
   budget = 0;
+  tailCalls = 0;
   tail: ProgramImage | undefined;
   call: (callback: bigint, ...args: readonly bigint[]) => bigint = notRunning;
 
   readonly #runtime: Runtime;
   readonly #entry: ProgramInvocation['program'];
   readonly #states = new Map<StateKey<unknown>, unknown>();
-  #tailCalls = 0;
 
   constructor(runtime: Runtime, image: ProgramImage, layout: ContextLayout) {
     const { name, type, dialect } = image.spec;
@@ -51,7 +48,7 @@ export class ProgramInvocation implements Invocation {
     this.budget = budget;
     this.program = this.#entry;
     this.tail = undefined;
-    this.#tailCalls = 0;
+    this.tailCalls = 0;
     if (this.#states.size > 0) this.#states.clear();
   }
 
@@ -61,8 +58,8 @@ export class ProgramInvocation implements Invocation {
 
   tailCall(programId: number): boolean {
     const image = this.#runtime.program(programId);
-    if (image === undefined || this.#tailCalls >= MAX_TAIL_CALLS) return false;
-    this.#tailCalls++;
+    if (image === undefined || this.tailCalls >= MAX_TAIL_CALLS) return false;
+    this.tailCalls++;
     this.tail = image;
     this.program = { id: image.id, name: image.spec.name, type: image.spec.type };
     return true;

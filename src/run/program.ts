@@ -42,6 +42,8 @@ export class LoadedProgram {
   readonly #row: ProgramTypeRow | undefined;
   readonly #image: ProgramImage;
   readonly #budget: number;
+  /** Names by return value, as the low 32 bits. */
+  readonly #verdicts: ReadonlyMap<number, string>;
   #disposed = false;
   #ready: { readonly harness: Harness; readonly invocation: ProgramInvocation; readonly code: Code } | undefined;
 
@@ -60,6 +62,8 @@ export class LoadedProgram {
     this.#row = row;
     this.#image = image;
     this.#budget = budget;
+    const names = Object.entries(row?.verdicts[image.spec.dialect] ?? {});
+    this.#verdicts = new Map(names.map(([name, value]) => [Number(BigInt.asUintN(32, value)), name]));
   }
 
   /**
@@ -114,10 +118,7 @@ export class LoadedProgram {
 
   /** Name of a return value, undefined where its program type gives it none. */
   verdictOf(retval: number): string | undefined {
-    const names = this.#row?.verdicts[this.spec.dialect];
-    if (names === undefined) return undefined;
-    const value = BigInt.asIntN(32, BigInt(retval));
-    return Object.entries(names).find(([, code]) => BigInt.asIntN(32, code) === value)?.[0] ?? this.#row?.otherVerdict;
+    return this.#verdicts.get(retval) ?? (this.#verdicts.size > 0 ? this.#row?.otherVerdict : undefined);
   }
 
   #once(ctx: Address, packet: PacketArea | undefined): bigint {
