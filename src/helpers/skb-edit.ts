@@ -190,7 +190,6 @@ export const ecnHelpers: HelperFamily = {
       numbers: { linux: 97 },
       args: ['ctx'],
       returns: 'integer',
-      changesPacket: true,
       doc: 'Marks an IP packet as having met congestion: 1 where it is marked, 0 where its ends do not take part.',
       body: (env) => setCongestion(env),
     }),

@@ -136,7 +136,8 @@ function unknown(env: HelperEnv, address: Address): SocketInfo {
   };
   const ipv4 = get('family') === AF_INET;
   return {
-    id: address,
+    // Below zero, where no host has ids.
+    id: -address,
     family: get('family'),
     type: get('type'),
     protocol: get('protocol'),
