@@ -40,6 +40,11 @@ describe('bin/anybpf.mjs', () => {
     expect(code === 0 ? stderr : stdout).toBe('');
   });
 
+  test('the capture of the examples is what its script writes', () => {
+    const argv = [path.join(PROJECT_ROOT, 'scripts', 'make-capture.mjs'), '--check'];
+    expect(spawnSync(process.execPath, argv, { encoding: 'utf8' })).toMatchObject({ status: 0 });
+  });
+
   test('a capture through a pipe', () => {
     const { status, stdout } = run(['run', example('counters'), '--pcap', '-'], readFileSync(CAPTURE));
     expect(status).toBe(0);

@@ -55,6 +55,25 @@ test('the capture that is written holds every packet with its verdict', async ()
   expect(after.every((p) => p.verdicts === undefined || p.verdicts[0].hook === 'xdp')).toBe(true);
 });
 
+test.each([
+  ['tc', 'r0 = -1', 'TC_ACT_UNSPEC', -1, { verdicts: [{ hook: 'tc', value: 0xffff_ffff_ffff_ffffn }] }],
+  ['tc', 'r0 = 2', 'TC_ACT_SHOT', 2, { verdicts: [{ hook: 'tc', value: 2n }] }],
+  ['xdp', 'r0 = 99', 'XDP_ABORTED', undefined, { verdicts: [{ hook: 'xdp', value: 99n }] }],
+  ['socket', 'r0 = 0', 'DROP', 0, { comments: ['verdict DROP (0)'] }],
+  ['socket', 'r0 = 60', 'KEEP', undefined, { comments: ['verdict KEEP (60)'] }],
+])('section %s, %s is %s', async (section, source, name, value, written) => {
+  const object = inFolder('verdict.o');
+  const out = inFolder('verdict.pcapng');
+  const stdin = new TextEncoder().encode(`${source}\nexit\n`);
+  expect((await anybpf(['asm', '-', '-o', object, '--section', section], { stdin })).code).toBe(0);
+  const found = await anybpf(['run', object, '--pcap', CAPTURE, '--limit', '3', '--out', out, '--json']);
+  expect(JSON.parse(found.out).verdicts).toEqual([
+    { name, packets: 3, bytes: expect.any(Number), ...(value === undefined ? {} : { value }) },
+  ]);
+  const [packet] = readCapture(readFileSync(out));
+  expect(packet).toMatchObject(written);
+});
+
 test('standard input, --limit and --repeat', async () => {
   const run = ['run', example('counters'), '--pcap', '-', '--json', '--limit', '20', '--repeat', '3'];
   const { out } = await anybpf(run, { stdin: readFileSync(CAPTURE) });
