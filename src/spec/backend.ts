@@ -24,10 +24,17 @@ export interface ProgramImage {
   code: Code | undefined;
 }
 
+/** MAX_TAIL_CALL_CNT (include/linux/bpf.h), the same on Windows. */
+export const MAX_TAIL_CALLS = 33;
+
 /** One run: what helpers see, plus what the back end itself reads and sets. */
 export interface Invocation extends HelperEnv {
   /** Instructions that may still be executed; the back end counts it down and aborts at 0 (run/budget). */
   budget: number;
+  /** The program that runs now; a back end that goes on with another by itself says so here before a helper runs. */
+  program: HelperEnv['program'];
+  /** Tail calls that this run has made, by `tailCall` or by the back end itself; at most MAX_TAIL_CALLS. */
+  tailCalls: number;
   /** Set by `tailCall`: the program to go on with. The back end takes it (sets undefined) after the helper returned. */
   tail: ProgramImage | undefined;
   /** Set by the back end before the first instruction: runs a callback. */

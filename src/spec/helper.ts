@@ -111,6 +111,8 @@ export interface HelperRow {
   readonly acquires?: 'socket' | 'ringRecord';
   readonly releases?: 'socket' | 'ringRecord';
   readonly sleepable?: boolean;
+  /** The body does nothing but this, which a back end may do itself without calling it. */
+  readonly intrinsic?: 'mapLookup' | 'tailCall';
   /** One or two sentences: meaning, units, errors. */
   readonly doc: string;
   // oxlint-disable-next-line typescript/no-explicit-any -- the argument types are checked where the row is declared

@@ -64,7 +64,6 @@ export function start(setting: Setting): Started {
   });
   images[0].code = setting.backend.load(images[0]);
   const ctx = setting.ctx ?? 0;
-  let tailCalls = 0;
   const invocation: Invocation = {
     memory,
     get host(): never {
@@ -78,10 +77,11 @@ export function start(setting: Setting): Started {
     cpu: 0,
     budget: setting.budget ?? 1_000_000,
     tail: undefined,
+    tailCalls: 0,
     mapAt: () => undefined,
     tailCall(id) {
-      if (tailCalls >= 33 || images[id] === undefined) return false;
-      tailCalls++;
+      if (invocation.tailCalls >= 33 || images[id] === undefined) return false;
+      invocation.tailCalls++;
       invocation.tail = images[id];
       return true;
     },

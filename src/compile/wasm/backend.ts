@@ -15,7 +15,7 @@ import {
 import { U32_MAX, u64 } from '../../base/u64.ts';
 import { functionEntries } from '../../flow/graph.ts';
 import { OPS } from '../../isa/opcodes.ts';
-import type { Backend, Code, Invocation, ProgramImage } from '../../spec/backend.ts';
+import { type Backend, type Code, type Invocation, MAX_TAIL_CALLS, type ProgramImage } from '../../spec/backend.ts';
 import type { HelperRow } from '../../spec/helper.ts';
 import { describeAddress } from '../describe-address.ts';
 import { invokeHelper } from '../helper-call.ts';
@@ -25,6 +25,7 @@ import { Emitter } from './emitter.ts';
 import { I32, I64 } from './encoding.ts';
 import { ABORT, type AbortKind, compileFunction } from './function.ts';
 import { FRAME_STRIDE, MAX_FRAMES, Machine } from './machine.ts';
+import { mapConstants } from './map-lookup.ts';
 import { ModuleBuilder, type Signature } from './module.ts';
 
 /** Times that one run may pass its may_goto instructions (Linux: BPF_MAX_LOOPS). */
@@ -112,12 +113,10 @@ class CompiledCode implements Code {
           insns: program.insns,
           constant: (insn) => program.constants.get(insn) ?? 0n,
           functionAt: (slot) => indexOf.get(slot) as number,
-          helper: (number) => {
-            const helper = helpers.get(number);
-            if (helper === undefined) return undefined;
-            const { index, row } = helper;
-            const callsBack = row.args.includes('callback');
-            return { index, callsBack, tailCalls: row.returns === 'integerOrNoReturn' };
+          helper: (number) => helpers.get(number),
+          map: (index) => {
+            const handle = image.mapHandle(index);
+            return handle === undefined ? undefined : mapConstants(image.memory, handle);
           },
           kfunc: (index) => kfuncs.get(index)?.index,
           imports,
@@ -177,6 +176,8 @@ class CompiledCode implements Code {
     machine.write('FUEL', Math.min(invocation.budget, MAX_FUEL));
     machine.write('TAIL', 0);
     machine.write('MAY_GOTO', MAY_GOTO_LIMIT);
+    machine.write('TAILS', MAX_TAIL_CALLS);
+    machine.write('CPU', invocation.cpu);
     machine.emptyWindows();
     invocation.call = this.#call;
   }
@@ -213,13 +214,18 @@ class CompiledCode implements Code {
 
   /** The import for a helper: checks and runs it, and makes a tail call's target ready. */
   #hostCall(row: HelperRow): HostCall {
+    const { id, spec } = this.#program.image;
+    const identity = { id, name: spec.name, type: spec.type };
+    const machine = this.#machine;
     return (slot, ...registers) => {
       try {
         const invocation = this.#running();
-        // A program entered by a tail call runs its own callbacks.
+        // A program entered by a tail call runs its own callbacks, under its own name.
         invocation.call = this.#call;
+        invocation.program = identity;
+        invocation.tailCalls = MAX_TAIL_CALLS - machine.read('TAILS');
         const result = invokeHelper(row, invocation, registers);
-        this.#machine.emptyWindows();
+        machine.emptyWindows();
         if (invocation.tail !== undefined) this.#takeTail(invocation);
         return result;
       } catch (error) {
@@ -234,6 +240,7 @@ class CompiledCode implements Code {
     image.code ??= compilerBackend.load(image);
     if (!(image.code instanceof CompiledCode)) throw new Error('a tail call into the code of another engine');
     this.#machine.write('TAIL', image.id);
+    this.#machine.write('TAILS', MAX_TAIL_CALLS - invocation.tailCalls);
   }
 
   #callRegister(slot: number, target: bigint, rest: readonly unknown[]): bigint {

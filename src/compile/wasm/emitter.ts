@@ -134,6 +134,21 @@ export class Emitter {
     return this;
   }
 
+  tableGet(): this {
+    this.code.byte(0x25).u32(0);
+    return this;
+  }
+
+  tableSize(): this {
+    this.code.byte(0xfc).u32(16).u32(0);
+    return this;
+  }
+
+  refIsNull(): this {
+    this.code.byte(0xd1);
+    return this;
+  }
+
   /** Pops destination, value, size. */
   memoryFill(): this {
     this.code.byte(0xfc).u32(11).byte(0);

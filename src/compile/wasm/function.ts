@@ -4,9 +4,13 @@ import { type Block, type FlowGraph, flowGraph } from '../../flow/graph.ts';
 import { type Structured, structure } from '../../flow/structure.ts';
 import type { Insn } from '../../isa/insn.ts';
 import { FORMATS, OPS, type Width } from '../../isa/opcodes.ts';
+import type { HelperRow } from '../../spec/helper.ts';
+import { HANDLE_ELEMENT } from '../../spec/map-layout.ts';
+import { knownMaps } from '../known-maps.ts';
 import { type Access, type Control, condition, LOWER, type Site } from '../lower.ts';
 import { Emitter } from './emitter.ts';
 import { I32, I64, VOID } from './encoding.ts';
+import { lookupFor, type MapConstants } from './map-lookup.ts';
 import { CONTROL, FRAME_STRIDE, STACK_SIZE, windowOffset } from './machine.ts';
 
 /** Why compiled code stops by itself; the host turns it into the message. */
@@ -27,10 +31,10 @@ export interface FunctionContext {
   constant(insn: Insn): bigint;
   /** Index of the WebAssembly function that stands for the function at a slot. */
   functionAt(slot: number): number;
-  /** Index of the import for a helper number or kfunc, undefined where there is none; whether it may call back or not come back. */
-  helper(
-    number: number,
-  ): { readonly index: number; readonly callsBack: boolean; readonly tailCalls: boolean } | undefined;
+  /** The row of a helper number and the index of the import that runs it, undefined where there is none. */
+  helper(number: number): { readonly index: number; readonly row: HelperRow } | undefined;
+  /** The map that `map_by_idx(index)` names. */
+  map(index: number): MapConstants | undefined;
   kfunc(index: number): number | undefined;
   readonly imports: { readonly abort: number; readonly admit: number; readonly packet: number; readonly callx: number };
   /** Type index of a program's main function. */
@@ -68,6 +72,7 @@ class FunctionCompiler implements Site {
   readonly #base: number;
   readonly #temps = new Map<string, number>();
   readonly #offsets: number[] = [];
+  readonly #knownMaps: ReturnType<typeof knownMaps>;
   /** Local that counts down the budget, where the function has a loop. */
   #fuel: number | undefined;
   #insn!: Insn;
@@ -78,6 +83,7 @@ class FunctionCompiler implements Site {
     this.atomic = context.atomic;
     this.#main = main;
     this.#graph = flowGraph(context.insns, entry);
+    this.#knownMaps = knownMaps(context.insns, this.#graph);
     const parameters = parametersOf(this.#main);
     this.#base = parameters;
     this.e = new Emitter(parameters + 1);
@@ -385,13 +391,13 @@ class FunctionCompiler implements Site {
         e.get(this.#base);
         return STACK_SIZE + off;
       }
-      if (this.#context.checked) return this.#checkedAddress(register, size, access);
+      if (this.#context.checked) return this.#checkedAddress(register, off, size, access);
       e.get(this.#base)
         .i32(STACK_SIZE + off)
         .op('i32.add');
       return 0;
     }
-    if (this.#context.checked) return this.#checkedAddress(register, size, access);
+    if (this.#context.checked) return this.#checkedAddress(register, off, size, access);
     e.get(this.#registers[register]).op('i32.wrap_i64');
     if (off >= 0) return off;
     // A static offset is unsigned and its sum does not wrap.
@@ -400,12 +406,12 @@ class FunctionCompiler implements Site {
   }
 
   /** Within the register's window no question is asked; otherwise the host answers, and aborts where the answer is no. */
-  #checkedAddress(register: number, size: number, access: Access): number {
+  #checkedAddress(register: number, off: number, size: number, access: Access): number {
     const { e } = this;
     const pointer = this.temp(I64, 9);
     const write = access !== 'read';
     this.#push64(register);
-    e.i64Small(this.#insn.off).op('i64.add').tee(pointer);
+    e.i64Small(off).op('i64.add').tee(pointer);
     const ask = (): void => {
       e.i32(this.#slot)
         .i32(register % 10)
@@ -511,14 +517,67 @@ class FunctionCompiler implements Site {
     const { e } = this;
     const helper = this.#context.helper(this.#insn.imm);
     if (helper === undefined) return this.#abort(ABORT.MISSING_HELPER, this.#insn.imm);
-    if (helper.callsBack || helper.tailCalls) this.#beforeHost();
-    this.#callHost(helper.index);
-    if (helper.callsBack) this.#reloadFuel();
-    if (!helper.tailCalls) return;
-    // r1 is the context, and the target takes this function's frame.
+    const { index, row } = helper;
+    if (row.intrinsic === 'mapLookup' && this.#lookup()) return;
+    const tailCalls = row.returns === 'integerOrNoReturn';
+    const callsBack = row.args.includes('callback');
+    if (callsBack || tailCalls) this.#beforeHost();
+    if (row.intrinsic === 'tailCall') this.#tailCall();
+    this.#callHost(index);
+    if (callsBack) this.#reloadFuel();
+    if (!tailCalls) return;
     e.i32(0).memory('i32.load', this.#field('TAIL')).if(VOID);
-    e.get(this.#registers[1]).op('i32.wrap_i64').i32(0).get(this.#base);
-    e.i32(0).memory('i32.load', this.#field('TAIL')).returnCallIndirect(this.#context.mainType).op('end');
+    this.#goOn(() => e.i32(0).memory('i32.load', this.#field('TAIL')));
+    e.op('end');
+  }
+
+  /** A lookup in a map that is known here; false where the host has to do it. */
+  #lookup(): boolean {
+    const { e } = this;
+    const index = this.#knownMaps.get(this.#slot)?.[0];
+    const map = index === undefined ? undefined : this.#context.map(index);
+    const lookup = map && lookupFor(map);
+    if (map === undefined || lookup === undefined) return false;
+    const key = this.temp(I32, 5);
+    if (this.#context.checked) this.#checkedAddress(2, 0, map.keySize, 'read');
+    else e.get(this.#registers[2]).op('i32.wrap_i64');
+    e.set(key);
+    lookup({ e, key, cpu: this.#field('CPU'), temp: (type, number) => this.temp(type, number) }, map);
+    e.op('i64.extend_i32_u');
+    this.setR0();
+    return true;
+  }
+
+  /** Goes on with a program that is compiled, without the host; all else, errors included, is left to the host's row. */
+  #tailCall(): void {
+    const { e } = this;
+    const index = this.#knownMaps.get(this.#slot)?.[1];
+    const map = index === undefined ? undefined : this.#context.map(index);
+    if (map?.type !== 'prog_array') return;
+    const id = this.temp(I32, 1);
+    const left = this.temp(I32, 2);
+    e.block(VOID);
+    e.get(this.#registers[3]).op('i32.wrap_i64').tee(id).i32(map.maxEntries).op('i32.ge_u').brIf(0);
+    e.get(id)
+      .i32(HANDLE_ELEMENT)
+      .op('i32.mul')
+      .memory('i32.load', map.data + 4)
+      .tee(id)
+      .op('i32.eqz')
+      .brIf(0);
+    e.i32(0).memory('i32.load', this.#field('TAILS')).tee(left).op('i32.eqz').brIf(0);
+    e.get(id).tableSize().op('i32.ge_u').brIf(0);
+    e.get(id).tableGet().refIsNull().brIf(0);
+    e.i32(0).get(left).i32(1).op('i32.sub').memory('i32.store', this.#field('TAILS'));
+    this.#goOn(() => e.get(id));
+    e.op('end');
+  }
+
+  /** Leaves for another program: r1 is the context, and the target takes this function's frame. */
+  #goOn(pushId: () => void): void {
+    this.e.get(this.#registers[1]).op('i32.wrap_i64').i32(0).get(this.#base);
+    pushId();
+    this.e.returnCallIndirect(this.#context.mainType);
   }
 
   /** What the host must see while it runs: the budget, and the frame that callbacks go below. */

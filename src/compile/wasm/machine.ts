@@ -22,11 +22,15 @@ export const CONTROL = {
   FRAME: 8,
   /** Times that the run may still pass its may_goto instructions. */
   MAY_GOTO: 12,
+  /** Tail calls that the run may still make. */
+  TAILS: 16,
+  /** CPU of the run. */
+  CPU: 20,
   /**
    * Checked code: for each register r0 to r9 and for reading and writing, the bounds (u64 each, the end outside) within which
    * an access through it needs no question to the host. All ones: none. Emptied at the start of a run and by every helper.
    */
-  WINDOWS: 16,
+  WINDOWS: 24,
 } as const;
 
 const WINDOW_SIZE = 16;

@@ -1,0 +1,73 @@
+// Runs objects on one engine and records everything that can be seen of the runs, to compare engines with each other.
+import { existsSync } from 'node:fs';
+import path from 'node:path';
+import { toHex } from '../../src/base/bytes.ts';
+import { AnyBpfError } from '../../src/base/diagnostic.ts';
+import { memoryHost } from '../../src/hosts/memory/host.ts';
+import { ENGINES } from '../../src/run/engines.ts';
+import { loadObject } from '../../src/run/loader.ts';
+import type { LoadedObject } from '../../src/run/object.ts';
+import type { EngineName } from '../../src/spec/backend.ts';
+import { corpusFolder, filesBelow, PROJECT_ROOT } from '../support/shared.ts';
+
+/** Engines to compare with the reference interpreter. */
+export const OTHER_ENGINES = (Object.keys(ENGINES) as EngineName[]).filter((engine) => engine !== 'reference');
+
+/** Objects of the examples and, where it is there, of the corpus. */
+export function objectFiles(): string[] {
+  const folders = [path.join(PROJECT_ROOT, 'examples')];
+  const corpus = corpusFolder('objects');
+  if ('path' in corpus) folders.push(corpus.path);
+  else console.log(`objects of the corpus are not run: ${corpus.reason}`);
+  return folders
+    .filter((folder) => existsSync(folder))
+    .flatMap((folder) => filesBelow(folder, '.o').map((file) => path.join(folder, file)));
+}
+
+export interface Trace {
+  readonly steps: string[];
+  readonly maps: string[];
+}
+
+/** Code of the abort, without its words: engines see some aborts at another instruction. */
+const outcome = (body: () => string): string => {
+  try {
+    return body();
+  } catch (error) {
+    if (!(error instanceof AnyBpfError)) throw error;
+    return error.code;
+  }
+};
+
+function contents(object: LoadedObject): string[] {
+  return object.maps.map((map) => {
+    try {
+      const rows = [...map.entries()].slice(0, 2000).map(([key, value]) => `${toHex(key)}=${toHex(value)}`);
+      return `${map.name}: ${rows.sort().join(' ')}`;
+    } catch (error) {
+      if (!(error instanceof AnyBpfError)) throw error;
+      return `${map.name}: ${error.code}`;
+    }
+  });
+}
+
+/** By program: outcome of every packet, and the maps afterwards. Programs that cannot be run on packets are left out. */
+export function trace(bytes: Uint8Array, engine: EngineName, packets: readonly Uint8Array[]): Map<string, Trace> {
+  const traces = new Map<string, Trace>();
+  const names = loadObject(bytes, { host: memoryHost(), engine }).programs.map(({ name }) => name);
+  for (const name of names) {
+    // A fresh object for each program: no program sees what another left in the maps.
+    using object = loadObject(bytes, { host: memoryHost({ cpus: 2 }), engine, budget: 100_000 });
+    const program = object.programs.find((candidate) => candidate.name === name);
+    if (program === undefined || program.diagnostic !== undefined) continue;
+    const steps = packets.map((data) =>
+      outcome(() => {
+        const { retval, data: out, ctx } = program.run({ data });
+        return `${retval} ${out === undefined ? '' : toHex(out)} ${ctx === undefined ? '' : toHex(ctx)}`;
+      }),
+    );
+    traces.set(name, { steps, maps: contents(object) });
+    if (steps.every((step) => step === 'run/no-test-run' || step === 'run/test-run-refused')) traces.delete(name);
+  }
+  return traces;
+}
