@@ -1,6 +1,6 @@
 // The kernel's printf for programs: the formats that bpf_bprintf_prepare (kernel/trace/bpf_trace.c, kernel/bpf/helpers.c) admits,
 // printed as lib/vsprintf.c does.
-import { s64, u64 } from '../base/u64.ts';
+import { u64 } from '../base/u64.ts';
 import { ERRNO } from '../spec/errno.ts';
 import type { HelperEnv } from '../spec/helper.ts';
 import { readForeign, readForeignString, type Space } from './foreign.ts';
@@ -57,6 +57,120 @@ const pointer = (value: bigint): string => value.toString(16).padStart(16, '0');
 /** Integers by the number of `l`: int, long, long long. */
 const WIDTHS = [32, 64, 64] as const;
 
+/** Walks one format and prints. Each `print...` gives false for what the kernel refuses. */
+class Printer {
+  readonly out: number[] = [];
+  readonly #env: HelperEnv;
+  readonly #fmt: string;
+  /** The next character of the format. */
+  #at = 0;
+
+  constructor(env: HelperEnv, fmt: string) {
+    this.#env = env;
+    this.#fmt = fmt;
+  }
+
+  #peek(ahead = 0): string {
+    return this.#fmt.charAt(this.#at + ahead);
+  }
+
+  #put(text: string): void {
+    for (let i = 0; i < text.length; i++) this.out.push(text.charCodeAt(i));
+  }
+
+  /** Prints the text up to the next conversion; false at the end. */
+  toConversion(): boolean {
+    for (;;) {
+      const c = this.#peek();
+      if (c === '') return false;
+      if (c === '%' && this.#peek(1) !== '%') return true;
+      this.#put(c);
+      this.#at += c === '%' ? 2 : 1;
+    }
+  }
+
+  printConversion(value: bigint): boolean {
+    this.#at++;
+    const flags = this.#flags();
+    switch (this.#peek()) {
+      case 'p':
+        return this.#printPointer(value, flags);
+      case 's':
+        return this.#printString(value, 'any', flags);
+      case 'c':
+        this.#at++;
+        this.#put(pad(String.fromCharCode(Number(value & 0xffn)), flags));
+        return true;
+      default:
+        return this.#printInteger(value, flags);
+    }
+  }
+
+  #flags(): Flags {
+    const from = this.#at;
+    while (this.#peek() !== '' && '0+- '.includes(this.#peek())) this.#at++;
+    const given = this.#fmt.slice(from, this.#at);
+    const widthFrom = this.#at;
+    while (isDigit(this.#peek())) this.#at++;
+    return {
+      left: given.includes('-'),
+      zero: given.includes('0'),
+      plus: given.includes('+'),
+      space: given.includes(' '),
+      width: Math.min(Number(this.#fmt.slice(widthFrom, this.#at) || '0'), MAX_WIDTH),
+    };
+  }
+
+  /** At the last character of %s, %pks or %pus. */
+  #printString(address: bigint, space: Space, flags: Flags): boolean {
+    if (!endsSpecifier(this.#peek(1))) return false;
+    this.#at++;
+    const bytes = readForeignString(this.#env, address, STRING_LIMIT, space) ?? new Uint8Array(1);
+    // The last byte is the NUL, or the one that makes room for it.
+    const text = Array.from(bytes.subarray(0, -1), (byte) => String.fromCharCode(byte)).join('');
+    this.#put(pad(text, flags));
+    return true;
+  }
+
+  /** At the p of a pointer. */
+  #printPointer(value: bigint, flags: Flags): boolean {
+    const [kind, size] = [this.#peek(1), this.#peek(2)];
+    if (endsSpecifier(kind)) {
+      this.#at++;
+      this.#put(pad(pointer(value), flags));
+      return true;
+    }
+    if ((kind === 'k' || kind === 'u') && size === 's') {
+      this.#at += 2;
+      return this.#printString(value, kind === 'k' ? 'kernel' : 'user', flags);
+    }
+    if (kind === 'K' || kind === 'x') this.#put(pad(pointer(value), flags));
+    else if (kind === 's' || kind === 'S' || kind === 'B') this.#put(pad(`0x${value.toString(16)}`, flags));
+    else if ((kind === 'i' || kind === 'I') && (size === '4' || size === '6')) {
+      const length = size === '4' ? 4 : 16;
+      const bytes = readForeign(this.#env, value, length, 'kernel') ?? new Uint8Array(length);
+      this.#put(pad(ipAddress(bytes, `${kind}${size}`), flags));
+    } else return false;
+    // As vsnprintf: all letters and digits behind %p belong to it.
+    this.#at++;
+    while (isAlphanumeric(this.#peek())) this.#at++;
+    return true;
+  }
+
+  #printInteger(value: bigint, flags: Flags): boolean {
+    let longs: 0 | 1 | 2 = 0;
+    if (this.#peek() === 'l') longs = this.#peek(1) === 'l' ? 2 : 1;
+    this.#at += longs;
+    const conversion = this.#peek();
+    if (conversion === '' || !'diuxX'.includes(conversion)) return false;
+    this.#at++;
+    const signed = conversion === 'd' || conversion === 'i';
+    const number = signed ? BigInt.asIntN(WIDTHS[longs], value) : BigInt.asUintN(WIDTHS[longs], value);
+    this.#put(integer(number, conversion, flags));
+    return true;
+  }
+}
+
 /**
  * Formats as bpf_trace_printk and bpf_snprintf do.
  *
@@ -67,100 +181,13 @@ const WIDTHS = [32, 64, 64] as const;
  * @returns the text as bytes, or -EINVAL for a format that the kernel refuses or that asks for more arguments than there are
  */
 export function format(env: HelperEnv, fmt: string, args: readonly bigint[]): Uint8Array<ArrayBuffer> | number {
-  const out: number[] = [];
-  const put = (text: string): void => {
-    for (let i = 0; i < text.length; i++) out.push(text.charCodeAt(i));
-  };
   // Bytes from 0x80 on are text in some encoding (UTF-8 since Linux 6.17).
   for (const c of fmt) if (c < '\u0080' && !isPrintable(c) && !isSpace(c)) return -ERRNO.EINVAL;
-  const at = (index: number): string => fmt.charAt(index);
-  let next = 0;
-  let i = 0;
-  while (i < fmt.length) {
-    if (at(i) !== '%') {
-      put(at(i++));
-      continue;
-    }
-    if (at(i + 1) === '%') {
-      put('%');
-      i += 2;
-      continue;
-    }
-    if (next >= args.length) return -ERRNO.EINVAL;
-    const value = u64(args[next++]);
-    i++;
-    const flagsFrom = i;
-    while (at(i) !== '' && '0+- '.includes(at(i))) i++;
-    const given = fmt.slice(flagsFrom, i);
-    const widthFrom = i;
-    while (isDigit(at(i))) i++;
-    const flags: Flags = {
-      left: given.includes('-'),
-      zero: given.includes('0'),
-      plus: given.includes('+'),
-      space: given.includes(' '),
-      width: Math.min(Number(fmt.slice(widthFrom, i) || '0'), MAX_WIDTH),
-    };
-
-    const string = (space: Space): boolean => {
-      if (!endsSpecifier(at(i + 1))) return false;
-      const bytes = readForeignString(env, value, STRING_LIMIT, space);
-      let end = bytes === undefined ? 0 : bytes.indexOf(0);
-      if (bytes !== undefined && end < 0) end = bytes.length - 1;
-      const fill = Array.from({ length: Math.max(0, flags.width - end) }, () => 0x20);
-      if (!flags.left) out.push(...fill);
-      if (bytes !== undefined) out.push(...bytes.subarray(0, end));
-      if (flags.left) out.push(...fill);
-      i++;
-      return true;
-    };
-
-    if (at(i) === 'p') {
-      const [one, two] = [at(i + 1), at(i + 2)];
-      if (endsSpecifier(one)) {
-        put(pad(pointer(value), flags));
-        i++;
-      } else if ((one === 'k' || one === 'u') && two === 's') {
-        i += 2;
-        if (!string(one === 'k' ? 'kernel' : 'user')) return -ERRNO.EINVAL;
-      } else if (one === 'K' || one === 'x') {
-        put(pad(pointer(value), flags));
-        i += 2;
-        while (isAlphanumeric(at(i))) i++;
-      } else if (one === 's' || one === 'S' || one === 'B') {
-        put(pad(`0x${value.toString(16)}`, flags));
-        i += 2;
-        while (isAlphanumeric(at(i))) i++;
-      } else if ((one === 'i' || one === 'I') && (two === '4' || two === '6')) {
-        const bytes = readForeign(env, value, two === '4' ? 4 : 16, 'kernel') ?? new Uint8Array(two === '4' ? 4 : 16);
-        put(pad(ipAddress(bytes, `${one}${two}`), flags));
-        i += 3;
-        while (isAlphanumeric(at(i))) i++;
-      } else return -ERRNO.EINVAL;
-      continue;
-    }
-    if (at(i) === 's') {
-      if (!string('any')) return -ERRNO.EINVAL;
-      continue;
-    }
-    if (at(i) === 'c') {
-      put(pad(String.fromCharCode(Number(value & 0xffn)), flags));
-      i++;
-      continue;
-    }
-    let longs: 0 | 1 | 2 = 0;
-    if (at(i) === 'l') {
-      longs = at(i + 1) === 'l' ? 2 : 1;
-      i += longs;
-    }
-    const conversion = at(i);
-    if (conversion === '' || !'diuxX'.includes(conversion)) return -ERRNO.EINVAL;
-    const bits = WIDTHS[longs];
-    const signed = conversion === 'd' || conversion === 'i';
-    put(integer(signed ? BigInt.asIntN(bits, s64(value)) : BigInt.asUintN(bits, value), conversion, flags));
-    i++;
+  const printer = new Printer(env, fmt);
+  for (let next = 0; printer.toConversion(); next++) {
+    if (next >= args.length || !printer.printConversion(u64(args[next]))) return -ERRNO.EINVAL;
   }
-  return Uint8Array.from(out);
+  return Uint8Array.from(printer.out);
 }
 
 /** The format string in program memory, one character a byte, or undefined where no NUL ends it. */
