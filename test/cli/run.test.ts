@@ -174,13 +174,25 @@ test('progress is shown on a terminal where a run takes longer than a second', a
   expect(piped.err).toBe('');
 });
 
-test('tcpdump reads what was written', (context) => {
-  const out = inFolder('out.pcapng');
+/** What a tool prints, or undefined where it is not installed. */
+function output(tool: string, argv: readonly string[]): string | undefined {
   try {
-    const text = execFileSync('tcpdump', ['-nr', out], { encoding: 'utf8', stdio: ['ignore', 'pipe', 'ignore'] });
-    expect(text.split('\n').filter((line) => /^\d\d:/.test(line))).toHaveLength(200);
+    return execFileSync(tool, argv, { encoding: 'utf8', stdio: ['ignore', 'pipe', 'ignore'] });
   } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return context.skip('tcpdump is not installed');
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined;
     throw error;
   }
+}
+
+test('tcpdump reads what was written', (context) => {
+  const text = output('tcpdump', ['-nr', inFolder('out.pcapng')]);
+  if (text === undefined) return context.skip('tcpdump is not installed');
+  expect(text.split('\n').filter((line) => /^\d\d:/.test(line))).toHaveLength(200);
+});
+
+test('Wireshark reads the verdicts', (context) => {
+  const text = output('tshark', ['-r', inFolder('out.pcapng'), '-T', 'fields', '-e', 'frame.verdict.ebpf_xdp']);
+  if (text === undefined) return context.skip('tshark is not installed');
+  const lines = text.split('\n').slice(0, -1);
+  expect(['1', '2', ''].map((verdict) => lines.filter((line) => line === verdict).length)).toEqual([46, 152, 2]);
 });
