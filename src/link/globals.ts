@@ -5,6 +5,7 @@ import { type ElfSection, SHF, SHT } from '../elf/format.ts';
 import { MAP_FLAGS } from '../spec/map-types.ts';
 import type { MapSpec } from '../spec/object.ts';
 import { datasecOf, type LinkInput, type PlacedMap } from './input.ts';
+import { specialOf } from './special-fields.ts';
 
 /** The largest data section, in bytes: array values are no larger in Linux (KMALLOC limits aside, INT_MAX). */
 const MAX_DATA_BYTES = 2 ** 31 - 1;
@@ -64,6 +65,7 @@ export function dataMap(
     flags: (readOnly ? MAP_FLAGS.RDONLY_PROG : 0) | (isMappable(input, section) ? MAP_FLAGS.MMAPABLE : 0),
     pinning: 0,
     ...(datasec === undefined ? {} : { valueTypeId: datasec.id }),
+    ...specialOf(input.btf, datasec?.id),
     section,
     kind,
     ...(data === undefined ? {} : { data: data.slice() }),

@@ -9,6 +9,7 @@ import { sectionByName } from '../elf/lookup.ts';
 import type { MapSpec } from '../spec/object.ts';
 import { datasecOf, type LinkInput, mapAt, namedSymbols, type PlacedMap, placeMaps, tagsOf } from './input.ts';
 import { isMapInMap, mapTypeOf } from './map-type.ts';
+import { specialOf } from './special-fields.ts';
 
 const MAPS_SECTION = '.maps';
 
@@ -169,6 +170,7 @@ class Definition {
       pinning: a.pinning ?? 0,
       ...(a.keyTypeId === undefined ? {} : { keyTypeId: a.keyTypeId }),
       ...(a.valueTypeId === undefined ? {} : { valueTypeId: a.valueTypeId }),
+      ...specialOf(this.#btf, a.valueTypeId),
       ...(a.inner === undefined ? {} : { inner: a.inner }),
       kind: 'map',
       slots: [],

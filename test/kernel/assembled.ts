@@ -5,6 +5,7 @@ import type { BtfType } from '../../src/btf/format.ts';
 import { builtInPlatform } from '../../src/hosts/platform.ts';
 import { assemble } from '../../src/isa/assembler.ts';
 import { SLOT_SIZE } from '../../src/isa/insn.ts';
+import { specialOf } from '../../src/link/special-fields.ts';
 import type { MapTypeName } from '../../src/spec/map-types.ts';
 import type { FunctionSpec, MapSpec, ObjectSpec, ProgramSpec } from '../../src/spec/object.ts';
 import type { AttachTypeName, ProgramTypeName } from '../../src/spec/program-types.ts';
@@ -96,15 +97,16 @@ export function assembleObject(
       tags: [],
     };
   });
+  const btf = decodeBtf(encodeBtf(types));
   return {
     name: 'assembled',
     dialect: 'linux',
     endian: 'little',
     license: 'GPL',
     programs: linked,
-    maps,
+    maps: maps.map((map) => ({ ...map, ...specialOf(btf, map.valueTypeId) })),
     externs: [],
-    btf: decodeBtf(encodeBtf(types)),
+    btf,
     diagnostics: [],
   };
 }

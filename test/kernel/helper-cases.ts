@@ -1,5 +1,6 @@
 // Small programs with random arguments, a family of helpers each. A body keeps the context in r6, uses r1 to r5 and the
 // stack below r10-64 as it likes, and leaves the helper's result in r0; `wrap` adds the rest.
+import type { BtfType } from '../../src/btf/format.ts';
 import { MAP_FLAGS } from '../../src/spec/map-types.ts';
 import type { MapSpec } from '../../src/spec/object.ts';
 import type { ProgramTypeName } from '../../src/spec/program-types.ts';
@@ -10,6 +11,8 @@ export interface HelperCase {
   readonly name: string;
   readonly type: ProgramTypeName;
   readonly maps?: readonly MapSpec[];
+  /** BTF that `maps` refer to, ids from 1. */
+  readonly types?: readonly BtfType[];
   /** Lines of assembly. */
   body(random: Random): readonly string[];
   /** Lines after the program's exit: callbacks. */
@@ -589,6 +592,71 @@ const flowCases: readonly HelperCase[] = [
   },
 ];
 
+/** struct { struct bpf_spin_lock lock; unsigned count; unsigned long sum; } */
+const LOCKED_TYPES: readonly BtfType[] = [
+  { kind: 'int', name: 'unsigned int', size: 4, encoding: 0, offset: 0, bits: 32 },
+  {
+    kind: 'struct',
+    name: 'bpf_spin_lock',
+    size: 4,
+    kindFlag: false,
+    members: [{ name: 'val', type: 1, bitOffset: 0, bitSize: 0 }],
+  },
+  { kind: 'int', name: 'unsigned long', size: 8, encoding: 0, offset: 0, bits: 64 },
+  {
+    kind: 'struct',
+    name: 'locked',
+    size: 16,
+    kindFlag: false,
+    members: [
+      { name: 'lock', type: 2, bitOffset: 0, bitSize: 0 },
+      { name: 'count', type: 1, bitOffset: 32, bitSize: 0 },
+      { name: 'sum', type: 3, bitOffset: 64, bitSize: 0 },
+    ],
+  },
+];
+
+const lockCases: readonly HelperCase[] = (['array', 'hash'] as const).map((type) => ({
+  name: `spin_lock_${type}`,
+  type: 'sched_cls',
+  types: LOCKED_TYPES,
+  maps: [
+    mapSpec('m', type, 4, 16, 4, {
+      keyTypeId: 1,
+      valueTypeId: 4,
+    }),
+  ],
+  body: (random) =>
+    sequence(random, 4, () => {
+      const key = [`w1 = ${random.below(6)}`, '*(u32 *)(r10 - 80) = w1', ...stackAt('r2', -80), 'r1 = map[m] ll'];
+      if (random.chance(0.4)) {
+        return [
+          ...key,
+          ...stackAt('r3', random.pick([-64, -48, -32])),
+          `r4 = ${random.pick([0, 4, 4, 5, 6])}`,
+          'call map_update_elem',
+        ];
+      }
+      return [
+        ...key,
+        'call map_lookup_elem',
+        'if r0 == 0 goto +11',
+        'r9 = r0',
+        'r1 = r0',
+        'call spin_lock',
+        'r1 = *(u64 *)(r9 + 8)',
+        `r1 += ${random.below(1000)}`,
+        '*(u64 *)(r9 + 8) = r1',
+        'r1 = *(u32 *)(r9 + 4)',
+        'r1 += 1',
+        '*(u32 *)(r9 + 4) = w1',
+        'r1 = r9',
+        'call spin_unlock',
+        'r0 = 0',
+      ];
+    }),
+}));
+
 export const HELPER_CASES: readonly HelperCase[] = [
   ...readCases,
   ...each('sched_cls', skbCalls),
@@ -598,4 +666,5 @@ export const HELPER_CASES: readonly HelperCase[] = [
   ...mapCases,
   ...recordCases,
   ...flowCases,
+  ...lockCases,
 ];

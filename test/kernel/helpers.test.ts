@@ -17,7 +17,7 @@ function compare(c: HelperCase): { readonly differences: string[]; readonly refu
   const random = new Random(SEED);
   const packets = samplePackets(PACKETS, SEED);
   const programs = Array.from({ length: PROGRAMS }, (_, i) => ({ name: `p${i}`, text: wrap(c, random) }));
-  const pair = new ObjectPair(assembleObject(c.type, programs, c.maps ?? []), SEED);
+  const pair = new ObjectPair(assembleObject(c.type, programs, c.maps ?? [], { types: c.types ?? [] }), SEED);
   try {
     const runnable = new Set(pair.runnable.map(({ ours }) => ours.name));
     const differences = programs

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { type CapabilityName, requireCapability } from './capability.ts';
+import { CAPABILITY_NAMES, type CapabilityName, requireCapability, requiredNames } from './capability.ts';
 
 // Shows what was found; a capability that is detected as missing must say why.
 const NAMES: readonly CapabilityName[] = [
@@ -14,6 +14,11 @@ const NAMES: readonly CapabilityName[] = [
 ];
 
 describe('capabilities of this machine', () => {
+  it('are what .ci/required names', () => {
+    expect(CAPABILITY_NAMES).toEqual(expect.arrayContaining([...requiredNames()]));
+    expect(requiredNames().size).toBeGreaterThan(0);
+  });
+
   it.each(NAMES)('%s is there or has a reason', (name) => {
     const reason = requireCapability(name);
     expect(requireCapability(name)).toBe(reason);

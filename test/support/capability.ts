@@ -73,10 +73,12 @@ const CAPABILITIES = {
 } satisfies Record<string, Detect>;
 
 export type CapabilityName = keyof typeof CAPABILITIES;
+export const CAPABILITY_NAMES = Object.keys(CAPABILITIES) as readonly CapabilityName[];
 
 const found = new Map<CapabilityName, string | undefined>();
 
-function requiredNames(): ReadonlySet<string> {
+/** The names in `.ci/required`. */
+export function requiredNames(): ReadonlySet<string> {
   const file = path.join(PROJECT_ROOT, '.ci', 'required');
   const lines = readFileSync(file, 'utf8').split('\n');
   return new Set(lines.map((line) => line.replace(/#.*/, '').trim()).filter((line) => line !== ''));
