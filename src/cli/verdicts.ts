@@ -20,7 +20,7 @@ export class VerdictTally {
     // r0 comes back as 32 bits: TC_ACT_UNSPEC is -1.
     for (const [name, value] of Object.entries(row.verdicts[dialect] ?? {}))
       this.#names.set(Number(BigInt.asUintN(32, value)), name);
-    this.#other = row.otherVerdict;
+    this.#other = row.otherVerdict?.[dialect];
   }
 
   nameOf(value: number): string {

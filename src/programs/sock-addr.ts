@@ -104,6 +104,7 @@ export const cgroupSockAddr: ProgramTypeRow = {
     linux: { DENY: 0n, ALLOW: 1n, DENY_UNPRIVILEGED_PORT: 2n, ALLOW_UNPRIVILEGED_PORT: 3n },
     windows: { REJECT: 0n, PROCEED_SOFT: 1n, PROCEED_HARD: 2n },
   },
+  otherVerdict: { windows: 'REJECT' },
   families: [
     ...NETWORK,
     'netns-cookie',

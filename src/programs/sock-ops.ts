@@ -85,6 +85,7 @@ export const sockOps: ProgramTypeRow = {
   // Linux asks for 0 or 1; on Windows any other value than 0 is an error code.
   returns: [{ min: 0n, max: 1n }],
   verdicts: { linux: { FAIL: 0n, OK: 1n }, windows: { OK: 0n } },
+  otherVerdict: { windows: 'ERROR' },
   families: [
     ...NETWORK,
     'netns-cookie',

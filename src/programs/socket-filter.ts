@@ -25,7 +25,7 @@ export const socketFilter: ProgramTypeRow = {
   attachTypes: [],
   returns: [],
   verdicts: { linux: { DROP: 0n } },
-  otherVerdict: 'KEEP',
+  otherVerdict: { linux: 'KEEP' },
   families: [...NETWORK, 'skb-load', 'skb-load-relative', 'netns-cookie', 'socket-cookie', 'socket-owner'],
   harness: skbHarness({ layer: 'network', writable: false }),
   doc: 'What a socket receives; the return value is how many bytes of the packet to keep, 0 for none of it.',

@@ -142,7 +142,7 @@ export const xdp: ProgramTypeRow = {
     linux: { XDP_ABORTED: 0n, XDP_DROP: 1n, XDP_PASS: 2n, XDP_TX: 3n, XDP_REDIRECT: 4n },
     windows: { XDP_PASS: 1n, XDP_DROP: 2n, XDP_TX: 3n },
   },
-  otherVerdict: 'XDP_ABORTED',
+  otherVerdict: { linux: 'XDP_ABORTED' },
   families: [
     ...NETWORK,
     'checksum',

@@ -2,9 +2,21 @@
 import type { HelperRow } from '../spec/helper.ts';
 import type { ExternSpec, MapSpec } from '../spec/object.ts';
 
+export type KconfigValue = number | bigint | boolean | string;
+
+/**
+ * What libbpf answers itself, for the Linux whose behaviour is followed here: version 6.18.0 as LINUX_VERSION_CODE, with
+ * bpf_get_attach_cookie and with wrappers around system calls (x86-64).
+ */
+const OF_LIBBPF: Readonly<Record<string, KconfigValue>> = {
+  LINUX_KERNEL_VERSION: (6 << 16) | (18 << 8),
+  LINUX_HAS_BPF_COOKIE: true,
+  LINUX_HAS_SYSCALL_WRAPPER: true,
+};
+
 export interface ExternOptions {
-  /** Values of `.kconfig` externs: numbers, or bytes for strings; true is `y` (1). */
-  readonly kconfig?: Readonly<Record<string, number | bigint | boolean | string>>;
+  /** Values of `.kconfig` externs: numbers, texts for strings, true for `y` (1); they go before those that libbpf gives. */
+  readonly kconfig?: Readonly<Record<string, KconfigValue>>;
   /** Addresses of kernel symbols. */
   readonly ksyms?: Readonly<Record<string, bigint>>;
   /** Kernel functions, in the form of helpers. */
@@ -26,8 +38,9 @@ export function kfuncRow(spec: ExternSpec | undefined, { kfuncs }: ExternOptions
 export function kconfigData(
   map: MapSpec,
   externs: readonly ExternSpec[],
-  { kconfig = {} }: ExternOptions,
+  options: ExternOptions,
 ): { readonly data: Uint8Array; readonly missing: readonly ExternSpec[] } {
+  const kconfig = { ...OF_LIBBPF, ...options.kconfig };
   const data = new Uint8Array(map.valueSize);
   const missing: ExternSpec[] = [];
   for (const spec of externs) {

@@ -118,7 +118,7 @@ export class LoadedProgram {
 
   /** Name of a return value, undefined where its program type gives it none. */
   verdictOf(retval: number): string | undefined {
-    return this.#verdicts.get(retval) ?? (this.#verdicts.size > 0 ? this.#row?.otherVerdict : undefined);
+    return this.#verdicts.get(retval) ?? this.#row?.otherVerdict?.[this.spec.dialect];
   }
 
   #once(ctx: Address, packet: PacketArea | undefined): bigint {

@@ -98,7 +98,7 @@ export interface ProgramTypeRow {
   /** Names of return values for verdict tables: `{ XDP_DROP: 1n, ... }`. */
   readonly verdicts: { readonly [D in Dialect]?: Readonly<Record<string, bigint>> };
   /** Name of every return value that `verdicts` does not list, where the hook gives all of them one meaning. */
-  readonly otherVerdict?: string;
+  readonly otherVerdict?: { readonly [D in Dialect]?: string };
   /** Helper families that programs of this type may call. */
   readonly families: readonly HelperFamily['family'][];
   /** Families that it may call in one dialect only. */

@@ -150,6 +150,14 @@ describe('externs', () => {
     expect(object.program('calls').run({ data: FRAME }).retval).toBe(42);
   });
 
+  test('the kernel’s version is known without being given', () => {
+    const version: ObjectSpec['externs'] = [
+      { name: 'LINUX_KERNEL_VERSION', kind: 'kconfig', weak: false, typeId: 0, kconfig: { offset: 0, size: 4 } },
+    ];
+    using object = load(objectSpec([{ text: READ }], [config], { externs: version }));
+    expect(object.program().run({ data: FRAME }).retval).toBe(0x0006_1200);
+  });
+
   test('weak ones may be missing, strong ones not', () => {
     using weak = load(spec(true), { kfuncs: { double } });
     expect(weak.program('read').run({ data: FRAME }).retval).toBe(0);
