@@ -33,6 +33,9 @@ export interface ReplayTotals {
 }
 
 const TOO_SHORT = `shorter than ${ETHERNET_HEADER_BYTES} bytes`;
+const TOO_LONG = 'longer than a device hands over';
+/** What a program type says of a packet that it cannot be given. */
+const REFUSED_INPUT = 'run/test-run-refused';
 
 /** Raises what the program's runs raise, with the number of the packet, and what reading the capture raises. */
 export async function replay(packets: AsyncIterable<CapturePacket>, setting: Replay): Promise<ReplayTotals> {
@@ -44,10 +47,11 @@ export async function replay(packets: AsyncIterable<CapturePacket>, setting: Rep
     if (isRawIp(packet.interface.linkType) && totals.notices.length === 0) totals.notices.push(rawIpNotice({}));
     const judged = judge(packet, number, setting);
     if (judged.verdict === undefined) {
-      const count = totals.skipped.get(TOO_SHORT) ?? { packets: 0, bytes: 0 };
+      const reason = packet.data.length < ETHERNET_HEADER_BYTES ? TOO_SHORT : TOO_LONG;
+      const count = totals.skipped.get(reason) ?? { packets: 0, bytes: 0 };
       count.packets++;
       count.bytes += packet.data.length;
-      totals.skipped.set(TOO_SHORT, count);
+      totals.skipped.set(reason, count);
     } else setting.tally.add(judged.verdict.value, packet.data.length);
     for (const log of setting.records) log.drain();
     setting.out?.write(judged);
@@ -66,6 +70,7 @@ function judge(packet: CapturePacket, number: number, { program, repeat, tally, 
     return { packet, number, data: program.lastPacket ?? frame, verdict: { value, name: tally.nameOf(value) } };
   } catch (error) {
     if (!(error instanceof AnyBpfError)) throw error;
+    if (error.code === REFUSED_INPUT) return { packet, number, data: frame, verdict: undefined };
     throw new AnyBpfError(abortedOn(number, error.diagnostic), { cause: error });
   }
 }

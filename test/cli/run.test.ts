@@ -74,6 +74,27 @@ test.each([
   expect(packet).toMatchObject(written);
 });
 
+test('packets that no device hands over are not run, but counted and written', async () => {
+  const writer = new PcapWriter({ linkType: 1 });
+  const sizes = [13, 14, 60, 9000, 65_535, 200_000];
+  const packets = sizes.map((size) =>
+    writer.packet({ timestamp: 0n, data: new Uint8Array(size), originalLength: size }),
+  );
+  const stdin = concatBytes([writer.header(), ...packets]);
+  const out = inFolder('sizes.pcapng');
+  for (const object of [example('drop-port'), example('counters')]) {
+    const found = await anybpf(['run', object, '--pcap', '-', '--json', '--out', out], { stdin });
+    expect(found.code).toBe(0);
+    const { verdicts, notRun } = JSON.parse(found.out);
+    expect(verdicts).toMatchObject([{ packets: 4 }]);
+    expect(notRun).toEqual([
+      { reason: 'shorter than 14 bytes', packets: 1, bytes: 13 },
+      { reason: 'longer than a device hands over', packets: 1, bytes: 200_000 },
+    ]);
+    expect([...readCapture(readFileSync(out))].map((p) => p.data.length)).toEqual(sizes);
+  }
+});
+
 test('standard input, --limit and --repeat', async () => {
   const run = ['run', example('counters'), '--pcap', '-', '--json', '--limit', '20', '--repeat', '3'];
   const { out } = await anybpf(run, { stdin: readFileSync(CAPTURE) });
