@@ -1,3 +1,4 @@
+import { interpretBackend } from '../compile/interpret/backend.ts';
 import { referenceBackend } from '../compile/reference/backend.ts';
 import { compilerBackend } from '../compile/wasm/backend.ts';
 import type { Backend, EngineName } from '../spec/backend.ts';
@@ -5,6 +6,7 @@ import type { Backend, EngineName } from '../spec/backend.ts';
 /** Every engine that can run programs. A new back end is a folder of compile/ and a line here. */
 export const ENGINES: { readonly [N in EngineName]: Backend } = {
   reference: referenceBackend,
+  interpret: interpretBackend,
   compile: compilerBackend,
 };
 

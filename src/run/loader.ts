@@ -64,7 +64,7 @@ export function loadObject(source: Uint8Array | ObjectSpec, options: LoadOptions
   const platform = options.platform ?? host.platform(object.dialect);
   const runtime = options.runtime ?? new Runtime(options);
   try {
-    const maps = createMaps(runtime, platform, object, options.maps ?? {}, options);
+    const maps = createMaps({ ...options, runtime, platform, object }, options.maps ?? {});
     const programs = new ProgramLoader(runtime, platform, object, maps, options).load(budget);
     const loaded = new LoadedObject(object, runtime, platform, programs, maps, options.runtime === undefined);
     fillSlots(loaded, maps);

@@ -20,6 +20,7 @@ export class LinearMemory implements Memory {
   u32: Uint32Array;
   view: DataView;
   used = 0;
+  generation = 0;
   /** End of the part that was ever handed out; all above it is still zero. */
   #top = PAGE;
   /** Size of each live block by address (gap included). */
@@ -79,6 +80,7 @@ export class LinearMemory implements Memory {
       throw new Error(`region ${region.name} overlaps another`);
     }
     this.#regions.splice(at, 0, region);
+    this.generation++;
     return region;
   }
 
@@ -87,6 +89,7 @@ export class LinearMemory implements Memory {
     if (this.#regions[at] !== region) throw new Error(`region ${region.name} is not in the table`);
     this.#regions.splice(at, 1);
     this.#last = undefined;
+    this.generation++;
   }
 
   regionAt(address: Address): Region | undefined {

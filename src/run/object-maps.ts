@@ -39,34 +39,48 @@ export function createMap(runtime: Runtime, platform: Platform, spec: MapSpec): 
 const attributes = ({ keySize, valueSize, maxEntries, flags }: MapSpec): string =>
   `key_size ${keySize}, value_size ${valueSize}, max_entries ${maxEntries}, flags 0x${(flags >>> 0).toString(16)}`;
 
+/** Where an object's maps come from. */
+interface Source extends ExternOptions {
+  readonly runtime: Runtime;
+  readonly platform: Platform;
+  readonly object: ObjectSpec;
+}
+
 /** Creates all maps of an object, in its order. What fails takes its own map only; see the slot's diagnostic. */
-export function createMaps(
-  runtime: Runtime,
-  platform: Platform,
-  object: ObjectSpec,
-  overrides: Readonly<Record<string, MapOverride>>,
-  externs: ExternOptions,
-): MapSlot[] {
-  const { cpus } = runtime.host.services;
+export function createMaps(source: Source, overrides: Readonly<Record<string, MapOverride>>): MapSlot[] {
+  const { runtime, object } = source;
   const names = object.maps.map(({ name }) => name);
-  for (const name of Object.keys(overrides))
+  for (const name of Object.keys(overrides)) {
     if (!names.includes(name)) fail(noSuchMap({ file: object.name }, name, names));
-  return object.maps.map((spec): MapSlot => {
-    const override = Object.hasOwn(overrides, spec.name) ? overrides[spec.name] : {};
-    if (override.reuse !== undefined)
-      return { map: reused(loaderDefaults(spec, cpus), override.reuse, runtime), owned: false };
-    if (spec.unsupported !== undefined) return { diagnostic: spec.unsupported };
-    const wanted = override.maxEntries === undefined ? spec : { ...spec, maxEntries: override.maxEntries };
-    return attempt(() => {
-      const map = createMap(runtime, platform, wanted);
-      try {
-        initialise(map, wanted, object, externs);
-      } catch (error) {
-        runtime.removeMap(map);
-        throw error;
-      }
-      return { map: new LoadedMap(map, object.btf), owned: true };
-    });
+  }
+  const slots: MapSlot[] = [];
+  try {
+    for (const spec of object.maps) {
+      slots.push(createSlot(source, spec, Object.hasOwn(overrides, spec.name) ? overrides[spec.name] : {}));
+    }
+  } catch (error) {
+    for (const slot of slots) if ('map' in slot && slot.owned) runtime.removeMap(slot.map.raw);
+    throw error;
+  }
+  return slots;
+}
+
+function createSlot(source: Source, spec: MapSpec, { reuse, maxEntries }: MapOverride): MapSlot {
+  const { runtime, platform, object } = source;
+  if (reuse !== undefined) {
+    return { map: reused(loaderDefaults(spec, runtime.host.services.cpus), reuse, runtime), owned: false };
+  }
+  if (spec.unsupported !== undefined) return { diagnostic: spec.unsupported };
+  const wanted = maxEntries === undefined ? spec : { ...spec, maxEntries };
+  return attempt(() => {
+    const map = createMap(runtime, platform, wanted);
+    try {
+      initialise(map, wanted, object, source);
+    } catch (error) {
+      runtime.removeMap(map);
+      throw error;
+    }
+    return { map: new LoadedMap(map, object.btf), owned: true };
   });
 }
 

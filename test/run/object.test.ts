@@ -190,6 +190,11 @@ describe('sharing and disposing', () => {
       'run/map-mismatch',
     );
     expect(codeOf(() => load(shared, { maps: { m: { reuse: first.map('m') } } }))).toBe('run/map-mismatch');
+    // A refused load leaves nothing behind in the runtime that it was for.
+    const { used } = runtime.memory;
+    const two = objectSpec([], [mapSpec('fresh', 'hash'), mapSpec('m', 'hash')]);
+    expect(codeOf(() => load(two, { host, runtime, maps: { m: { reuse: first.map('m') } } }))).toBe('run/map-mismatch');
+    expect(runtime.memory.used).toBe(used);
     second[Symbol.dispose]();
     expect(first.program().run({ data: FRAME }).retval).toBe(77);
     first[Symbol.dispose]();
