@@ -4,10 +4,12 @@ import { cpus as listCpus, networkInterfaces, uptime } from 'node:os';
 import { basename } from 'node:path';
 import process from 'node:process';
 import { threadId } from 'node:worker_threads';
+import { AnyBpfError } from '../../base/diagnostic.ts';
 import type { Clock, Host, HostServices, ProcessIdentity } from '../../spec/host.ts';
 import type { Network } from '../../spec/network.ts';
 import type { Dialect } from '../../spec/object.ts';
 import type { Platform } from '../../spec/platform.ts';
+import { parsePrefix } from '../memory/addresses.ts';
 import { TAI_OFFSET } from '../memory/clock.ts';
 import { LOOPBACK } from '../memory/host.ts';
 import { type InterfaceDescription, SimulatedNetwork } from '../memory/network.ts';
@@ -135,12 +137,23 @@ function interfaces(): readonly InterfaceDescription[] {
         name,
         mtu,
         ...(/^([0-9a-f]{2}:){5}[0-9a-f]{2}$/.test(mac) ? { mac } : {}),
-        addresses: (addresses[name] ?? []).flatMap(({ cidr }) => (cidr === null ? [] : [cidr])),
+        addresses: (addresses[name] ?? []).flatMap(({ cidr }) => (cidr !== null && isPrefix(cidr) ? [cidr] : [])),
         withoutNeighbours: name === 'lo',
       },
     ];
   });
   return found.length > 0 ? found : (LOOPBACK.interfaces ?? []);
+}
+
+/** Systems write addresses in ways of their own (with a scope, say); what is not understood is left out. */
+function isPrefix(text: string): boolean {
+  try {
+    parsePrefix(text);
+    return true;
+  } catch (error) {
+    if (!(error instanceof AnyBpfError)) throw error;
+    return false;
+  }
 }
 
 function namesIn(folder: string): string[] {
