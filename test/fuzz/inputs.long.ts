@@ -13,7 +13,8 @@ import type { BtfType } from '../../src/btf/format.ts';
 import { formatRaw } from '../../src/btf/format-raw.ts';
 import { PcapWriter } from '../../src/capture/pcap.ts';
 import { PcapngWriter } from '../../src/capture/pcapng-write.ts';
-import { readCapture } from '../../src/capture/read.ts';
+import type { CapturePacket } from '../../src/capture/packet.ts';
+import { readCapture, readCaptureStream } from '../../src/capture/read.ts';
 import { sectionByName } from '../../src/elf/lookup.ts';
 import { readElf } from '../../src/elf/read.ts';
 import { disassemble } from '../../src/isa/disassembler.ts';
@@ -105,6 +106,26 @@ const readPackets = (bytes: Uint8Array): number =>
   refusals(() => {
     for (const packet of readCapture(bytes)) if (packet.data.length > bytes.length) throw new Error('grew');
   });
+
+/** The packets, and the refusal after them, of a capture that arrives whole or in chunks. */
+async function outcomeOf(packets: Iterable<CapturePacket> | AsyncIterable<CapturePacket>): Promise<string[]> {
+  const seen: string[] = [];
+  try {
+    for await (const { data, timestamp } of packets) seen.push(`${timestamp} ${data.length}`);
+  } catch (error) {
+    if (!(error instanceof AnyBpfError)) throw error;
+    seen.push(error.message);
+  }
+  return seen;
+}
+
+async function* chunks(bytes: Uint8Array, random: Random): AsyncGenerator<Uint8Array> {
+  for (let at = 0; at < bytes.length; ) {
+    const size = 1 + random.below(random.pick([3, 40, 3000]));
+    yield bytes.subarray(at, at + size);
+    at += size;
+  }
+}
 
 function objectSeeds(): Seed[] {
   const folders = [path.join(PROJECT_ROOT, 'examples')];
@@ -211,5 +232,15 @@ describe('mutated inputs', () => {
     // A mutator whose inputs are all refused at once, or never, tests nothing.
     expect(refused).toBeGreaterThan(count / 20);
     expect(refused).toBeLessThan(count);
+  });
+
+  it('captures: the same packets and refusals in chunks as in one piece', async () => {
+    const random = new Random(SEED);
+    const seeds = captureSeeds();
+    for (let i = 0; i < INPUTS / 20; i++) {
+      const bytes = mutate(random.pick(seeds), seeds, random);
+      const streamed = await outcomeOf(readCaptureStream(chunks(bytes, random)));
+      expect(streamed, `input ${i} of seed ${SEED}`).toEqual(await outcomeOf(readCapture(bytes)));
+    }
   });
 });

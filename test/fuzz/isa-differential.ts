@@ -1,11 +1,11 @@
-// Random programs through the reference interpreter and the kernel: same input, same result, or a mismatch is reported
+// Random programs through an engine and the kernel: same input, same result, or a mismatch is reported
 // with the smallest program that shows it.
 import { toHex } from '../../src/base/bytes.ts';
-import { referenceBackend } from '../../src/compile/reference/backend.ts';
 import { disassemble } from '../../src/isa/disassembler.ts';
 import { decodeProgram, encodeProgram, makeInsn } from '../../src/isa/insn.ts';
 import { LinearMemory } from '../../src/run/memory.ts';
-import type { Invocation, ProgramImage } from '../../src/spec/backend.ts';
+import { ENGINES } from '../../src/run/engines.ts';
+import type { EngineName, Invocation, ProgramImage } from '../../src/spec/backend.ts';
 import type { ProgramSpec } from '../../src/spec/object.ts';
 import { close, mapCreate, mapUpdate, progLoad, progTestRun } from '../support/bpf.ts';
 import { Random } from '../support/random.ts';
@@ -55,14 +55,16 @@ const NO_REFERENCES = {
   extern: nothing,
 };
 
-/** The interpreter on a context whose packet is the input, without anything else of a run. */
-class Reference {
+/** An engine on a context whose packet is the input, without anything else of a run. */
+class Ours {
+  readonly #engine: EngineName;
   readonly #memory = new LinearMemory(16 << 20);
   readonly #ctx = this.#memory.alloc(CTX_SIZE);
   readonly #packet = this.#memory.alloc(INPUT_SIZE);
   readonly #value = this.#memory.alloc(VALUE_SIZE);
 
-  constructor() {
+  constructor(engine: EngineName) {
+    this.#engine = engine;
     const region = { name: 'input', writable: true } as const;
     this.#memory.addRegion({ ...region, base: this.#ctx, size: CTX_SIZE, kind: 'context' });
     this.#memory.addRegion({ ...region, base: this.#packet, size: INPUT_SIZE, kind: 'packet' });
@@ -80,7 +82,7 @@ class Reference {
       code: undefined,
       mapValue: (_index, offset) => this.#value + offset,
     };
-    const loaded = referenceBackend.load(image);
+    const loaded = ENGINES[this.#engine].load(image);
     const results = inputs.map((input) => {
       this.#memory.u8.set(input, this.#packet);
       this.#memory.u8.set(input.subarray(0, VALUE_SIZE), this.#value);
@@ -133,6 +135,7 @@ function inputOf(random: Random): Uint8Array {
 
 /** Generates and compares; stops early after `milliseconds` where given, or at the fifth mismatch. */
 export function compareIsa(o: {
+  readonly engine: EngineName;
   readonly seed: number;
   readonly programs: number;
   readonly bodySize: number;
@@ -140,14 +143,14 @@ export function compareIsa(o: {
   readonly milliseconds?: number;
 }): Differential {
   const random = new Random(o.seed);
-  const reference = new Reference();
+  const engine = new Ours(o.engine);
   const kernelSide = new Kernel();
   const result: Differential = { programs: 0, instructions: 0, runs: 0, tooComplex: 0, refused: 0, mismatches: [] };
   const differs = (program: RandomProgram, inputs: readonly Uint8Array[]): number => {
     const code = programCode(program);
     const kernel = kernelSide.run(code, inputs);
     if (typeof kernel === 'string') return -1;
-    return reference.run(code, inputs).findIndex((value, i) => value !== kernel[i]);
+    return engine.run(code, inputs).findIndex((value, i) => value !== kernel[i]);
   };
   const end = performance.now() + (o.milliseconds ?? Number.POSITIVE_INFINITY);
   while (result.programs < o.programs && result.mismatches.length < 5 && performance.now() < end) {
@@ -164,12 +167,12 @@ export function compareIsa(o: {
       continue;
     }
     result.runs += inputs.length;
-    const ours = reference.run(code, inputs);
+    const ours = engine.run(code, inputs);
     const at = ours.findIndex((value, i) => value !== kernel[i]);
     if (at < 0) continue;
     const small = shrink(program, (candidate) => differs(candidate, [inputs[at]]) === 0);
     result.mismatches.push(
-      `seed ${o.seed}, program ${result.programs}: kernel ${kernel[at]}, reference ${ours[at]}, input ` +
+      `seed ${o.seed}, program ${result.programs}: kernel ${kernel[at]}, ${o.engine} ${ours[at]}, input ` +
         `${toHex(inputs[at])}\n${disassemble(programCode(small))}`,
     );
   }

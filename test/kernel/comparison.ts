@@ -9,6 +9,7 @@ import { builtInPlatform } from '../../src/hosts/platform.ts';
 import { decodeProgram } from '../../src/isa/insn.ts';
 import { relocateObject } from '../../src/link/core.ts';
 import { linkObject } from '../../src/link/link.ts';
+import type { EngineName } from '../../src/spec/backend.ts';
 import type { ObjectSpec, ProgramSpec } from '../../src/spec/object.ts';
 import { EVICTION, INCOMPARABLE_HELPERS, type Incomparable } from '../known/kernel-differences.ts';
 import { corpusPackets, MIN_PACKET, samplePackets } from '../support/packets.ts';
@@ -94,6 +95,7 @@ export const isRight = (row: Row): boolean =>
  * objects are left out; `only`: programs that are run.
  */
 export function comparePrograms(o: {
+  readonly engine: EngineName;
   readonly packets: number;
   readonly seed: number;
   readonly maxBytes?: number;
@@ -106,7 +108,7 @@ export function comparePrograms(o: {
     if (statSync(file).size > (o.maxBytes ?? Number.POSITIVE_INFINITY)) continue;
     const spec = specOf(file, name);
     if (spec === undefined) continue;
-    const pair = new ObjectPair(spec, o.seed);
+    const pair = new ObjectPair(spec, o.seed, o.engine);
     missing.push(...pair.missing.map((reason) => `${name} ${reason}`));
     // Those that are not judged come last.
     const reasons = new Map(pair.runnable.map(({ ours }) => [ours.name, incomparable(ours.spec, spec)]));
@@ -141,15 +143,18 @@ export function formatTable({ rows, missing }: Comparison): string {
       .join('  ')
       .trimEnd(),
   );
-  const judged = rows.filter((row) => row.incomparable === undefined);
+  return [...lines, summary({ rows, missing }), ...missing.map((reason) => `not loaded here: ${reason}`)].join('\n');
+}
+
+/** The last line of the table: programs, packets, what is equal, what is not judged, what is wrong. */
+export function summary({ rows }: Comparison): string {
   const sum = (of: (row: Row) => number): number => rows.reduce((total, row) => total + of(row), 0);
-  return [
-    ...lines,
+  const count = (which: (row: Row) => boolean): number => rows.filter(which).length;
+  return (
     `${rows.length} programs, ${sum((row) => row.packets)} packets, ${sum((row) => row.equal)} equal; ` +
-      `${rows.filter(isSame).length} programs without a difference, ${rows.length - judged.length} not judged in full, ` +
-      `${rows.filter((row) => !isRight(row)).length} wrong; ${(sum((row) => row.milliseconds) / 1000).toFixed(1)} s`,
-    ...missing.map((reason) => `not loaded here: ${reason}`),
-  ].join('\n');
+    `${count(isSame)} programs without a difference, ${count((row) => row.incomparable !== undefined)} not judged in ` +
+    `full, ${count((row) => !isRight(row))} wrong; ${(sum((row) => row.milliseconds) / 1000).toFixed(1)} s`
+  );
 }
 
 /** What is wrong, in words. */

@@ -6,6 +6,7 @@ import type { NetworkDescription } from '../../src/hosts/memory/network.ts';
 import { loadObject } from '../../src/run/loader.ts';
 import type { LoadedObject } from '../../src/run/object.ts';
 import type { LoadedProgram } from '../../src/run/program.ts';
+import type { EngineName } from '../../src/spec/backend.ts';
 import { ERRNO, errnoName } from '../../src/spec/errno.ts';
 import type { ObjectSpec } from '../../src/spec/object.ts';
 import type { ProgramTypeName } from '../../src/spec/program-types.ts';
@@ -84,10 +85,13 @@ export class ObjectPair {
   readonly #records: string[] = [];
 
   /** `spec` has its CO-RE relocations applied. */
-  constructor(spec: ObjectSpec, seed: number) {
+  constructor(spec: ObjectSpec, seed: number, engine?: EngineName) {
     const random = new Random(seed);
     this.kernel = new KernelObject(spec);
-    this.ours = loadObject(spec, { host: memoryHost({ cpus: possibleCpus(), network: NETWORK }) });
+    this.ours = loadObject(spec, {
+      host: memoryHost({ cpus: possibleCpus(), network: NETWORK }),
+      ...(engine === undefined ? {} : { engine }),
+    });
     this.maps = this.kernel.maps.flatMap((kernel) => {
       const ours = this.ours.maps.find(({ name }) => name === kernel.spec.name);
       return ours === undefined || kernel.fd < 0 ? [] : [new MapPair(kernel, ours, spec.btf)];
