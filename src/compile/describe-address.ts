@@ -1,6 +1,11 @@
 // What lies at an address that a program may not use: the second half of the message of a refused access.
 import { U32_MAX } from '../base/u64.ts';
 import type { Memory } from '../spec/memory.ts';
+import { STACK_SIZE } from './limits.ts';
+
+/** As describeAddress, for an address in the stack, by its distance from r10. */
+export const describeFrameAddress = (fromTop: number): string =>
+  `it is r10${fromTop < 0 ? '' : '+'}${fromTop}, and the stack of a function is r10-${STACK_SIZE} to r10-1`;
 
 export function describeAddress(memory: Memory, address: bigint, size: number, access: 'read' | 'write'): string {
   if (address === 0n) return 'it is NULL';

@@ -1,5 +1,5 @@
 // What the interpreter's WebAssembly and the host agree on: decoded instructions, registers and state in the linear memory.
-import { FRAME_STRIDE, MAX_FRAMES, STACK_SIZE } from '../wasm/machine.ts';
+import { MAX_FRAMES, STACK_SIZE } from '../limits.ts';
 
 /**
  * A decoded instruction. Registers are named by the addresses of their cells and jumps by the address of the record that they
@@ -57,7 +57,7 @@ export const RANGES = 32;
 /** Offsets in the interpreter's state, which one memory has once. */
 const SAVES = 16 + 8 * REGISTERS;
 const WINDOWS = SAVES + SAVE_SIZE * (MAX_FRAMES + 1);
-const STUBS = WINDOWS + WINDOW_SIZE * (MAX_FRAMES + 1 + RANGES);
+const EXIT = WINDOWS + WINDOW_SIZE * (MAX_FRAMES + 1 + RANGES);
 export const STATE = {
   /** u32: record at which the WebAssembly part stopped, and what is left of its share of the budget. */
   PC: 0,
@@ -71,12 +71,10 @@ export const STATE = {
   SAVES,
   /** The first allows nothing, then one for each frame, then the RANGES. */
   WINDOWS,
-  /** Two records for each frame: a call by the host, and the stop behind it; then an exit. */
-  STUBS,
+  /** A record that exits from a function. */
+  EXIT,
 } as const;
-export const STATE_SIZE = STUBS + RECORD_SIZE * (2 * MAX_FRAMES + 1);
-
-export const STACK_BYTES = MAX_FRAMES * FRAME_STRIDE;
+export const STATE_SIZE = EXIT + RECORD_SIZE;
 
 /** The four limits, for sizes 1, 2, 4 and 8, of a range of so many bytes. */
 export const limitsOf = (size: number): readonly number[] =>

@@ -18,19 +18,11 @@ import type { AccessSize, Machine, Step } from '../../isa/reference.ts';
 import type { Code, Invocation, ProgramImage } from '../../spec/backend.ts';
 import type { HelperRow } from '../../spec/helper.ts';
 import type { Address, Memory, Region } from '../../spec/memory.ts';
-import { describeAddress } from '../describe-address.ts';
+import { describeAddress, describeFrameAddress } from '../describe-address.ts';
 import { invokeHelper } from '../helper-call.ts';
+import { FRAME_STRIDE, MAX_FRAMES, MAY_GOTO_LIMIT, STACK_SIZE } from '../limits.ts';
 import { loadPacket } from '../packet-load.ts';
 import { type LoadedProgram, placeOf, slotOfCode } from '../load.ts';
-
-/** Most functions on the stack at once, the program included (Linux: MAX_CALL_FRAMES). */
-export const MAX_FRAMES = 8;
-/** Bytes of stack below r10 in each function (Linux: MAX_BPF_STACK). */
-export const STACK_SIZE = 512;
-// Bytes from one frame to the next: what lies between belongs to nobody, so that running off a frame is caught.
-const FRAME_STRIDE = STACK_SIZE + 64;
-/** Times that one run may pass its may_goto instructions (Linux: BPF_MAX_LOOPS). */
-const MAY_GOTO_LIMIT = 8 * 1024 * 1024;
 
 /** A program with the meaning of each instruction beside it, by slot. */
 export interface SteppedProgram extends LoadedProgram {
@@ -283,8 +275,7 @@ export class InterpretedCode implements Code, Machine {
   #near(address: bigint, size: number, access: 'read' | 'write'): string {
     const at = Number(address);
     if (address <= U32_MAX && this.#memory.regionAt(at) === this.#region) {
-      const fromTop = at - Number(this.registers[10]);
-      return `it is r10${fromTop < 0 ? '' : '+'}${fromTop}, and the stack of a function is r10-${STACK_SIZE} to r10-1`;
+      return describeFrameAddress(at - Number(this.registers[10]));
     }
     return describeAddress(this.#memory, address, size, access);
   }

@@ -1,0 +1,45 @@
+import { u64 } from '../../base/u64.ts';
+import type { Backend, Code, Invocation, ProgramImage } from '../../spec/backend.ts';
+import { loadProgram } from '../load.ts';
+import { Interpreter } from './interpreter.ts';
+import type { Records } from './records.ts';
+
+/**
+ * Interprets in WebAssembly, by one module that serves every program: ready at once, and slower than compiled code. Checks
+ * every access, call and step, as the reference interpreter does.
+ */
+export const interpretBackend: Backend = {
+  name: 'interpret',
+  load: (image) => new InterpretedCode(image),
+};
+
+function recordsOf(image: ProgramImage): Records {
+  image.code ??= interpretBackend.load(image);
+  if (!(image.code instanceof InterpretedCode)) throw new Error('a tail call into the code of another engine');
+  return image.code.records;
+}
+
+class InterpretedCode implements Code {
+  readonly records: Records;
+  readonly #interpreter: Interpreter;
+
+  constructor(image: ProgramImage) {
+    const program = loadProgram(image);
+    this.#interpreter = Interpreter.of(image.memory, recordsOf);
+    this.records = this.#interpreter.add(program);
+  }
+
+  run(invocation: Invocation, r1: bigint, r2 = 0n): bigint {
+    this.#interpreter.run(this.records, invocation, Number(r1), Number(r2));
+    return u64(this.#interpreter.r0);
+  }
+
+  run32(invocation: Invocation, r1: number): number {
+    this.#interpreter.run(this.records, invocation, r1, 0);
+    return this.#interpreter.r0Low;
+  }
+
+  dispose(): void {
+    this.#interpreter.remove(this.records);
+  }
+}
