@@ -8,6 +8,8 @@ const UNKNOWN = -1;
 /** No path has reached this yet. */
 const UNREACHED = -2;
 
+const known = (value: number): number | undefined => (value < 0 ? undefined : value);
+
 function step(state: Int32Array, insn: Insn): void {
   if (insn.op === 'ld_map_idx') {
     state[insn.dst] = insn.imm;
@@ -35,7 +37,6 @@ export function knownMaps(
   const state = new Int32Array(REGISTERS);
   const work = [0];
   const found = new Map<number, readonly [number | undefined, number | undefined]>();
-  const known = (value: number): number | undefined => (value < 0 ? undefined : value);
   for (let index = work.pop(); index !== undefined; index = work.pop()) {
     const block = blocks[index];
     state.set(entry[index]);

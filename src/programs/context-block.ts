@@ -7,7 +7,7 @@ import { hasWritable } from './fields.ts';
 export class ContextBlock {
   readonly address: Address;
   readonly #memory: Memory;
-  readonly #region: Region & { size: number };
+  readonly #region: Region;
   readonly #capacity: number;
 
   /** @param capacity bytes of the block, for contexts whose size the caller chooses; else the layout's size */
@@ -36,7 +36,7 @@ export class ContextBlock {
     const { u8 } = this.#memory;
     u8.fill(0, this.address, this.address + this.#capacity);
     u8.set(image, this.address);
-    this.#region.size = size;
+    this.#memory.moveRegion(this.#region, this.address, size);
   }
 
   setU32({ offset }: Pick<ContextField, 'offset'>, value: number): void {

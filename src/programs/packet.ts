@@ -3,7 +3,7 @@ import type { PacketArea } from '../spec/helper.ts';
 import type { Address, Memory, Region } from '../spec/memory.ts';
 import type { ContextField, ContextLayout } from '../spec/program.ts';
 
-/** Our own regions: moved in place, which keeps the table's order because they never leave the buffer's block. */
+/** Our own regions, which get a new base while they are not in the table. */
 type MovingRegion = { -readonly [K in keyof Region]: Region[K] };
 
 /** A field of the context that follows an address of the packet. */
@@ -90,10 +90,8 @@ export class PacketBuffer implements PacketArea {
     this.data = data;
     this.end = end;
     this.meta = meta;
-    this.#metadata.base = meta;
-    this.#metadata.size = data - meta;
-    this.#packet.base = data;
-    this.#packet.size = end - data;
+    this.#memory.moveRegion(this.#metadata, meta, data - meta);
+    this.#memory.moveRegion(this.#packet, data, end - data);
     this.#publish();
   }
 

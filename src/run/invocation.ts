@@ -27,6 +27,7 @@ export class ProgramInvocation implements Invocation {
 
   readonly #runtime: Runtime;
   readonly #entry: ProgramInvocation['program'];
+  #ended = true;
   readonly #states = new Map<StateKey<unknown>, unknown>();
 
   constructor(runtime: Runtime, image: ProgramImage, layout: ContextLayout) {
@@ -49,6 +50,7 @@ export class ProgramInvocation implements Invocation {
     this.program = this.#entry;
     this.tail = undefined;
     this.tailCalls = 0;
+    this.#ended = false;
     if (this.#states.size > 0) this.#states.clear();
   }
 
@@ -72,6 +74,8 @@ export class ProgramInvocation implements Invocation {
 
   /** Lets helper families give back what the run left held. */
   end(): void {
+    if (this.#ended) return;
+    this.#ended = true;
     for (const [key, state] of this.#states) key.end?.(state, this);
   }
 

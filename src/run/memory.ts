@@ -92,6 +92,14 @@ export class LinearMemory implements Memory {
     this.generation++;
   }
 
+  moveRegion(region: Region, base: Address, size: number): void {
+    if (region.base === base && region.size === size) return;
+    const moved: { -readonly [K in keyof Region]: Region[K] } = region;
+    moved.base = base;
+    moved.size = size;
+    this.generation++;
+  }
+
   regionAt(address: Address): Region | undefined {
     const last = this.#last;
     if (last !== undefined && address >= last.base && address < last.base + last.size) return last;

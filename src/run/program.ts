@@ -6,6 +6,7 @@ import type { PacketArea, StateKey } from '../spec/helper.ts';
 import type { Address } from '../spec/memory.ts';
 import type { ProgramSpec } from '../spec/object.ts';
 import type { Harness, ProgramTypeRow, TestRunInput, TestRunOutput } from '../spec/program.ts';
+import { Batch } from './batch.ts';
 import { ProgramInvocation } from './invocation.ts';
 import type { Runtime } from './runtime.ts';
 
@@ -45,7 +46,16 @@ export class LoadedProgram {
   /** Names by return value, as the low 32 bits. */
   readonly #verdicts: ReadonlyMap<number, string>;
   #disposed = false;
-  #ready: { readonly harness: Harness; readonly invocation: ProgramInvocation; readonly code: Code } | undefined;
+  /** For runBatch, as large as the largest yet. */
+  #batch: Batch | undefined;
+  #ready:
+    | {
+        readonly harness: Harness;
+        readonly invocation: ProgramInvocation;
+        readonly code: Code;
+        readonly newHarness: () => Harness;
+      }
+    | undefined;
 
   constructor(
     runtime: Runtime,
@@ -83,10 +93,10 @@ export class LoadedProgram {
     const { ctx, packet } = harness.start(input);
     const runs = Math.max(1, repeat);
     const before = performance.now();
-    let r0 = 0n;
+    let r0 = 0;
     for (let i = 0; i < runs; i++) r0 = this.#once(ctx, packet);
     const duration = Math.round(((performance.now() - before) * 1e6) / runs);
-    const output = harness.finish(r0);
+    const output = harness.finish(BigInt(r0));
     return {
       ...output,
       verdict: this.verdictOf(output.retval),
@@ -102,7 +112,27 @@ export class LoadedProgram {
   runRaw(input: TestRunInput): number {
     const { harness } = this.#prepare();
     const { ctx, packet } = harness.start(input);
-    return Number(BigInt.asUintN(32, this.#once(ctx, packet)));
+    return this.#once(ctx, packet);
+  }
+
+  /** A place for `size` packets that run in one call (run/batch.ts); dispose of it before the program. */
+  batch(size: number): Batch {
+    const { invocation, code, newHarness } = this.#prepare();
+    const { memory } = this.#runtime;
+    return new Batch({ memory, invocation, code, budget: this.#budget, harness: newHarness }, size);
+  }
+
+  /** Runs each packet once, in one call; the lower 32 bits of each r0. For packets that are used again: `batch`. */
+  runBatch(packets: readonly Uint8Array[]): Uint32Array {
+    if (packets.length > (this.#batch?.size ?? 0)) {
+      this.#batch?.[Symbol.dispose]();
+      this.#batch = this.batch(packets.length);
+    }
+    const batch = this.#batch as Batch;
+    packets.forEach((data, index) => {
+      batch.lay(index, { data });
+    });
+    return batch.run(packets.length).slice();
   }
 
   /** What a helper family left of the last run of this program. */
@@ -121,11 +151,13 @@ export class LoadedProgram {
     return this.#verdicts.get(retval) ?? this.#row?.otherVerdict?.[this.spec.dialect];
   }
 
-  #once(ctx: Address, packet: PacketArea | undefined): bigint {
+  /** The lower 32 bits of r0: all that a hook or a test-run looks at. */
+  #once(ctx: Address, packet: PacketArea | undefined): number {
     const { invocation, code } = this.#prepare();
     invocation.begin(ctx, packet, this.#budget);
     try {
-      return code.run(invocation, BigInt(ctx));
+      if (code.run32 !== undefined) return code.run32(invocation, ctx);
+      return Number(BigInt.asUintN(32, code.run(invocation, BigInt(ctx))));
     } finally {
       invocation.end();
     }
@@ -140,18 +172,15 @@ export class LoadedProgram {
     const layout = this.#row?.contexts[spec.dialect];
     const harness = this.#row?.harness;
     if (layout === undefined || harness === undefined) return fail(noTestRun(place, spec.type, spec.dialect));
-    const { memory, host, backend } = this.#runtime;
-    this.#image.code ??= backend.load(this.#image);
+    const { memory, host, backend, codeOptions } = this.#runtime;
+    this.#image.code ??= backend.load(this.#image, codeOptions);
+    const { attachType, dialect } = spec;
+    const newHarness = (): Harness => harness({ memory, host: host.services, layout, dialect, attachType });
     this.#ready = {
       code: this.#image.code,
       invocation: new ProgramInvocation(this.#runtime, this.#image, layout),
-      harness: harness({
-        memory,
-        host: host.services,
-        layout,
-        dialect: spec.dialect,
-        attachType: spec.attachType,
-      }),
+      harness: newHarness(),
+      newHarness,
     };
     return this.#ready;
   }
@@ -160,6 +189,7 @@ export class LoadedProgram {
   [Symbol.dispose](): void {
     if (this.#disposed) return;
     this.#disposed = true;
+    this.#batch?.[Symbol.dispose]();
     this.#ready?.harness.dispose();
     this.#ready = undefined;
     this.#runtime.removeProgram(this.#image);

@@ -1,7 +1,7 @@
 // What the maps and programs of one or several objects share: the linear memory, the ids, the host.
 import { fail } from '../base/diagnostic.ts';
 import { badOption } from '../base/messages/run.ts';
-import type { Backend, EngineName, ProgramImage } from '../spec/backend.ts';
+import type { Backend, CodeOptions, EngineName, ProgramImage } from '../spec/backend.ts';
 import { ERRNO } from '../spec/errno.ts';
 import type { Host } from '../spec/host.ts';
 import type { BpfMap, MapContext, Status } from '../spec/map.ts';
@@ -14,6 +14,8 @@ import { LinearMemory } from './memory.ts';
 export interface RuntimeOptions {
   readonly host: Host;
   readonly engine?: EngineName;
+  /** Programs were verified elsewhere: their accesses are confined to the linear memory, and not checked further. */
+  readonly trusted?: boolean;
   /** Most bytes that maps, packets and stacks may take together; at most 4 GiB - 64 KiB, which is the default. */
   readonly memoryLimit?: number;
 }
@@ -41,6 +43,7 @@ export class Runtime implements Disposable {
   readonly host: Host;
   readonly memory: LinearMemory;
   readonly backend: Backend;
+  readonly codeOptions: CodeOptions;
   /** What maps need of where they live. */
   readonly mapContext: MapContext;
   /** CPU of the run that is under way. */
@@ -54,7 +57,7 @@ export class Runtime implements Disposable {
   #lastProgramId = 0;
   #disposed = false;
 
-  constructor({ host, engine = DEFAULT_ENGINE, memoryLimit }: RuntimeOptions) {
+  constructor({ host, engine = DEFAULT_ENGINE, memoryLimit, trusted = false }: RuntimeOptions) {
     if (!Object.hasOwn(ENGINES, engine)) {
       fail(badOption({}, 'engine', `is '${engine}'; there is ${Object.keys(ENGINES).join(', ')}`));
     }
@@ -63,6 +66,7 @@ export class Runtime implements Disposable {
     }
     this.host = host;
     this.backend = ENGINES[engine];
+    this.codeOptions = { trusted };
     this.memory = new LinearMemory(memoryLimit);
     const { services } = host;
     this.mapContext = {

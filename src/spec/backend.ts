@@ -4,7 +4,7 @@ import type { Address, Memory } from './memory.ts';
 import type { ProgramSpec } from './object.ts';
 
 /** Names of the engines that `--engine` takes. */
-export type EngineName = 'reference' | 'compile';
+export type EngineName = 'reference' | 'interpret' | 'compile';
 
 /** A program whose references have been given values: what a back end turns into code. */
 export interface ProgramImage {
@@ -47,7 +47,28 @@ export interface Code {
   run(invocation: Invocation, r1: bigint, r2?: bigint): bigint;
   /** As `run`, with and for the lower 32 bits only: the lean path of replay loops, where the back end has one. */
   run32?(invocation: Invocation, r1: number): number;
+  /** Runs once for each context of a batch, in one call, where the back end can. Fills `results`. */
+  runBatch?(invocation: Invocation, batch: CodeBatch): void;
   dispose(): void;
+}
+
+/** Contexts to run one after the other. */
+export interface CodeBatch {
+  /** Address of `count` u32 context addresses. */
+  readonly contexts: Address;
+  /** Address of room for `count` u32 results: the lower 32 bits of each r0. */
+  readonly results: Address;
+  readonly count: number;
+  /** Called before a helper runs for the context with this index, when it is not the one of the last call. */
+  select(index: number): void;
+}
+
+export interface CodeOptions {
+  /**
+   * The program was verified elsewhere: accesses are not checked against the memory's regions. They stay confined to the
+   * linear memory. Back ends that always check may ignore it.
+   */
+  readonly trusted?: boolean;
 }
 
 export interface Backend {
@@ -56,5 +77,5 @@ export interface Backend {
    * @throws AnyBpfError for code that cannot be decoded, jumps outside, or names a map or extern that is missing. A helper or
    * kfunc that is missing aborts the run that calls it: Linux accepts such calls in code that is never reached (CO-RE guards).
    */
-  load(image: ProgramImage): Code;
+  load(image: ProgramImage, options?: CodeOptions): Code;
 }

@@ -46,9 +46,13 @@ export interface Memory {
   alloc(size: number): Address;
   free(address: Address): void;
 
+  /** Changes whenever a region is added, removed or moved: what was learned about an address holds as long as this stays. */
+  readonly generation: number;
   /** Makes a range accessible to programs; ranges never overlap. */
   addRegion(region: Region): Region;
   removeRegion(region: Region): void;
+  /** Changes where a region is, within a block that holds no other: its place in the table stays. */
+  moveRegion(region: Region, base: Address, size: number): void;
   /** The region that holds this address, if any. */
   regionAt(address: Address): Region | undefined;
   /** True where [address, address + size) lies wholly in one accessible slot (and may be written, where asked). */

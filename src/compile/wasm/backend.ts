@@ -15,21 +15,28 @@ import {
 import { U32_MAX, u64 } from '../../base/u64.ts';
 import { functionEntries } from '../../flow/graph.ts';
 import { OPS } from '../../isa/opcodes.ts';
-import { type Backend, type Code, type Invocation, MAX_TAIL_CALLS, type ProgramImage } from '../../spec/backend.ts';
+import {
+  type Backend,
+  type Code,
+  type CodeBatch,
+  type CodeOptions,
+  type Invocation,
+  MAX_TAIL_CALLS,
+  type ProgramImage,
+} from '../../spec/backend.ts';
 import type { HelperRow } from '../../spec/helper.ts';
 import { describeAddress } from '../describe-address.ts';
 import { invokeHelper } from '../helper-call.ts';
+import { FRAME_STRIDE, MAX_FRAMES, MAY_GOTO_LIMIT } from '../limits.ts';
 import { type LoadedProgram, loadProgram, placeOf, slotOfCode } from '../load.ts';
 import { loadPacket } from '../packet-load.ts';
 import { Emitter } from './emitter.ts';
-import { I32, I64 } from './encoding.ts';
+import { I32, I64, VOID } from './encoding.ts';
 import { ABORT, type AbortKind, compileFunction } from './function.ts';
-import { FRAME_STRIDE, MAX_FRAMES, Machine } from './machine.ts';
+import { CONTROL, Machine } from './machine.ts';
 import { mapConstants } from './map-lookup.ts';
 import { ModuleBuilder, type Signature } from './module.ts';
 
-/** Times that one run may pass its may_goto instructions (Linux: BPF_MAX_LOOPS). */
-const MAY_GOTO_LIMIT = 8 * 1024 * 1024;
 /** The budget is counted in 32 signed bits. */
 const MAX_FUEL = 2 ** 31 - 1;
 
@@ -37,11 +44,16 @@ const MAX_FUEL = 2 ** 31 - 1;
 const MAIN: Signature = { params: [I32, I32, I32], results: [I64] };
 const SUBPROGRAM: Signature = { params: [I64, I64, I64, I64, I64, I32], results: [I64] };
 /** Slot, register, address, size, whether it writes. */
-const ADMIT_CALL: Signature = { params: [I32, I32, I64, I32, I32], results: [] };
+const ADMIT_CALL: Signature = { params: [I32, I32, I32, I32, I32], results: [] };
+/** Slot, address, size, whether it writes. */
+const REFUSE_CALL: Signature = { params: [I32, I64, I32, I32], results: [] };
 const HOST_CALL: Signature = { params: [I32, I64, I64, I64, I64, I64], results: [I64] };
 const ABORT_CALL: Signature = { params: [I32, I32, I32], results: [] };
 const PACKET_LOAD: Signature = { params: [I32, I64, I32, I32], results: [I64] };
 const REGISTER_CALL: Signature = { params: [I32, I64, I64, I64, I64, I64, I64, I32], results: [I64] };
+
+/** Contexts, results, count, budget, base of the frame. */
+const BATCH: Signature = { params: [I32, I32, I32, I32, I32], results: [] };
 
 type HostCall = (slot: number, ...registers: bigint[]) => bigint;
 type Subprogram = (r1: bigint, r2: bigint, r3: bigint, r4: bigint, r5: bigint, base: number) => bigint;
@@ -49,20 +61,23 @@ type Subprogram = (r1: bigint, r2: bigint, r3: bigint, r4: bigint, r5: bigint, b
 /** Compiles to WebAssembly. Needs no verdict: accesses are confined to the linear memory, pointers and calls are checked. */
 export const compilerBackend: Backend = {
   name: 'compile',
-  load: (image) => new CompiledCode(loadProgram(image)),
+  load: (image, options = {}) => new CompiledCode(loadProgram(image), options),
 };
 
 class CompiledCode implements Code {
   readonly #program: LoadedProgram;
+  readonly #options: CodeOptions;
   readonly #machine: Machine;
   readonly #exports: Record<string, Subprogram>;
   readonly #main: (r1: number, r2: number, base: number) => bigint;
+  readonly #batch: (contexts: number, results: number, count: number, fuel: number, base: number) => void;
   readonly #main32: (r1: number, r2: number, base: number) => number;
   /** Where each instruction's code begins in the module, ascending: offset, slot, offset, slot, ... */
   readonly #offsets: readonly number[];
 
-  constructor(program: LoadedProgram) {
+  constructor(program: LoadedProgram, options: CodeOptions) {
     this.#program = program;
+    this.#options = options;
     const { image } = program;
     this.#machine = Machine.of(image.memory);
     const builder = new ModuleBuilder();
@@ -70,8 +85,10 @@ class CompiledCode implements Code {
       memory: (image.memory as unknown as { wasm: WebAssembly.Memory }).wasm,
       table: this.#machine.table,
       abort: (kind: AbortKind, slot: number, detail: number) => this.#abort(kind, slot, detail),
-      admit: (slot: number, register: number, address: bigint, size: number, write: number) =>
-        this.#admit(slot, register, u64(address), size, write !== 0),
+      admit: (slot: number, register: number, address: number, size: number, write: number) =>
+        this.#admit(slot, register, address >>> 0, size, write !== 0),
+      refuse: (slot: number, address: bigint, size: number, write: number) =>
+        this.#refuse(slot, u64(address), size, write === 0 ? 'read' : 'write'),
       packet: (slot: number, r6: bigint, offset: number, size: number) => this.#loadPacket(slot, r6, offset, size),
       callx: (slot: number, target: bigint, ...rest: unknown[]) => this.#callRegister(slot, target, rest),
     };
@@ -80,6 +97,7 @@ class CompiledCode implements Code {
     const imports = {
       abort: builder.importFunction('env', 'abort', ABORT_CALL),
       admit: builder.importFunction('env', 'admit', ADMIT_CALL),
+      refuse: builder.importFunction('env', 'refuse', REFUSE_CALL),
       packet: builder.importFunction('env', 'packet', PACKET_LOAD),
       callx: builder.importFunction('env', 'callx', REGISTER_CALL),
     };
@@ -123,7 +141,7 @@ class CompiledCode implements Code {
           mainType: builder.type(MAIN),
           controlBlock: this.#machine.control,
           stackLow: this.#machine.stack,
-          checked: true,
+          checked: options.trusted !== true,
           atomic: false,
         },
         entry,
@@ -136,6 +154,9 @@ class CompiledCode implements Code {
     const short = builder.declare({ params: [I32, I32, I32], results: [I32] });
     builder.define(short, shortMain(main));
     builder.export('run', short);
+    const batch = builder.declare(BATCH);
+    builder.define(batch, batchMain(main, this.#machine.control));
+    builder.export('batch', batch);
     const bytes = builder.finish();
     this.#offsets = compiled.flatMap(({ index, offsets }) => {
       const start = builder.codeOffsets.get(index) as number;
@@ -145,6 +166,13 @@ class CompiledCode implements Code {
     this.#exports = instance.exports as Record<string, Subprogram>;
     this.#main = instance.exports.main as (r1: number, r2: number, base: number) => bigint;
     this.#main32 = instance.exports.run as (r1: number, r2: number, base: number) => number;
+    this.#batch = instance.exports.batch as (
+      contexts: number,
+      results: number,
+      count: number,
+      fuel: number,
+      base: number,
+    ) => void;
     this.#machine.enter(image.id, instance.exports.main);
   }
 
@@ -170,16 +198,34 @@ class CompiledCode implements Code {
     }
   }
 
+  runBatch(invocation: Invocation, batch: CodeBatch): void {
+    const machine = this.#machine;
+    this.#begin(invocation);
+    machine.batch = batch;
+    machine.selected = -1;
+    try {
+      const fuel = Math.min(invocation.budget, MAX_FUEL);
+      this.#batch(batch.contexts, batch.results, batch.count, fuel, machine.topFrame);
+    } catch (error) {
+      throw this.#placed(error);
+    } finally {
+      machine.batch = undefined;
+      machine.invocation = undefined;
+    }
+  }
+
   #begin(invocation: Invocation): void {
     const machine = this.#machine;
+    const words = machine.memory.u32;
+    const at = machine.control >>> 2;
     machine.invocation = invocation;
-    machine.write('FUEL', Math.min(invocation.budget, MAX_FUEL));
-    machine.write('TAIL', 0);
-    machine.write('MAY_GOTO', MAY_GOTO_LIMIT);
-    machine.write('TAILS', MAX_TAIL_CALLS);
-    machine.write('CPU', invocation.cpu);
-    machine.emptyWindows();
     invocation.call = this.#call;
+    words[at + (CONTROL.FUEL >> 2)] = Math.min(invocation.budget, MAX_FUEL);
+    words[at + (CONTROL.TAIL >> 2)] = 0;
+    words[at + (CONTROL.MAY_GOTO >> 2)] = MAY_GOTO_LIMIT;
+    words[at + (CONTROL.TAILS >> 2)] = MAX_TAIL_CALLS;
+    words[at + (CONTROL.CPU >> 2)] = invocation.cpu;
+    machine.refreshWindows();
   }
 
   #end(invocation: Invocation): void {
@@ -220,12 +266,13 @@ class CompiledCode implements Code {
     return (slot, ...registers) => {
       try {
         const invocation = this.#running();
+        if (machine.batch !== undefined) machine.select();
         // A program entered by a tail call runs its own callbacks, under its own name.
         invocation.call = this.#call;
         invocation.program = identity;
         invocation.tailCalls = MAX_TAIL_CALLS - machine.read('TAILS');
         const result = invokeHelper(row, invocation, registers);
-        machine.emptyWindows();
+        machine.refreshWindows();
         if (invocation.tail !== undefined) this.#takeTail(invocation);
         return result;
       } catch (error) {
@@ -237,7 +284,7 @@ class CompiledCode implements Code {
   #takeTail(invocation: Invocation): void {
     const image = invocation.tail as ProgramImage;
     invocation.tail = undefined;
-    image.code ??= compilerBackend.load(image);
+    image.code ??= compilerBackend.load(image, this.#options);
     if (!(image.code instanceof CompiledCode)) throw new Error('a tail call into the code of another engine');
     this.#machine.write('TAIL', image.id);
     this.#machine.write('TAILS', MAX_TAIL_CALLS - invocation.tailCalls);
@@ -272,15 +319,22 @@ class CompiledCode implements Code {
   }
 
   /** Answers checked code that asks about an access; raises where the program may not do it. */
-  #admit(slot: number, register: number, address: bigint, size: number, write: boolean): void {
+  #admit(slot: number, register: number, address: number, size: number, write: boolean): void {
+    if (this.#machine.admit(register, address, size, write) && !this.#misaligned(slot, address, size)) return;
+    this.#refuse(slot, BigInt(address >>> 0), size, write ? 'write' : 'read');
+  }
+
+  /** Only atomic operations need an address that is a multiple of their size. */
+  #misaligned(slot: number, address: number, size: number): boolean {
+    if (address % size === 0) return false;
+    const format = OPS[this.#program.insns[slot]?.op ?? 'exit'].format;
+    return format.startsWith('atomic') || format === 'cmpxchg';
+  }
+
+  #refuse(slot: number, address: bigint, size: number, access: 'read' | 'write'): void {
     const place = placeOf(this.#program.image, slot);
-    if (address <= U32_MAX && this.#machine.admit(register, Number(address), size, write)) {
-      const { format } = OPS[this.#program.insns[slot]?.op ?? 'exit'];
-      const atomic = format.startsWith('atomic') || format === 'cmpxchg';
-      if (atomic && Number(address) % size !== 0) fail(misalignedAtomic(place, size, address));
-      return;
-    }
-    const access = write ? 'write' : 'read';
+    if (address <= U32_MAX && this.#misaligned(slot, Number(address), size))
+      fail(misalignedAtomic(place, size, address));
     fail(badAccess(place, access, size, address, describeAddress(this.#machine.memory, address, size, access)));
   }
 
@@ -330,6 +384,33 @@ class CompiledCode implements Code {
     }
     return low === 0 ? undefined : pairs[2 * low - 1];
   }
+}
+
+/** Runs main once for each context, with the state of a run set anew, and keeps the lower half of each result. */
+function batchMain(main: number, control: number) {
+  const [contexts, results, count, fuel, base] = [0, 1, 2, 3, 4];
+  const e = new Emitter(5);
+  const index = e.local(I32);
+  e.block(VOID).get(count).op('i32.eqz').brIf(0).loop(VOID);
+  e.i32(0)
+    .get(fuel)
+    .memory('i32.store', control + CONTROL.FUEL);
+  e.i32(0)
+    .i32(MAX_TAIL_CALLS)
+    .memory('i32.store', control + CONTROL.TAILS);
+  e.i32(0)
+    .i32(MAY_GOTO_LIMIT)
+    .memory('i32.store', control + CONTROL.MAY_GOTO);
+  e.i32(0)
+    .i32(0)
+    .memory('i32.store', control + CONTROL.TAIL);
+  e.i32(0)
+    .get(index)
+    .memory('i32.store', control + CONTROL.INDEX);
+  e.get(results).get(contexts).memory('i32.load').i32(0).get(base).call(main).op('i32.wrap_i64').memory('i32.store');
+  e.get(contexts).i32(4).op('i32.add').set(contexts).get(results).i32(4).op('i32.add').set(results);
+  e.get(index).i32(1).op('i32.add').tee(index).get(count).op('i32.lt_u').brIf(0).op('end').op('end').op('end');
+  return e;
 }
 
 /** The program's main function with only the lower half of its result: no BigInt crosses to the host. */

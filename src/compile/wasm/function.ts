@@ -7,11 +7,12 @@ import { FORMATS, OPS, type Width } from '../../isa/opcodes.ts';
 import type { HelperRow } from '../../spec/helper.ts';
 import { HANDLE_ELEMENT } from '../../spec/map-layout.ts';
 import { knownMaps } from '../known-maps.ts';
+import { FRAME_STRIDE, STACK_SIZE } from '../limits.ts';
 import { type Access, type Control, condition, LOWER, type Site } from '../lower.ts';
 import { Emitter } from './emitter.ts';
 import { I32, I64, VOID } from './encoding.ts';
 import { lookupFor, type MapConstants } from './map-lookup.ts';
-import { CONTROL, FRAME_STRIDE, STACK_SIZE, windowOffset } from './machine.ts';
+import { CONTROL, windowOffset } from './machine.ts';
 
 /** Why compiled code stops by itself; the host turns it into the message. */
 export const ABORT = {
@@ -36,7 +37,13 @@ export interface FunctionContext {
   /** The map that `map_by_idx(index)` names. */
   map(index: number): MapConstants | undefined;
   kfunc(index: number): number | undefined;
-  readonly imports: { readonly abort: number; readonly admit: number; readonly packet: number; readonly callx: number };
+  readonly imports: {
+    readonly abort: number;
+    readonly admit: number;
+    readonly refuse: number;
+    readonly packet: number;
+    readonly callx: number;
+  };
   /** Type index of a program's main function. */
   readonly mainType: number;
   readonly controlBlock: number;
@@ -409,37 +416,33 @@ class FunctionCompiler implements Site {
   #checkedAddress(register: number, off: number, size: number, access: Access): number {
     const { e } = this;
     const pointer = this.temp(I64, 9);
-    const write = access !== 'read';
+    const at = this.temp(I32, 9);
+    const write = access === 'read' ? 0 : 1;
     this.#push64(register);
-    e.i64Small(off).op('i64.add').tee(pointer);
-    const ask = (): void => {
-      e.i32(this.#slot)
-        .i32(register % 10)
-        .get(pointer)
-        .i32(size)
-        .i32(write ? 1 : 0)
-        .call(this.#context.imports.admit);
-    };
-    if (access === 'atomic' && size > 1) {
-      e.i64Small(size - 1)
-        .op('i64.and')
-        .op('i64.eqz')
-        .op('i32.eqz')
-        .if(VOID);
-      ask();
-      e.op('end').get(pointer);
-    }
-    const window = this.#context.controlBlock + windowOffset(register % 10, write);
-    e.i32(0).memory('i64.load', window).op('i64.lt_u').get(pointer);
-    e.i32(0)
-      .memory('i64.load', window + 8)
-      .i64Small(size)
-      .op('i64.sub')
-      .op('i64.gt_u')
+    e.i64Small(off).op('i64.add').tee(pointer).op('i32.wrap_i64').set(at);
+    // An address fits 32 bits, and atomic operations need a multiple of their size.
+    const wrong = 0xffff_ffff_0000_0000n | (access === 'atomic' ? BigInt(size - 1) : 0n);
+    e.get(pointer).i64(wrong).op('i64.and').op('i64.eqz').op('i32.eqz').if(VOID);
+    e.i32(this.#slot).get(pointer).i32(size).i32(write).call(this.#context.imports.refuse).op('unreachable').op('end');
+    // Below the window's start the difference wraps; an empty window is shorter than any access.
+    const window = this.#context.controlBlock + windowOffset(register % 10, write === 1);
+    e.get(at).i32(0).memory('i32.load', window).op('i32.lt_u');
+    e.get(at)
+      .i32(size)
+      .op('i32.add')
+      .i32(0)
+      .memory('i32.load', window + 4)
+      .op('i32.gt_u')
       .op('i32.or')
       .if(VOID);
-    ask();
-    e.op('end').get(pointer).op('i32.wrap_i64');
+    e.i32(this.#slot)
+      .i32(register % 10)
+      .get(at)
+      .i32(size)
+      .i32(write)
+      .call(this.#context.imports.admit)
+      .op('end');
+    e.get(at);
     return 0;
   }
 

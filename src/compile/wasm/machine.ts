@@ -1,13 +1,7 @@
 // What all compiled programs of one linear memory share: the control block, the stack and the table of programs.
 import type { Address, Memory } from '../../spec/memory.ts';
-import type { Invocation } from '../../spec/backend.ts';
-
-/** Most functions on the stack at once, the program included (Linux: MAX_CALL_FRAMES). */
-export const MAX_FRAMES = 8;
-/** Bytes of stack below r10 in each function (Linux: MAX_BPF_STACK). */
-export const STACK_SIZE = 512;
-/** Bytes from one frame to the next: what lies between belongs to nobody. */
-export const FRAME_STRIDE = STACK_SIZE + 64;
+import type { CodeBatch, Invocation } from '../../spec/backend.ts';
+import { FRAME_STRIDE, MAX_FRAMES, STACK_SIZE } from '../limits.ts';
 
 /**
  * Fields of the control block, a few words of the memory that compiled code and the host both read and write. All are u32 and
@@ -26,14 +20,17 @@ export const CONTROL = {
   TAILS: 16,
   /** CPU of the run. */
   CPU: 20,
+  /** Index of the context that runs, in a batch. */
+  INDEX: 24,
   /**
-   * Checked code: for each register r0 to r9 and for reading and writing, the bounds (u64 each, the end outside) within which
-   * an access through it needs no question to the host. All ones: none. Emptied at the start of a run and by every helper.
+   * Checked code: for each register r0 to r9 and for reading and writing, the bounds (u32 each, the end outside) within which
+   * an access through it needs no question to the host. Zeros: none.
+   * Emptied when regions have changed.
    */
-  WINDOWS: 24,
+  WINDOWS: 32,
 } as const;
 
-const WINDOW_SIZE = 16;
+const WINDOW_SIZE = 8;
 const WINDOWS_SIZE = 10 * 2 * WINDOW_SIZE;
 const CONTROL_SIZE = CONTROL.WINDOWS + WINDOWS_SIZE;
 
@@ -51,6 +48,9 @@ export class Machine {
   readonly table: WebAssembly.Table;
   /** The run that is under way. */
   invocation: Invocation | undefined;
+  /** The batch that is under way, and the index of its context that the invocation stands for. */
+  batch: CodeBatch | undefined;
+  selected = -1;
 
   private constructor(memory: Memory) {
     this.memory = memory;
@@ -93,9 +93,23 @@ export class Machine {
     this.memory.u32[(this.control + CONTROL[field]) >>> 2] = value;
   }
 
-  emptyWindows(): void {
+  /** Makes the invocation that of the context which runs now. */
+  select(): void {
+    const index = this.read('INDEX');
+    if (index === this.selected) return;
+    this.selected = index;
+    this.batch?.select(index);
+  }
+
+  /** Generation of the memory's regions that the windows hold for. */
+  #generation = -1;
+
+  /** Forgets what checked code knows of the regions, where they may have changed. */
+  refreshWindows(): void {
+    if (this.memory.generation === this.#generation) return;
+    this.#generation = this.memory.generation;
     const from = this.control + CONTROL.WINDOWS;
-    this.memory.u8.fill(0xff, from, from + WINDOWS_SIZE);
+    this.memory.u8.fill(0, from, from + WINDOWS_SIZE);
   }
 
   /**
@@ -103,15 +117,15 @@ export class Machine {
    */
   admit(register: number, address: Address, size: number, write: boolean): boolean {
     const { memory } = this;
-    if (!memory.accessible(address, size, write)) return false;
     const region = memory.regionAt(address);
-    if (region === undefined) return false;
-    const { stride, slot } = region;
-    const from = stride === undefined ? region.base : address - ((address - region.base) % stride);
+    if (region === undefined || (write && !region.writable)) return false;
+    const { base, stride, slot } = region;
+    const from = stride === undefined ? base : address - ((address - base) % stride);
     const to = from + (stride === undefined ? region.size : (slot ?? stride));
-    const at = this.control + windowOffset(register, write);
-    memory.view.setBigUint64(at, BigInt(from), true);
-    memory.view.setBigUint64(at + 8, BigInt(to), true);
+    if (address + size > to) return false;
+    const at = (this.control + windowOffset(register, write)) >>> 2;
+    memory.u32[at] = from;
+    memory.u32[at + 1] = to;
     return true;
   }
 

@@ -1,0 +1,104 @@
+// Many packets in one call: contexts laid side by side in the linear memory, run one after the other without the host between.
+import { fail } from '../base/diagnostic.ts';
+import { badOption } from '../base/messages/run.ts';
+import type { Code } from '../spec/backend.ts';
+import type { PacketArea } from '../spec/helper.ts';
+import type { Address, Memory } from '../spec/memory.ts';
+import type { Harness, TestRunInput, TestRunOutput } from '../spec/program.ts';
+import type { ProgramInvocation } from './invocation.ts';
+
+/** Most packets of one batch. */
+export const MAX_BATCH = 1024;
+
+/** What a batch needs of its program. */
+export interface BatchProgram {
+  readonly memory: Memory;
+  readonly invocation: ProgramInvocation;
+  readonly code: Code;
+  readonly budget: number;
+  harness(): Harness;
+}
+
+/**
+ * A place for up to `size` packets and their contexts. Lay packets, run them, read verdicts; laid packets stay and can be run
+ * again. Helpers see each packet's own state; tail calls and the budget count anew for each.
+ */
+export class Batch implements Disposable {
+  readonly size: number;
+  readonly #program: BatchProgram;
+  readonly #harnesses: Harness[] = [];
+  readonly #packets: (PacketArea | undefined)[] = [];
+  readonly #contexts: Address;
+  readonly #results: Address;
+
+  constructor(program: BatchProgram, size: number) {
+    if (!Number.isInteger(size) || size < 1 || size > MAX_BATCH) {
+      fail(badOption({}, 'size', `must be 1 to ${MAX_BATCH} packets, not ${size}`));
+    }
+    this.size = size;
+    this.#program = program;
+    this.#contexts = program.memory.alloc(size * 4);
+    this.#results = program.memory.alloc(size * 4);
+  }
+
+  /** Lays the packet and context of one run; as program.run takes them. */
+  lay(index: number, input: TestRunInput): void {
+    if (!Number.isInteger(index) || index < 0 || index >= this.size) {
+      fail(badOption({}, 'index', `must be 0 to ${this.size - 1}, not ${index}`));
+    }
+    this.#harnesses[index] ??= this.#program.harness();
+    const { ctx, packet } = this.#harnesses[index].start(input);
+    this.#packets[index] = packet;
+    this.#program.memory.u32[(this.#contexts >>> 2) + index] = ctx;
+  }
+
+  /**
+   * Runs the first `count` packets, all of which must have been laid.
+   *
+   * @returns the lower 32 bits of each r0; valid until the next run of this batch
+   * @throws AnyBpfError run/... where a run is aborted; the packets before it have run
+   */
+  run(count: number = this.size): Uint32Array {
+    const laid = this.#packets.length;
+    if (!Number.isInteger(count) || count < 0 || count > this.size || count > laid) {
+      fail(badOption({}, 'count', `must be 0 to ${Math.min(this.size, laid)} laid packets, not ${count}`));
+    }
+    const { memory, invocation, code, budget } = this.#program;
+    const contexts = this.#contexts;
+    const select = (index: number): void => {
+      invocation.end();
+      invocation.begin(memory.u32[(contexts >>> 2) + index], this.#packets[index], budget);
+    };
+    try {
+      if (code.runBatch !== undefined) {
+        if (count > 0) select(0);
+        code.runBatch(invocation, { contexts, results: this.#results, count, select });
+      } else {
+        for (let i = 0; i < count; i++) {
+          select(i);
+          const r0 = code.run(invocation, BigInt(memory.u32[(contexts >>> 2) + i]));
+          memory.u32[(this.#results >>> 2) + i] = Number(BigInt.asUintN(32, r0));
+        }
+      }
+    } finally {
+      invocation.end();
+    }
+    const at = this.#results >>> 2;
+    return memory.u32.subarray(at, at + count);
+  }
+
+  /** Packet and context of one run as they are after it. */
+  output(index: number): TestRunOutput {
+    const harness = this.#harnesses[index];
+    if (harness === undefined) return fail(badOption({}, 'index', `${index}: no packet was laid there`));
+    return harness.finish(BigInt(this.#program.memory.u32[(this.#results >>> 2) + index]));
+  }
+
+  [Symbol.dispose](): void {
+    for (const harness of this.#harnesses) harness.dispose();
+    this.#harnesses.length = 0;
+    this.#packets.length = 0;
+    this.#program.memory.free(this.#contexts);
+    this.#program.memory.free(this.#results);
+  }
+}
