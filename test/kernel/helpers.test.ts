@@ -1,7 +1,9 @@
 // Each helper on random arguments, here and in the kernel: same return value, packet, context and maps.
 import { describe, expect, it } from 'vitest';
+import type { EngineName } from '../../src/spec/backend.ts';
 import { pinToCpu } from '../support/bpf.ts';
 import { requireCapability } from '../support/capability.ts';
+import { enginesUnderTest } from '../support/engines.ts';
 import { samplePackets } from '../support/packets.ts';
 import { Random } from '../support/random.ts';
 import { assembleObject } from './assembled.ts';
@@ -13,11 +15,11 @@ const PROGRAMS = Number(process.env['ANYBPF_HELPER_PROGRAMS'] ?? 12);
 const PACKETS = 40;
 
 /** What differs, with the program's text; and programs that the kernel refused. */
-function compare(c: HelperCase): { readonly differences: string[]; readonly refused: string[] } {
+function compare(c: HelperCase, engine: EngineName): { readonly differences: string[]; readonly refused: string[] } {
   const random = new Random(SEED);
   const packets = samplePackets(PACKETS, SEED);
   const programs = Array.from({ length: PROGRAMS }, (_, i) => ({ name: `p${i}`, text: wrap(c, random) }));
-  const pair = new ObjectPair(assembleObject(c.type, programs, c.maps ?? [], { types: c.types ?? [] }), SEED);
+  const pair = new ObjectPair(assembleObject(c.type, programs, c.maps ?? [], { types: c.types ?? [] }), SEED, engine);
   try {
     const runnable = new Set(pair.runnable.map(({ ours }) => ours.name));
     const differences = programs
@@ -41,10 +43,12 @@ function compare(c: HelperCase): { readonly differences: string[]; readonly refu
   }
 }
 
-describe.skipIf(requireCapability('kernel-bpf') !== undefined)('helpers against the kernel', () => {
+const noKernel = requireCapability('kernel-bpf') !== undefined;
+
+describe.skipIf(noKernel).each(enginesUnderTest())('helpers against the kernel by the engine %s', (engine) => {
   it.each(HELPER_CASES)('$name ($type)', (c) => {
     expect(pinToCpu(0)).toBe(0);
-    const { differences, refused } = compare(c);
+    const { differences, refused } = compare(c, engine);
     expect(differences.slice(0, 2)).toEqual([]);
     expect(refused.slice(0, 1)).toEqual([]);
   });
