@@ -1,0 +1,4 @@
+import { interpretBackend } from '../../src/compile/interpret/backend.ts';
+import { testCheckedEngine } from './checked-engine.ts';
+
+testCheckedEngine(interpretBackend);
