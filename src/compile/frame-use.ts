@@ -1,25 +1,68 @@
 // How much of its stack a program can look at: what has to be zero when a function begins.
-import type { Insn } from '../isa/insn.ts';
+import { type Insn, registersWritten } from '../isa/insn.ts';
 import { FORMATS, OPS } from '../isa/opcodes.ts';
 import { STACK_SIZE } from './limits.ts';
 
+/** Field that holds the base register of an access; undefined for instructions that access no memory by register. */
+function baseOf(insn: Insn): 'dst' | 'src' | undefined {
+  const { format } = OPS[insn.op];
+  const fields: readonly string[] = FORMATS[format].fields;
+  if (!fields.includes('off') || !fields.includes('dst') || format.startsWith('branch')) return undefined;
+  return format === 'ldx' || format === 'load_acquire' ? 'src' : 'dst';
+}
+
+const uses = (insn: Insn, field: 'dst' | 'src', register: number): boolean =>
+  (FORMATS[OPS[insn.op].format].fields as readonly string[]).includes(field) && insn[field] === register;
+
 /**
- * Bytes below r10 that the instructions can reach, a multiple of 8: the lowest offset of an access through r10, or all of the
- * frame where r10 goes into another register.
+ * Bytes below r10 that the instructions look at, a multiple of 8: the lowest offset of an access through r10 or through a
+ * copy of it to which constants were added (how compilers pass the address of a variable). All of the frame where r10 goes
+ * anywhere else: into memory, or into arithmetic with something that is not known.
  */
 export function frameUse(insns: readonly (Insn | undefined)[]): number {
   let low = 0;
-  for (const insn of insns) {
+  for (let slot = 0; slot < insns.length; slot++) {
+    const insn = insns[slot];
     if (insn === undefined) continue;
-    const { format } = OPS[insn.op];
-    const fields: readonly string[] = FORMATS[format].fields;
-    const base = format === 'ldx' || format === 'load_acquire' ? 'src' : 'dst';
-    const isAccess = fields.includes('off') && fields.includes('dst') && !format.startsWith('branch');
+    const base = baseOf(insn);
     for (const field of ['dst', 'src'] as const) {
-      if (!fields.includes(field) || insn[field] !== 10) continue;
-      if (!isAccess || field !== base) return STACK_SIZE;
-      low = Math.min(low, insn.off);
+      if (!uses(insn, field, 10)) continue;
+      if (field === base) low = Math.min(low, insn.off);
+      else if (insn.op !== 'mov64_reg') return STACK_SIZE;
+      else {
+        const reach = copyReach(insns, slot + 1, insn.dst);
+        if (reach === undefined) return STACK_SIZE;
+        low = Math.min(low, reach);
+      }
     }
   }
   return Math.min(STACK_SIZE, -(low & ~7));
+}
+
+/** Lowest offset from r10 that a fresh copy of it comes to stand for, until it is used up; undefined where that is not known. */
+function copyReach(insns: readonly (Insn | undefined)[], from: number, register: number): number | undefined {
+  let offset = 0;
+  let low = 0;
+  for (let slot = from; slot < insns.length; slot++) {
+    const insn = insns[slot];
+    if (insn === undefined) continue;
+    if (insn.op === 'add64_imm' && insn.dst === register) {
+      offset += insn.imm;
+      // Constants are added at once or in a row; the last sum is what is used.
+      low = Math.min(low, offset);
+      continue;
+    }
+    const base = baseOf(insn);
+    if (base !== undefined && insn[base] === register) low = Math.min(low, offset + insn.off);
+    if (insn.op === 'mov64_reg' && insn.src === register) return undefined;
+    if (uses(insn, 'src', register) && base !== 'src') return undefined;
+    if (registersWritten(insn).includes(register))
+      return uses(insn, 'dst', register) && OPS[insn.op].format.startsWith('alu') ? undefined : low;
+    const { format } = OPS[insn.op];
+    // Beyond a jump, the copy may be anywhere: it is only known where compilers use it, in a row.
+    if (format.startsWith('branch') || format === 'goto' || format === 'gotol' || format === 'may_goto')
+      return undefined;
+    if (format === 'exit') return low;
+  }
+  return low;
 }

@@ -130,7 +130,7 @@ class ProgramLoader {
       return unknownProgramType({ program: spec.name }, spec.type, this.#platform.dialect);
     }
     try {
-      image.code = this.#runtime.backend.load(image);
+      image.code = this.#runtime.backend.load(image, this.#runtime.codeOptions);
       return undefined;
     } catch (error) {
       if (!(error instanceof AnyBpfError)) throw error;

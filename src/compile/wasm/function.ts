@@ -6,6 +6,7 @@ import type { Insn } from '../../isa/insn.ts';
 import { FORMATS, OPS, type Width } from '../../isa/opcodes.ts';
 import type { HelperRow } from '../../spec/helper.ts';
 import { HANDLE_ELEMENT } from '../../spec/map-layout.ts';
+import { frameUse } from '../frame-use.ts';
 import { knownMaps } from '../known-maps.ts';
 import { FRAME_STRIDE, STACK_SIZE } from '../limits.ts';
 import { type Access, type Control, condition, LOWER, type Site } from '../lower.ts';
@@ -59,6 +60,9 @@ export interface CompiledFunction {
   /** Ascending pairs: offset in the code, slot. */
   readonly offsets: readonly number[];
 }
+
+/** Frames up to this many words are cleared by stores; memory.fill costs a call into the runtime. */
+const MOST_STORES = 32;
 
 /** Parameters before the frame base: r1 and r2 of a program as addresses, r1 to r5 of a subprogram. */
 const parametersOf = (main: boolean): number => (main ? 2 : 5);
@@ -270,46 +274,24 @@ class FunctionCompiler implements Site {
     this.e.i32(kind).i32(this.#slot).i32(detail).call(this.#context.imports.abort).op('unreachable');
   }
 
-  /** Zeros below r10 as far down as the function may look: a run never sees what another left. */
+  /** Zeros as far below r10 as the function looks: a run never sees what another left. */
   #clearFrame(): void {
     const { e } = this;
-    const low = this.#lowestUse();
-    if (low >= 0) return;
-    const from = Math.max(-STACK_SIZE, low & ~7);
-    if (-from > 64) {
+    if (!this.#context.checked) return;
+    const size = frameUse(this.#graph.blocks.flatMap(({ start, end }) => this.#context.insns.slice(start, end)));
+    if (size > MOST_STORES * 8) {
       e.get(this.#base)
-        .i32(STACK_SIZE + from)
+        .i32(STACK_SIZE - size)
         .op('i32.add')
         .i32(0)
-        .i32(-from)
+        .i32(size)
         .memoryFill();
       return;
     }
-    for (let at = from; at < 0; at += 8)
+    for (let at = -size; at < 0; at += 8)
       e.get(this.#base)
         .i64Small(0)
         .memory('i64.store', STACK_SIZE + at);
-  }
-
-  /** Lowest offset from r10 that the function can reach: all of the frame once r10 goes into another register. */
-  #lowestUse(): number {
-    let low = 0;
-    for (const { start, end } of this.#graph.blocks) {
-      for (let slot = start; slot < end; slot++) {
-        const insn = this.#context.insns[slot];
-        if (insn === undefined) continue;
-        const { format } = OPS[insn.op];
-        const fields: readonly string[] = FORMATS[format].fields;
-        const baseField = format === 'ldx' || format === 'load_acquire' ? 'src' : 'dst';
-        const isAccess = fields.includes('off') && fields.includes('dst') && !format.startsWith('branch');
-        for (const field of ['dst', 'src'] as const) {
-          if (!fields.includes(field) || insn[field] !== 10) continue;
-          if (isAccess && field === baseField) low = Math.min(low, insn.off);
-          else return -STACK_SIZE;
-        }
-      }
-    }
-    return low;
   }
 
   // Operands (Site)
