@@ -4,9 +4,21 @@ import { AnyBpfError } from '../../src/base/diagnostic.ts';
 
 for (const endian of ['little', 'big'] as const) {
   test(`what the writer writes, the reader reads (${endian})`, () => {
-    const bytes = new ByteWriter(endian).u8(1).align(4).u32(0x1234_5678).u16(0xabcd).align(8).u64(2n ** 63n + 5n).finish();
+    const bytes = new ByteWriter(endian)
+      .u8(1)
+      .align(4)
+      .u32(0x1234_5678)
+      .u16(0xabcd)
+      .align(8)
+      .u64(2n ** 63n + 5n)
+      .finish();
     const reader = new ByteReader(bytes, endian);
-    expect([reader.u8(0), reader.u32(4), reader.u16(8), reader.u64(16)]).toEqual([1, 0x1234_5678, 0xabcd, 2n ** 63n + 5n]);
+    expect([reader.u8(0), reader.u32(4), reader.u16(8), reader.u64(16)]).toEqual([
+      1,
+      0x1234_5678,
+      0xabcd,
+      2n ** 63n + 5n,
+    ]);
   });
 }
 

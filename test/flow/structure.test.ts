@@ -9,6 +9,8 @@ import { decodeProgram } from '../../src/isa/insn.ts';
 
 type Decisions = () => boolean;
 
+const graphOf = (text: string) => () => flowGraph(decodeProgram(assemble(text).code), 0);
+
 /** Blocks in the order that the graph runs them, at most `limit`. */
 function walkGraph(graph: FlowGraph, decide: Decisions, limit: number): number[] {
   const path: number[] = [];
@@ -126,7 +128,6 @@ test('dominators agree with their definition: without the dominator, the block i
 });
 
 test('code that runs past its end, or jumps into a wide instruction, is refused with the slot', () => {
-  const graphOf = (text: string) => () => flowGraph(decodeProgram(assemble(text).code), 0);
   expect(graphOf('r0 = 1')).toThrow('instruction 1: control runs past the last instruction');
   expect(graphOf('goto +1\nr1 = 5 ll\nexit')).toThrow('instruction 0: goes to slot 2, where no instruction begins');
   expect(graphOf('goto +7\nexit')).toThrow('flow/bad-jump');
