@@ -241,8 +241,11 @@ const STEPS: { readonly [F in Format]: (row: RowOf<F>) => Step } = {
     },
   store_release:
     ({ width }) =>
-    (machine, { dst, src, off }) =>
-      machine.store(address(machine.registers[dst], off), bytes(width), BigInt.asUintN(width, machine.registers[src])),
+    (machine, { dst, src, off }) => {
+      const value = BigInt.asUintN(width, machine.registers[src]);
+      // Unlike a plain store, it needs an aligned address (Linux: check_atomic_store).
+      machine.atomic(address(machine.registers[dst], off), bytes(width), () => value);
+    },
 };
 
 function arithmetic(

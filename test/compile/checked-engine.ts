@@ -26,6 +26,10 @@ function withRegions(): { memory: LinearMemory; fixed: number; row: number } {
   return { memory, fixed, row };
 }
 
+/** A program whose function calls the next, n calls deep. */
+const chain = (n: number): string =>
+  `${Array.from({ length: n }, (_, i) => `f${i}:\n call f${i + 1}\n exit`).join('\n')}\n f${n}:\n r0 = 1\n exit`;
+
 export function testCheckedEngine(backend: Backend): void {
   const prepare = (setting: Omit<Setting, 'backend'>) => start({ backend, ...setting });
   const run = (text: string, setting: Partial<Setting> = {}): bigint => prepare({ programs: [text], ...setting }).run();
@@ -146,10 +150,6 @@ export function testCheckedEngine(backend: Backend): void {
     expect(run('r0 = map_val(map_by_idx(0)) + 7 ll\n exit', { maps })).toBe(0x6007n);
     expect(run('r0 = var_addr(0) ll\n exit', { externs })).toBe(externs[0]);
   });
-
-  /** A program whose function calls the next, n calls deep. */
-  const chain = (n: number): string =>
-    `${Array.from({ length: n }, (_, i) => `f${i}:\n call f${i + 1}\n exit`).join('\n')}\n f${n}:\n r0 = 1\n exit`;
 
   describe('functions of the program', () => {
     test('keep r6 to r9 and r10 of the caller, and have stacks of their own', () => {

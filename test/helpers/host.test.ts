@@ -207,8 +207,9 @@ describe('trace', () => {
     const fmt = run.buffer('a %u\0');
     expect(run.run('trace_printk3', fmt, 5, 7)).toBe(3);
     expect(run.run('trace_printk2', fmt, 5)).toBe(-6);
+    expect(run.run('trace_printk4', fmt, 5, 7, 8)).toBe(3);
     expect(run.run('trace_printk5', fmt, 5, 7, 8, 9)).toBe(3);
-    expect(run.memoryHost.traceLines).toEqual(['a 7', 'a 7']);
+    expect(run.memoryHost.traceLines).toEqual(['a 7', 'a 7', 'a 7']);
   });
 });
 

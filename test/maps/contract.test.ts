@@ -312,6 +312,18 @@ test.each([
   expect(place().make(TYPICAL[type]).update(u32(1), value(33))).toBe(-9);
 });
 
+test('cgroup_array holds what the host calls its cgroups', () => {
+  const p = place();
+  const map = p.make(spec('cgroup_array', 4, 4, 4)) as HandleMap;
+  expect(map.update(u32(1), u32(0))).toBe(-9);
+  expect(map.update(u32(1), u32(77))).toBe(0);
+  expect(map.update(u32(4), u32(77))).toBe(-7);
+  expect(map.delete(u32(1))).toBe(0);
+  expect(map.delete(u32(1))).toBe(-2);
+  // -ENOTSUPP: bpf_fd_array_map_lookup_elem of a map without map_fd_sys_lookup_elem (kernel/bpf/arraymap.c).
+  expect(map.lookup(u32(1))).toBe(-524);
+});
+
 test.each(['sockmap', 'sockhash'] as const)('%s: programs put sockets and delete them', (type) => {
   const p = place();
   Object.assign(p, { socketByHandle: (handle: number) => (handle === 33 ? { address: 4096, cookie: 5n } : undefined) });
