@@ -1,45 +1,12 @@
 // The WebAssembly of the interpreter: a loop around a jump table with a handler for each op, from the rows of lower.ts.
-import { FORMATS, OP_NAMES, OPS, type OpName, type Width } from '../../isa/opcodes.ts';
+import { FORMATS, OPS, type OpName, type Width } from '../../isa/opcodes.ts';
 import { type Access, type Control, condition, LOWER, type Site } from '../lower.ts';
 import { Emitter } from '../wasm/emitter.ts';
 import { I32, I64, VOID } from '../wasm/encoding.ts';
 import { MAX_FRAMES } from '../limits.ts';
 import { ModuleBuilder } from '../wasm/module.ts';
+import { EXTRA_HANDLERS, type ExtraHandler, INSN_HANDLERS, type InsnHandler, SEQUENCES } from './handler-names.ts';
 import { FRAME_LIMITS, RECORD, RECORD_SIZE, SAVE, SAVE_SIZE, STATE, STOP, type Stop, WINDOW } from './layout.ts';
-
-/** Handlers that stand for no instruction of a program. */
-const EXTRA = ['enter', 'done', 'fell_off'] as const;
-
-/** `op@frame`: an access through r10 that is known to lie in the frame, and needs no check. */
-type HandlerName = OpName | `${OpName}@frame` | (typeof EXTRA)[number];
-
-/** The register field that holds the address of an access; undefined for an op that is none. */
-export function baseOf(op: OpName): 'dst' | 'src' | undefined {
-  switch (OPS[op].format) {
-    case 'ldx':
-    case 'load_acquire':
-      return 'src';
-    case 'st':
-    case 'stx':
-    case 'atomic':
-    case 'atomic_fetch':
-    case 'cmpxchg':
-    case 'store_release':
-      return 'dst';
-    default:
-      return undefined;
-  }
-}
-
-const HANDLERS: readonly HandlerName[] = [
-  ...EXTRA,
-  ...OP_NAMES,
-  ...OP_NAMES.filter((op) => baseOf(op) !== undefined).map((op) => `${op}@frame` as const),
-];
-const NUMBERS = new Map(HANDLERS.map((name, number) => [name, number]));
-
-/** What RECORD.HANDLER holds for a handler. */
-export const handlerNumber = (name: HandlerName): number => NUMBERS.get(name) as number;
 
 /** The exports of the module. All addresses are of the memory that it is given. */
 export interface InterpreterExports {
@@ -106,21 +73,21 @@ class LoopEmitter implements Site {
     this.#stopDepth = e.depth;
     e.loop(VOID);
     this.#loopDepth = e.depth;
-    e.get(FUEL).op('i32.eqz').if(VOID);
-    this.#stopFor(STOP.BUDGET);
-    e.op('end').get(FUEL).i32(1).op('i32.sub').set(FUEL);
-    for (let i = 0; i < HANDLERS.length; i++) e.block(VOID);
+    this.#spend();
+    const handlers = [
+      ...EXTRA_HANDLERS.map((name) => () => this.#extra(name)),
+      ...[...INSN_HANDLERS.map((name) => [name]), ...SEQUENCES].map((names) => () => this.#sequence(names)),
+    ];
+    handlers.forEach(() => e.block(VOID));
     e.get(PC)
       .memory('i32.load', RECORD.HANDLER)
       .brTable(
-        HANDLERS.map((_, i) => i),
+        handlers.map((_, i) => i),
         0,
       );
-    for (const name of HANDLERS) {
+    for (const handler of handlers) {
       e.op('end');
-      this.#handler(name);
-      e.get(PC).i32(RECORD_SIZE).op('i32.add').set(PC);
-      this.#next();
+      handler();
     }
     e.op('end').op('end');
     e.get(STATE_LOCAL).get(PC).memory('i32.store', STATE.PC);
@@ -128,7 +95,7 @@ class LoopEmitter implements Site {
     return e.get(this.#stop).op('end');
   }
 
-  #handler(name: HandlerName): void {
+  #extra(name: ExtraHandler): void {
     switch (name) {
       case 'enter':
         this.#refund();
@@ -138,13 +105,28 @@ class LoopEmitter implements Site {
         return this.#stopFor(STOP.DONE);
       case 'fell_off':
         return this.#stopFor(STOP.FELL_OFF);
-      default: {
-        const [op, frame] = name.split('@');
-        this.#op = op as OpName;
-        this.#inFrame = frame !== undefined;
-        LOWER[this.#op](this);
-      }
     }
+  }
+
+  /** One instruction after the other; each is counted, and stops or jumps, as if it had a handler of its own. */
+  #sequence(names: readonly InsnHandler[]): void {
+    names.forEach((name, i) => {
+      if (i > 0) this.#spend();
+      const [op, frame] = name.split('@');
+      this.#op = op as OpName;
+      this.#inFrame = frame !== undefined;
+      LOWER[this.#op](this);
+      this.e.get(PC).i32(RECORD_SIZE).op('i32.add').set(PC);
+    });
+    this.#next();
+  }
+
+  /** Counts the instruction at PC, or stops before it. */
+  #spend(): void {
+    const { e } = this;
+    e.get(FUEL).op('i32.eqz').if(VOID);
+    this.#stopFor(STOP.BUDGET);
+    e.op('end').get(FUEL).i32(1).op('i32.sub').set(FUEL);
   }
 
   #next(): void {

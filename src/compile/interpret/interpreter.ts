@@ -23,7 +23,8 @@ import { invokeHelper } from '../helper-call.ts';
 import { type LoadedProgram, placeOf, slotOfCode } from '../load.ts';
 import { loadPacket } from '../packet-load.ts';
 import { FRAME_STRIDE, MAX_FRAMES, MAY_GOTO_LIMIT, STACK_SIZE } from '../limits.ts';
-import { baseOf, handlerNumber, interpreterModule, type InterpreterExports } from './handlers.ts';
+import { baseOf, handlerNumber } from './handler-names.ts';
+import { interpreterModule, type InterpreterExports } from './handlers.ts';
 import { RECORD, RECORD_SIZE, STATE, STATE_SIZE, STOP, type Stop } from './layout.ts';
 import { Records } from './records.ts';
 import { Windows } from './windows.ts';
@@ -45,7 +46,9 @@ export class Interpreter {
   readonly #state: Address;
   readonly #stack: Address;
   readonly #windows: Windows;
-  readonly #exports: InterpreterExports;
+  // Kept here: a lookup in the exports of an instance is slow.
+  readonly #runShare: InterpreterExports['run'];
+  readonly #start: InterpreterExports['start'];
   readonly #recordsOf: RecordsOf;
   /** Sorted by address. */
   readonly #programs: Records[] = [];
@@ -66,7 +69,9 @@ export class Interpreter {
     memory.view.setUint32(this.#state + STATE.EXIT + RECORD.HANDLER, handlerNumber('exit'), true);
     const env = { memory: (memory as unknown as { wasm: WebAssembly.Memory }).wasm };
     const instance = new WebAssembly.Instance(interpreterModule(), { env });
-    this.#exports = instance.exports as unknown as InterpreterExports;
+    const { run, start } = instance.exports as unknown as InterpreterExports;
+    this.#runShare = run;
+    this.#start = start;
   }
 
   static readonly #interpreters = new WeakMap<Memory, Interpreter>();
@@ -102,11 +107,14 @@ export class Interpreter {
     this.#invocation = invocation;
     this.#windows.refresh();
     invocation.call = this.#call;
+    const { budget } = invocation;
     try {
-      if (invocation.budget <= 0) fail(budgetSpent(placeOf(records.program.image, 0)));
-      const share = Math.min(invocation.budget, SHARE);
-      const stop = this.#exports.start(this.#state, records.entry(0), share, r1, r2, MAY_GOTO_LIMIT);
-      this.#goOn(invocation, stop, share);
+      if (budget <= 0) fail(budgetSpent(placeOf(records.program.image, 0)));
+      const share = budget < SHARE ? budget : SHARE;
+      const stop = this.#start(this.#state, records.base, share, r1, r2, MAY_GOTO_LIMIT);
+      // Most runs need nothing of the host.
+      if (stop === STOP.DONE) invocation.budget = budget - share + this.#read('FUEL');
+      else this.#goOn(invocation, stop, share);
     } catch (error) {
       this.#windows.closeFrames();
       throw error;
@@ -161,7 +169,7 @@ export class Interpreter {
       }
       if (next === undefined) return;
       share = Math.min(invocation.budget, SHARE);
-      stop = this.#exports.run(this.#state, next, share);
+      stop = this.#runShare(this.#state, next, share);
     }
   }
 
@@ -334,7 +342,7 @@ export class Interpreter {
   #callFunction(invocation: Invocation, records: Records, slot: number): void {
     if (invocation.budget <= 0) fail(budgetSpent(placeOf(records.program.image, slot)));
     const share = Math.min(invocation.budget, SHARE);
-    const stop = this.#exports.run(this.#state, records.entry(slot), share);
+    const stop = this.#runShare(this.#state, records.entry(slot), share);
     this.#goOn(invocation, stop, share);
   }
 }

@@ -7,7 +7,7 @@ import { jumpTarget } from '../../flow/graph.ts';
 import type { LoadedProgram } from '../load.ts';
 import { frameUse } from '../frame-use.ts';
 import { STACK_SIZE } from '../limits.ts';
-import { baseOf, handlerNumber } from './handlers.ts';
+import { baseOf, handlerNumber, type InsnHandler, sequenceNumber } from './handler-names.ts';
 import { RECORD, RECORD_SIZE, STATE } from './layout.ts';
 
 /** A program as records: the call that starts it, where that call returns to, its instructions, and the end that it may not reach. */
@@ -43,8 +43,12 @@ export class Records {
     });
     this.#writeEntry(this.base, 0);
     const { view } = memory;
+    const handlers = insns.flatMap((insn): InsnHandler[] => (insn === undefined ? [] : [handlerOf(insn)]));
+    let index = 0;
     insns.forEach((insn, slot) => {
-      if (insn !== undefined) this.#write(view, state, nothing, insn, slot);
+      if (insn === undefined) return;
+      this.#write(view, state, nothing, insn, slot);
+      view.setUint32(this.#bySlot[slot] + RECORD.HANDLER, sequenceNumber(handlers, index++), true);
     });
     view.setUint32(at + RECORD.HANDLER, handlerNumber('fell_off'), true);
     view.setUint32(
@@ -93,8 +97,6 @@ export class Records {
   #write(view: DataView, state: Address, nothing: Address, insn: Insn, slot: number): void {
     const at = this.#bySlot[slot];
     const { op, dst, src, off, imm } = insn;
-    const handler = staysInFrame(insn) ? (`${op}@frame` as const) : op;
-    view.setUint32(at + RECORD.HANDLER, handlerNumber(handler), true);
     view.setUint32(at + RECORD.DST, state + STATE.REGISTERS + 8 * dst, true);
     view.setUint32(at + RECORD.SRC, state + STATE.REGISTERS + 8 * src, true);
     view.setUint32(at + RECORD.WINDOW, nothing, true);
@@ -109,6 +111,8 @@ export class Records {
     return this.program.constants.get(insn) ?? insn.imm64 ?? BigInt(insn.imm);
   }
 }
+
+const handlerOf = (insn: Insn): InsnHandler => (staysInFrame(insn) ? `${insn.op}@frame` : insn.op);
 
 /** An access through r10 that lies in the frame: the frame is the function's own, so that nothing has to be asked. */
 function staysInFrame(insn: Insn): boolean {
