@@ -1,4 +1,5 @@
-// Calls a helper from five register values: checks each by its kind in the prototype, then runs the body.
+// Calls a helper from its register values: checks each by its kind in the prototype, then runs the body.
+// Registers come as bigint or, where a back end can (argumentForm), as numbers: a BigInt costs more than a helper's work.
 import { fail } from '../base/diagnostic.ts';
 import {
   helperContext,
@@ -9,7 +10,7 @@ import {
   helperSize,
   helperString,
 } from '../base/messages/helper.ts';
-import { fromNumber, U32_MAX, u64 } from '../base/u64.ts';
+import { fromNumber, u64 } from '../base/u64.ts';
 import type { ArgKind, ArgTypes, HelperEnv, HelperRow } from '../spec/helper.ts';
 import type { BpfMap } from '../spec/map.ts';
 import type { Address, RegionKind } from '../spec/memory.ts';
@@ -17,30 +18,55 @@ import type { Address, RegionKind } from '../spec/memory.ts';
 const SPIN_LOCK_SIZE = 4;
 const TIMER_SIZE = 16;
 const DYNPTR_SIZE = 16;
+const LAST_ADDRESS = 0xffff_ffff;
+
+/** The value of a register: all 64 bits, or as argumentForm says for the argument's kind. */
+export type Register = bigint | number;
 
 /** The argument under check: where it stands, and what the arguments before it have fixed. */
 class Argument {
   readonly row: HelperRow;
   readonly env: HelperEnv;
-  readonly registers: readonly bigint[];
+  readonly registers: readonly Register[];
   index = 0;
   /** The map argument met so far; keys and values get their size from it. */
   map: BpfMap | undefined;
 
-  constructor(row: HelperRow, env: HelperEnv, registers: readonly bigint[]) {
+  constructor(row: HelperRow, env: HelperEnv, registers: readonly Register[]) {
     this.row = row;
     this.env = env;
     this.registers = registers;
   }
 
+  /** The value for messages and for kinds that need all bits. */
   get value(): bigint {
-    return u64(this.registers[this.index]);
+    const raw = this.registers[this.index];
+    return u64(typeof raw === 'number' ? BigInt(raw) : raw);
+  }
+
+  /** The value as a number; right below 2^53, and above U32_MAX where it is not exact. */
+  numberAt(index: number): number {
+    const raw = this.registers[index];
+    return typeof raw === 'number' ? raw : Number(u64(raw));
+  }
+
+  get number(): number {
+    return this.numberAt(this.index);
+  }
+
+  get isNull(): boolean {
+    return this.number === 0;
+  }
+
+  low32(): number {
+    const raw = this.registers[this.index];
+    return typeof raw === 'number' ? raw | 0 : Number(BigInt.asIntN(32, raw));
   }
 
   address(): Address {
-    const value = this.value;
-    if (value === 0n || value > U32_MAX) fail(helperPointer({}, this.row.name, this.index + 1, value));
-    return Number(value);
+    const value = this.number;
+    if (value === 0 || value > LAST_ADDRESS) fail(helperPointer({}, this.row.name, this.index + 1, this.value));
+    return value;
   }
 
   /** An address at which `size` bytes may be read, written, or both. */
@@ -56,18 +82,19 @@ class Argument {
 
   /** As `bytes`, with the length that the next argument gives; a NULL or dangling address passes where that length is 0. */
   sized(access: 'r' | 'w' | 'rw', orNull: boolean): Address {
-    const size = u64(this.registers[this.index + 1]);
-    if (size > U32_MAX) fail(helperSize({}, this.row.name, this.index + 2, size));
-    if (size === 0n && (orNull || this.row.args[this.index + 1] === 'sizeOrZero')) {
-      return this.value > U32_MAX ? 0 : Number(this.value);
+    const size = this.numberAt(this.index + 1);
+    if (size > LAST_ADDRESS) fail(helperSize({}, this.row.name, this.index + 2, BigInt(size)));
+    if (size === 0 && (orNull || this.row.args[this.index + 1] === 'sizeOrZero')) {
+      return this.number > LAST_ADDRESS ? 0 : this.number;
     }
-    return this.bytes(Number(size), access);
+    return this.bytes(size, access);
   }
 
   size(orZero: boolean): number {
-    const value = this.value;
-    if (value > U32_MAX || (value === 0n && !orZero)) fail(helperSize({}, this.row.name, this.index + 1, value));
-    return Number(value);
+    const value = this.number;
+    if (value > LAST_ADDRESS || (value === 0 && !orZero))
+      fail(helperSize({}, this.row.name, this.index + 1, this.value));
+    return value;
   }
 
   mapSize(part: 'keySize' | 'valueSize'): number {
@@ -91,7 +118,7 @@ class Argument {
   }
 
   context(): Address {
-    if (this.value !== BigInt(this.env.ctx)) fail(helperContext({}, this.row.name, this.index + 1, this.value));
+    if (this.number !== this.env.ctx) fail(helperContext({}, this.row.name, this.index + 1, this.value));
     return this.env.ctx;
   }
 
@@ -121,15 +148,15 @@ const SOCKET = 'a socket';
 /** How a register becomes an argument of each kind, and what makes it an abort. */
 const CHECKS: { readonly [K in ArgKind]: (argument: Argument) => ArgTypes[K] } = {
   map: (a) => {
-    const value = a.value;
-    const map = value > U32_MAX ? undefined : a.env.mapAt(Number(value));
-    if (map === undefined) return fail(helperMap({}, a.row.name, a.index + 1, value));
+    const value = a.number;
+    const map = value > LAST_ADDRESS ? undefined : a.env.mapAt(value);
+    if (map === undefined) return fail(helperMap({}, a.row.name, a.index + 1, a.value));
     a.map = map;
     return map;
   },
   key: (a) => a.bytes(a.mapSize('keySize'), 'r'),
   value: (a) => a.bytes(a.mapSize('valueSize'), 'r'),
-  valueOrNull: (a) => (a.value === 0n ? 0 : a.bytes(a.mapSize('valueSize'), 'r')),
+  valueOrNull: (a) => (a.isNull ? 0 : a.bytes(a.mapSize('valueSize'), 'r')),
   valueOut: (a) => a.bytes(a.mapSize('valueSize'), 'w'),
   mem: (a) => a.sized('r', false),
   memOrNull: (a) => a.sized('r', true),
@@ -138,20 +165,20 @@ const CHECKS: { readonly [K in ArgKind]: (argument: Argument) => ArgTypes[K] } =
   memInOut: (a) => a.sized('rw', false),
   size: (a) => a.size(false),
   sizeOrZero: (a) => a.size(true),
-  allocSize: (a) => Number(a.value),
+  allocSize: (a) => a.number,
   out4: (a) => a.bytes(4, 'w'),
   out8: (a) => a.bytes(8, 'w'),
   inOut4: (a) => a.bytes(4, 'rw'),
   ctx: (a) => a.context(),
-  ctxOrNull: (a) => (a.value === 0n ? 0 : a.context()),
+  ctxOrNull: (a) => (a.isNull ? 0 : a.context()),
   scalar: (a) => a.value,
-  u32: (a) => Number(BigInt.asUintN(32, a.value)),
-  s32: (a) => Number(BigInt.asIntN(32, a.value)),
+  u32: (a) => a.low32() >>> 0,
+  s32: (a) => a.low32(),
   constString: (a) => a.string(),
   callback: (a) => a.value,
   callbackContext: (a) => a.value,
   socket: (a) => a.startOf('socket', SOCKET),
-  socketOrNull: (a) => (a.value === 0n ? 0 : a.startOf('socket', SOCKET)),
+  socketOrNull: (a) => (a.isNull ? 0 : a.startOf('socket', SOCKET)),
   ringRecord: (a) => a.startOf('ring-record', 'a ring buffer record'),
   spinLock: (a) => a.bytes(SPIN_LOCK_SIZE, 'rw'),
   timer: (a) => a.bytes(TIMER_SIZE, 'rw'),
@@ -161,18 +188,40 @@ const CHECKS: { readonly [K in ArgKind]: (argument: Argument) => ArgTypes[K] } =
   unsafePointer: (a) => a.value,
 };
 
+/** Kinds of which only the low 32 bits count, and kinds of which all 64 do; all others are addresses and sizes. */
+const LOW_HALF: ReadonlySet<ArgKind> = new Set(['u32', 's32']);
+const ALL_BITS: ReadonlySet<ArgKind> = new Set([
+  'scalar',
+  'callback',
+  'callbackContext',
+  'btfPointer',
+  'unsafePointer',
+]);
+
+/**
+ * How a back end may pass an argument: `i32` the low 32 bits, `f64` the unsigned value as a number (addresses and sizes are
+ * below 2^32, and what is not is refused), `i64` as a bigint.
+ */
+export const argumentForm = (kind: ArgKind): 'i32' | 'f64' | 'i64' =>
+  LOW_HALF.has(kind) ? 'i32' : ALL_BITS.has(kind) ? 'i64' : 'f64';
+
 /**
  * Runs a helper as the `call` instruction does.
  *
- * @param registers r1 to r5 (more may follow and are not looked at)
- * @returns r0: the result as an unsigned 64-bit value (negative numbers in two's complement), 0 for a void helper
+ * @param registers r1 to r5 (more may follow and are not looked at), as bigint or in the form of {@link argumentForm}
+ * @returns the body's result: a number (negative: two's complement), a bigint, or undefined for a void helper
  * @throws AnyBpfError run/helper-argument-... where a register does not fit the prototype: what a verified program cannot do
  */
-export function invokeHelper(row: HelperRow, env: HelperEnv, registers: readonly bigint[]): bigint {
+export function callHelper(row: HelperRow, env: HelperEnv, registers: readonly Register[]): number | bigint | void {
   const argument = new Argument(row, env, registers);
   const values: unknown[] = [];
   for (; argument.index < row.args.length; argument.index++) values.push(CHECKS[row.args[argument.index]](argument));
-  const result = row.body(env, ...values);
+  return row.body(env, ...values) as number | bigint | void;
+}
+
+/** As {@link callHelper}; gives r0 as an unsigned 64-bit value, 0 for a void helper. */
+export function invokeHelper(row: HelperRow, env: HelperEnv, registers: readonly Register[]): bigint {
+  const result = callHelper(row, env, registers);
   if (typeof result === 'number') return fromNumber(result);
   return result === undefined ? 0n : u64(result as bigint);
 }

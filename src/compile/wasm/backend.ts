@@ -26,12 +26,12 @@ import {
 } from '../../spec/backend.ts';
 import type { HelperRow } from '../../spec/helper.ts';
 import { describeAddress } from '../describe-address.ts';
-import { invokeHelper } from '../helper-call.ts';
+import { argumentForm, callHelper, invokeHelper, type Register } from '../helper-call.ts';
 import { FRAME_STRIDE, MAX_FRAMES, MAY_GOTO_LIMIT } from '../limits.ts';
 import { type LoadedProgram, loadProgram, placeOf, slotOfCode } from '../load.ts';
 import { loadPacket } from '../packet-load.ts';
 import { Emitter } from './emitter.ts';
-import { I32, I64, VOID } from './encoding.ts';
+import { F64, I32, I64, VOID } from './encoding.ts';
 import { ABORT, type AbortKind, compileFunction } from './function.ts';
 import { CONTROL, Machine } from './machine.ts';
 import { mapConstants } from './map-lookup.ts';
@@ -47,15 +47,22 @@ const SUBPROGRAM: Signature = { params: [I64, I64, I64, I64, I64, I32], results:
 const ADMIT_CALL: Signature = { params: [I32, I32, I32, I32, I32], results: [] };
 /** Slot, address, size, whether it writes. */
 const REFUSE_CALL: Signature = { params: [I32, I64, I32, I32], results: [] };
-const HOST_CALL: Signature = { params: [I32, I64, I64, I64, I64, I64], results: [I64] };
 const ABORT_CALL: Signature = { params: [I32, I32, I32], results: [] };
 const PACKET_LOAD: Signature = { params: [I32, I64, I32, I32], results: [I64] };
 const REGISTER_CALL: Signature = { params: [I32, I64, I64, I64, I64, I64, I64, I32], results: [I64] };
 
+const FORMS = { i32: I32, f64: F64, i64: I64 } as const;
+
+/** Slot, then the arguments in their forms; the result is a number, or NaN where CONTROL.RESULT has it. */
+const hostSignature = ({ args }: HelperRow): Signature => ({
+  params: [I32, ...args.map((kind) => FORMS[argumentForm(kind)])],
+  results: [F64],
+});
+
 /** Contexts, results, count, budget, base of the frame. */
 const BATCH: Signature = { params: [I32, I32, I32, I32, I32], results: [] };
 
-type HostCall = (slot: number, ...registers: bigint[]) => bigint;
+type HostCall = (slot: number, ...registers: Register[]) => number;
 type Subprogram = (r1: bigint, r2: bigint, r3: bigint, r4: bigint, r5: bigint, base: number) => bigint;
 
 /** Compiles to WebAssembly. Needs no verdict: accesses are confined to the linear memory, pointers and calls are checked. */
@@ -105,7 +112,7 @@ class CompiledCode implements Code {
     const importRow = (name: string, row: HelperRow | undefined): { index: number; row: HelperRow } | undefined => {
       if (row === undefined) return undefined;
       env[name] = this.#hostCall(row);
-      return { index: builder.importFunction('env', name, HOST_CALL), row };
+      return { index: builder.importFunction('env', name, hostSignature(row)), row };
     };
     const helpers = new Map<number, ReturnType<typeof importRow>>();
     const kfuncs = new Map<number, ReturnType<typeof importRow>>();
@@ -136,7 +143,7 @@ class CompiledCode implements Code {
             const handle = image.mapHandle(index);
             return handle === undefined ? undefined : mapConstants(image.memory, handle);
           },
-          kfunc: (index) => kfuncs.get(index)?.index,
+          kfunc: (index) => kfuncs.get(index),
           imports,
           mainType: builder.type(MAIN),
           controlBlock: this.#machine.control,
@@ -263,18 +270,25 @@ class CompiledCode implements Code {
     const { id, spec } = this.#program.image;
     const identity = { id, name: spec.name, type: spec.type };
     const machine = this.#machine;
+    const tailCalls = row.returns === 'integerOrNoReturn';
+    const call = (registers: readonly Register[]): number => {
+      const invocation = this.#running();
+      if (machine.batch !== undefined) machine.select();
+      // A program entered by a tail call runs its own callbacks, under its own name.
+      invocation.call = this.#call;
+      invocation.program = identity;
+      if (tailCalls) invocation.tailCalls = MAX_TAIL_CALLS - machine.read('TAILS');
+      const result = callHelper(row, invocation, registers);
+      machine.refreshWindows();
+      if (invocation.tail !== undefined) this.#takeTail(invocation);
+      if (typeof result === 'number') return result;
+      if (result === undefined) return 0;
+      machine.result = result as bigint;
+      return Number.NaN;
+    };
     return (slot, ...registers) => {
       try {
-        const invocation = this.#running();
-        if (machine.batch !== undefined) machine.select();
-        // A program entered by a tail call runs its own callbacks, under its own name.
-        invocation.call = this.#call;
-        invocation.program = identity;
-        invocation.tailCalls = MAX_TAIL_CALLS - machine.read('TAILS');
-        const result = invokeHelper(row, invocation, registers);
-        machine.refreshWindows();
-        if (invocation.tail !== undefined) this.#takeTail(invocation);
-        return result;
+        return call(registers);
       } catch (error) {
         throw this.#at(error, slot);
       }

@@ -81,6 +81,7 @@ export const PLAIN = {
   'i64.extend_i32_s': 0xac,
   'i64.extend_i32_u': 0xad,
   'i64.trunc_f64_s': 0xb0,
+  'f64.convert_i64_u': 0xba,
   'i32.extend8_s': 0xc0,
   'i32.extend16_s': 0xc1,
   'i64.extend8_s': 0xc2,

@@ -7,11 +7,12 @@ import { FORMATS, OPS, type Width } from '../../isa/opcodes.ts';
 import type { HelperRow } from '../../spec/helper.ts';
 import { HANDLE_ELEMENT } from '../../spec/map-layout.ts';
 import { frameUse } from '../frame-use.ts';
+import { argumentForm } from '../helper-call.ts';
 import { knownMaps } from '../known-maps.ts';
 import { FRAME_STRIDE, STACK_SIZE } from '../limits.ts';
 import { type Access, type Control, condition, LOWER, type Site } from '../lower.ts';
 import { Emitter } from './emitter.ts';
-import { I32, I64, VOID } from './encoding.ts';
+import { F64, I32, I64, type ValueType, VOID } from './encoding.ts';
 import { lookupFor, type MapConstants } from './map-lookup.ts';
 import { CONTROL, windowOffset } from './machine.ts';
 
@@ -37,7 +38,7 @@ export interface FunctionContext {
   helper(number: number): { readonly index: number; readonly row: HelperRow } | undefined;
   /** The map that `map_by_idx(index)` names. */
   map(index: number): MapConstants | undefined;
-  kfunc(index: number): number | undefined;
+  kfunc(index: number): { readonly index: number; readonly row: HelperRow } | undefined;
   readonly imports: {
     readonly abort: number;
     readonly admit: number;
@@ -360,7 +361,7 @@ class FunctionCompiler implements Site {
     this.e.i64Small(this.#insn.imm);
   }
 
-  temp(type: typeof I32 | typeof I64, number: number): number {
+  temp(type: ValueType, number: number): number {
     const key = `${type}:${number}`;
     let local = this.#temps.get(key);
     if (local === undefined) {
@@ -456,9 +457,9 @@ class FunctionCompiler implements Site {
     call_local: () => this.#callLocal(),
     call_helper: () => this.#callHelper(),
     call_kfunc: () => {
-      const index = this.#context.kfunc(this.#insn.imm);
-      if (index === undefined) return this.#abort(ABORT.MISSING_KFUNC, this.#insn.imm);
-      this.#callHost(index);
+      const kfunc = this.#context.kfunc(this.#insn.imm);
+      if (kfunc === undefined) return this.#abort(ABORT.MISSING_KFUNC, this.#insn.imm);
+      this.#callHost(kfunc);
     },
     callx: () => {
       this.#beforeHost();
@@ -502,13 +503,13 @@ class FunctionCompiler implements Site {
     const { e } = this;
     const helper = this.#context.helper(this.#insn.imm);
     if (helper === undefined) return this.#abort(ABORT.MISSING_HELPER, this.#insn.imm);
-    const { index, row } = helper;
+    const { row } = helper;
     if (row.intrinsic === 'mapLookup' && this.#lookup()) return;
     const tailCalls = row.returns === 'integerOrNoReturn';
     const callsBack = row.args.includes('callback');
     if (callsBack || tailCalls) this.#beforeHost();
     if (row.intrinsic === 'tailCall') this.#tailCall();
-    this.#callHost(index);
+    this.#callHost(helper);
     if (callsBack) this.#reloadFuel();
     if (!tailCalls) return;
     e.i32(0).memory('i32.load', this.#field('TAIL')).if(VOID);
@@ -571,11 +572,20 @@ class FunctionCompiler implements Site {
     this.e.i32(0).get(this.#base).memory('i32.store', this.#field('FRAME'));
   }
 
-  /** Calls an import that takes the slot and r1 to r5, and gives r0. */
-  #callHost(index: number): void {
-    this.e.i32(this.#slot);
-    this.#pushArguments();
-    this.e.call(index);
+  /** Calls the import that runs a helper, with its arguments in their forms; its result into r0. */
+  #callHost({ index, row }: { readonly index: number; readonly row: HelperRow }): void {
+    const { e } = this;
+    e.i32(this.#slot);
+    row.args.forEach((kind, i) => {
+      e.get(this.#registers[1 + i]);
+      const form = argumentForm(kind);
+      if (form === 'i32') e.op('i32.wrap_i64');
+      else if (form === 'f64') e.op('f64.convert_i64_u');
+    });
+    const result = this.temp(F64, 0);
+    e.call(index).tee(result).get(result).op('f64.eq').if(I64);
+    e.get(result).op('i64.trunc_f64_s').op('else');
+    e.i32(0).memory('i64.load', this.#field('RESULT')).op('end');
     this.setR0();
   }
 

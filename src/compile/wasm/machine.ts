@@ -22,12 +22,14 @@ export const CONTROL = {
   CPU: 20,
   /** Index of the context that runs, in a batch. */
   INDEX: 24,
+  /** Result of a helper that no number holds exactly, u64; the helper's import then gives NaN. */
+  RESULT: 32,
   /**
    * Checked code: for each register r0 to r9 and for reading and writing, the bounds (u32 each, the end outside) within which
    * an access through it needs no question to the host. Zeros: none.
    * Emptied when regions have changed.
    */
-  WINDOWS: 32,
+  WINDOWS: 40,
 } as const;
 
 const WINDOW_SIZE = 8;
@@ -91,6 +93,10 @@ export class Machine {
 
   write(field: keyof typeof CONTROL, value: number): void {
     this.memory.u32[(this.control + CONTROL[field]) >>> 2] = value;
+  }
+
+  set result(value: bigint) {
+    this.memory.view.setBigUint64(this.control + CONTROL.RESULT, BigInt.asUintN(64, value), true);
   }
 
   /** Makes the invocation that of the context which runs now. */
