@@ -205,23 +205,63 @@ const ALL_BITS: ReadonlySet<ArgKind> = new Set([
 export const argumentForm = (kind: ArgKind): 'i32' | 'f64' | 'i64' =>
   LOW_HALF.has(kind) ? 'i32' : ALL_BITS.has(kind) ? 'i64' : 'f64';
 
+/** Runs one helper; see {@link helperCaller}. */
+export type HelperCaller = (env: HelperEnv, registers: readonly Register[]) => number | bigint | void;
+
 /**
- * Runs a helper as the `call` instruction does.
+ * What runs a helper as the `call` instruction does: made once for a row, so that calls do not look at the prototype again.
  *
- * @param registers r1 to r5 (more may follow and are not looked at), as bigint or in the form of {@link argumentForm}
- * @returns the body's result: a number (negative: two's complement), a bigint, or undefined for a void helper
- * @throws AnyBpfError run/helper-argument-... where a register does not fit the prototype: what a verified program cannot do
+ * It takes r1 to r5 (more may follow and are not looked at) as bigint or in the form of {@link argumentForm}, and gives the
+ * body's result: a number (negative: two's complement), a bigint, or undefined for a void helper. It raises
+ * run/helper-argument-... where a register does not fit the prototype: what a verified program cannot do.
  */
-export function callHelper(row: HelperRow, env: HelperEnv, registers: readonly Register[]): number | bigint | void {
-  const argument = new Argument(row, env, registers);
-  const values: unknown[] = [];
-  for (; argument.index < row.args.length; argument.index++) values.push(CHECKS[row.args[argument.index]](argument));
-  return row.body(env, ...values) as number | bigint | void;
+export function helperCaller(row: HelperRow): HelperCaller {
+  const { body } = row;
+  const checks = row.args.map((kind) => CHECKS[kind] as (argument: Argument) => unknown);
+  const [c0, c1, c2, c3, c4] = checks;
+  const take = (a: Argument, index: number, check: (argument: Argument) => unknown): unknown => {
+    a.index = index;
+    return check(a);
+  };
+  // Arguments are evaluated in order: a key's size comes from the map before it.
+  switch (checks.length) {
+    case 0:
+      return (env) => body(env);
+    case 1:
+      return (env, r) => body(env, c0(new Argument(row, env, r)));
+    case 2:
+      return (env, r) => {
+        const a = new Argument(row, env, r);
+        return body(env, c0(a), take(a, 1, c1));
+      };
+    case 3:
+      return (env, r) => {
+        const a = new Argument(row, env, r);
+        return body(env, c0(a), take(a, 1, c1), take(a, 2, c2));
+      };
+    case 4:
+      return (env, r) => {
+        const a = new Argument(row, env, r);
+        return body(env, c0(a), take(a, 1, c1), take(a, 2, c2), take(a, 3, c3));
+      };
+    default:
+      return (env, r) => {
+        const a = new Argument(row, env, r);
+        return body(env, c0(a), take(a, 1, c1), take(a, 2, c2), take(a, 3, c3), take(a, 4, c4));
+      };
+  }
 }
 
-/** As {@link callHelper}; gives r0 as an unsigned 64-bit value, 0 for a void helper. */
+const CALLERS = new WeakMap<HelperRow, HelperCaller>();
+
+/** Runs a helper; gives r0 as an unsigned 64-bit value, 0 for a void helper. */
 export function invokeHelper(row: HelperRow, env: HelperEnv, registers: readonly Register[]): bigint {
-  const result = callHelper(row, env, registers);
+  let caller = CALLERS.get(row);
+  if (caller === undefined) {
+    caller = helperCaller(row);
+    CALLERS.set(row, caller);
+  }
+  const result = caller(env, registers);
   if (typeof result === 'number') return fromNumber(result);
   return result === undefined ? 0n : u64(result as bigint);
 }

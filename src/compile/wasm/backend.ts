@@ -26,7 +26,7 @@ import {
 } from '../../spec/backend.ts';
 import type { HelperRow } from '../../spec/helper.ts';
 import { describeAddress } from '../describe-address.ts';
-import { argumentForm, callHelper, invokeHelper, type Register } from '../helper-call.ts';
+import { argumentForm, helperCaller, invokeHelper, type Register } from '../helper-call.ts';
 import { FRAME_STRIDE, MAX_FRAMES, MAY_GOTO_LIMIT } from '../limits.ts';
 import { type LoadedProgram, loadProgram, placeOf, slotOfCode } from '../load.ts';
 import { loadPacket } from '../packet-load.ts';
@@ -270,6 +270,7 @@ class CompiledCode implements Code {
     const { id, spec } = this.#program.image;
     const identity = { id, name: spec.name, type: spec.type };
     const machine = this.#machine;
+    const run = helperCaller(row);
     const tailCalls = row.returns === 'integerOrNoReturn';
     const call = (registers: readonly Register[]): number => {
       const invocation = this.#running();
@@ -278,7 +279,7 @@ class CompiledCode implements Code {
       invocation.call = this.#call;
       invocation.program = identity;
       if (tailCalls) invocation.tailCalls = MAX_TAIL_CALLS - machine.read('TAILS');
-      const result = callHelper(row, invocation, registers);
+      const result = run(invocation, registers);
       machine.refreshWindows();
       if (invocation.tail !== undefined) this.#takeTail(invocation);
       if (typeof result === 'number') return result;
