@@ -205,6 +205,13 @@ const ALL_BITS: ReadonlySet<ArgKind> = new Set([
 export const argumentForm = (kind: ArgKind): 'i32' | 'f64' | 'i64' =>
   LOW_HALF.has(kind) ? 'i32' : ALL_BITS.has(kind) ? 'i64' : 'f64';
 
+type Check = (argument: Argument) => unknown;
+
+function take(argument: Argument, index: number, check: Check): unknown {
+  argument.index = index;
+  return check(argument);
+}
+
 /** Runs one helper; see {@link helperCaller}. */
 export type HelperCaller = (env: HelperEnv, registers: readonly Register[]) => number | bigint | void;
 
@@ -217,12 +224,8 @@ export type HelperCaller = (env: HelperEnv, registers: readonly Register[]) => n
  */
 export function helperCaller(row: HelperRow): HelperCaller {
   const { body } = row;
-  const checks = row.args.map((kind) => CHECKS[kind] as (argument: Argument) => unknown);
+  const checks = row.args.map((kind) => CHECKS[kind] as Check);
   const [c0, c1, c2, c3, c4] = checks;
-  const take = (a: Argument, index: number, check: (argument: Argument) => unknown): unknown => {
-    a.index = index;
-    return check(a);
-  };
   // Arguments are evaluated in order: a key's size comes from the map before it.
   switch (checks.length) {
     case 0:
