@@ -1,11 +1,9 @@
 import type { MapTypeRow, Status } from '../spec/map.ts';
-import { MAP_FLAGS, UPDATE_FLAGS } from '../spec/map-types.ts';
-import type { Address } from '../spec/memory.ts';
+import { MAP_FLAGS } from '../spec/map-types.ts';
 import type { MapSpec } from '../spec/object.ts';
-import { checkCommon, E2BIG, EEXIST, EINVAL, ENOENT } from './attributes.ts';
-import { existence } from './base-map.ts';
-import { HandleArray } from './handle-array.ts';
-import { ENODEV, EOVERFLOW, readTarget, targetBytes } from './redirect-map.ts';
+import { checkCommon, E2BIG, EINVAL } from './attributes.ts';
+import { ENODEV, EOVERFLOW, type Target } from './redirect-map.ts';
+import { TargetArray } from './target-array.ts';
 
 /** Largest queue of a CPU. */
 const LONGEST_QUEUE = 16_384;
@@ -21,45 +19,11 @@ function check(spec: MapSpec): Status {
   return spec.maxEntries > MOST_CPUS ? E2BIG : 0;
 }
 
-/** BPF_MAP_TYPE_CPUMAP: CPUs that XDP packets may be sent to, each with the size of its queue. Elements: handle-array.ts. */
-class Cpumap extends HandleArray {
-  override handleAt(key: Address): number {
-    const index = this.indexAt(key);
-    return index < this.length ? this.word(index, 0) : 0;
-  }
-
-  programAt(key: Address): number {
-    const index = this.indexAt(key);
-    return index < this.length ? this.word(index, 1) : 0;
-  }
-
-  protected read(key: Address): Uint8Array | Status {
-    const index = this.indexAt(key);
-    if (index >= this.length || !this.filled(index)) return ENOENT;
-    return targetBytes(this.word(index, 0), this.word(index, 1), this.spec.valueSize);
-  }
-
-  protected write(key: Address, value: Uint8Array, flags: number): Status {
-    const index = this.indexAt(key);
-    const wish = existence(flags, false);
-    if (wish === undefined) return EINVAL;
-    if (index >= this.length) return E2BIG;
-    if (wish === UPDATE_FLAGS.NOEXIST) return EEXIST;
-    const target = readTarget(this.context, value);
-    const queue = typeof target === 'number' ? 0 : target.target;
-    if (queue > LONGEST_QUEUE) return EOVERFLOW;
-    if (index >= this.context.cpus) return ENODEV;
-    if (typeof target === 'number') return target;
-    if (queue === 0) this.setWords(index, 0, 0);
-    else this.setWords(index, queue, target.program);
-    return 0;
-  }
-
-  protected override remove(key: Address): Status {
-    const index = this.indexAt(key);
-    if (index >= this.length) return EINVAL;
-    this.setWords(index, 0, 0);
-    return 0;
+/** BPF_MAP_TYPE_CPUMAP: CPUs that XDP packets may be sent to, each with the size of its queue. */
+class Cpumap extends TargetArray {
+  protected refuses(index: number, target: Target | Status): Status {
+    if (typeof target !== 'number' && target.target > LONGEST_QUEUE) return EOVERFLOW;
+    return index >= this.context.cpus ? ENODEV : 0;
   }
 }
 
