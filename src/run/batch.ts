@@ -19,6 +19,12 @@ export interface BatchProgram {
   harness(): Harness;
 }
 
+/** One run on a context: the lower 32 bits of r0, which is all that a hook or a test-run looks at. */
+export function runOnce(code: Code, invocation: ProgramInvocation, ctx: Address): number {
+  if (code.run32 !== undefined) return code.run32(invocation, ctx);
+  return Number(BigInt.asUintN(32, code.run(invocation, BigInt(ctx))));
+}
+
 /**
  * A place for up to `size` packets and their contexts. Lay packets, run them, read verdicts; laid packets stay and can be run
  * again. Helpers see each packet's own state; tail calls and the budget count anew for each.
@@ -76,8 +82,8 @@ export class Batch implements Disposable {
       } else {
         for (let i = 0; i < count; i++) {
           select(i);
-          const r0 = code.run(invocation, BigInt(memory.u32[(contexts >>> 2) + i]));
-          memory.u32[(this.#results >>> 2) + i] = Number(BigInt.asUintN(32, r0));
+          const r0 = runOnce(code, invocation, memory.u32[(contexts >>> 2) + i]);
+          memory.u32[(this.#results >>> 2) + i] = r0;
         }
       }
     } finally {

@@ -6,7 +6,7 @@ import type { PacketArea, StateKey } from '../spec/helper.ts';
 import type { Address } from '../spec/memory.ts';
 import type { ProgramSpec } from '../spec/object.ts';
 import type { Harness, ProgramTypeRow, TestRunInput, TestRunOutput } from '../spec/program.ts';
-import { Batch } from './batch.ts';
+import { Batch, runOnce } from './batch.ts';
 import { ProgramInvocation } from './invocation.ts';
 import type { Runtime } from './runtime.ts';
 
@@ -156,8 +156,7 @@ export class LoadedProgram {
     const { invocation, code } = this.#prepare();
     invocation.begin(ctx, packet, this.#budget);
     try {
-      if (code.run32 !== undefined) return code.run32(invocation, ctx);
-      return Number(BigInt.asUintN(32, code.run(invocation, BigInt(ctx))));
+      return runOnce(code, invocation, ctx);
     } finally {
       invocation.end();
     }
