@@ -1,0 +1,95 @@
+// What benchmarks share: the compiled project, the kernel as a peer, tables.
+import { spawnSync } from 'node:child_process';
+import { existsSync, mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+
+export const ROOT = join(import.meta.dirname, '..');
+export const CACHE = join(ROOT, '.cache/bench');
+export const SHARED = join(ROOT, '../shared/corpus/objects');
+
+/** A module of src/ or test/ as compiled by bench/run.mjs. */
+export const project = (path) => import(join(CACHE, path.replace(/\.ts$/, '.js')));
+
+/** Least of several measurements: what the machine can do when nothing else disturbs it. */
+export function least(rounds, measure) {
+  let best = Number.POSITIVE_INFINITY;
+  for (let i = 0; i < rounds; i++) best = Math.min(best, measure());
+  return best;
+}
+
+export const nanoseconds = (count, body) => {
+  const before = process.hrtime.bigint();
+  body();
+  return Number(process.hrtime.bigint() - before) / count;
+};
+
+export const has = (program) => spawnSync('which', [program]).status === 0;
+
+/** The kernel's own run of a linked object's program, or why there is none: {ns(data, repeat)} or {reason}. */
+export async function kernelPeer(spec, name) {
+  const { kernelCapability, progTestRun } = await project('test/support/bpf.ts');
+  const capability = kernelCapability();
+  if (!capability.ok) return { reason: `bpf(2) is refused at ${capability.stage}` };
+  const { KernelObject } = await project('test/support/kernel-object.ts');
+  const object = new KernelObject(spec);
+  const { fd, reason, log } = object.load(spec.programs.find((program) => program.name === name));
+  if (fd < 0) return { reason: reason ?? `the kernel refuses it (${fd}): ${log.split('\n').slice(-3).join(' ')}` };
+  const run = (data, repeat) => progTestRun(fd, { data, repeat });
+  return { ns: (data, repeat) => run(data, repeat).duration, run, dispose: () => object.dispose() };
+}
+
+/** Geometric mean. */
+export const mean = (values) => Math.exp(values.reduce((sum, value) => sum + Math.log(value), 0) / values.length);
+
+export function table(title, head, rows) {
+  const cells = [head, ...rows].map((row) =>
+    row.map((cell) => (typeof cell === 'number' ? format(cell) : String(cell ?? '-'))),
+  );
+  const widths = head.map((_, column) => Math.max(...cells.map((row) => row[column].length)));
+  console.log(`\n${title} (node ${process.version})`);
+  for (const row of cells) {
+    console.log(`  ${row.map((cell, i) => (i === 0 ? cell.padEnd(widths[i]) : cell.padStart(widths[i]))).join('  ')}`);
+  }
+}
+
+const format = (value) =>
+  value >= 1000
+    ? Math.round(value).toLocaleString('en')
+    : value >= 100
+      ? value.toFixed(0)
+      : value.toFixed(value >= 10 ? 1 : 2);
+
+/** Objects below a folder, the largest first. */
+export const objectsBelow = (folder) =>
+  existsSync(folder)
+    ? readdirSync(folder, { recursive: true })
+        .filter((name) => name.endsWith('.o'))
+        .map((name) => join(folder, name))
+        .sort((a, b) => statSync(b).size - statSync(a).size)
+    : [];
+
+/** Compiles C of bench/programs (or given text) into .cache; the path, or undefined where there is no compiler. */
+export function compile(source, output, args, compiler = 'clang', libraries = []) {
+  if (!has(compiler)) return undefined;
+  mkdirSync(CACHE, { recursive: true });
+  const out = join(CACHE, output);
+  const { status, stderr } = spawnSync(compiler, [...args, '-o', out, source, ...libraries], { encoding: 'utf8' });
+  if (status === 0) return out;
+  console.log(`  ${compiler} ${source}: ${stderr.split('\n')[0]}`);
+  return undefined;
+}
+
+export const read = (path) => new Uint8Array(readFileSync(path));
+export const write = (name, text) => {
+  mkdirSync(CACHE, { recursive: true });
+  writeFileSync(join(CACHE, name), text);
+  return join(CACHE, name);
+};
+
+/** An Ethernet, IPv4 and UDP header with bytes behind it, the source address and port varied by `n`. */
+export function packet(length, n = 0) {
+  const data = Uint8Array.from({ length }, (_, i) => (i * 7 + n) & 0xff);
+  data.set([2, 0, 0, 0, 0, 1, 2, 0, 0, 0, 0, 2, 8, 0, 0x45, 0, 0, length - 14, 0, 0, 0, 0, 64, 17, 0, 0]);
+  data.set([10, 0, n & 0xff, 1, 198, 51, 100, 2, 0x30, n & 0xff, 0, n % 4 === 0 ? 53 : 80, 0, length - 34], 26);
+  return data;
+}
