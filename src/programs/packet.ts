@@ -41,6 +41,9 @@ export class PacketBuffer implements PacketArea {
   readonly #pointers: readonly Pointer[];
   readonly #length: ContextField | undefined;
   #capacity = FIRST_CAPACITY;
+  /** What a packet has covered since the buffer was last cleared: nothing else in it can have been written. */
+  #dirtyFrom: Address;
+  #dirtyTo: Address;
   readonly #metadata: MovingRegion;
   readonly #packet: MovingRegion;
 
@@ -56,6 +59,7 @@ export class PacketBuffer implements PacketArea {
     });
     this.#length = Object.hasOwn(layout.fields, 'len') ? layout.fields.len : undefined;
     this.head = memory.alloc(this.#capacity);
+    this.#dirtyFrom = this.#dirtyTo = this.head;
     this.limit = this.head + this.#capacity;
     this.data = this.end = this.meta = this.link = this.network = this.head;
     const region = { base: this.head, size: 0, writable: options.writable };
@@ -76,7 +80,8 @@ export class PacketBuffer implements PacketArea {
     if (size > this.#capacity) this.#replace(capacityFor(size));
     const { u8 } = this.#memory;
     this.limit = this.head + size;
-    u8.fill(0, this.head, this.limit);
+    u8.fill(0, this.#dirtyFrom, this.#dirtyTo);
+    this.#dirtyFrom = this.#dirtyTo = this.head;
     const data = this.head + headRoom;
     u8.set(bytes, data - metaLength);
     this.link = this.network = data;
@@ -90,6 +95,13 @@ export class PacketBuffer implements PacketArea {
     this.data = data;
     this.end = end;
     this.meta = meta;
+    if (this.#dirtyFrom === this.#dirtyTo) {
+      this.#dirtyFrom = meta;
+      this.#dirtyTo = end;
+    } else {
+      this.#dirtyFrom = Math.min(this.#dirtyFrom, meta);
+      this.#dirtyTo = Math.max(this.#dirtyTo, end);
+    }
     this.#memory.moveRegion(this.#metadata, meta, data - meta);
     this.#memory.moveRegion(this.#packet, data, end - data);
     this.#publish();
@@ -113,12 +125,15 @@ export class PacketBuffer implements PacketArea {
     const old = this.#memory.u8.slice(this.head, this.limit);
     const before = { data: this.data, end: this.end, meta: this.meta, link: this.link, network: this.network };
     const oldHead = this.head;
+    const dirty = [this.#dirtyFrom, this.#dirtyTo] as const;
     const size = old.length + missingHead + missingTail;
     if (size > this.#capacity) this.#replace(capacityFor(size));
     this.#memory.u8.fill(0, this.head, this.head + size);
     this.#memory.u8.set(old, this.head + missingHead);
     this.limit = this.head + size;
     const by = this.head + missingHead - oldHead;
+    this.#dirtyFrom = dirty[0] + by;
+    this.#dirtyTo = dirty[1] + by;
     this.link = before.link + by;
     this.network = before.network + by;
     this.move(before.data + by, before.end + by, before.meta + by);
@@ -133,6 +148,7 @@ export class PacketBuffer implements PacketArea {
     memory.free(this.head);
     this.#capacity = capacity;
     this.head = memory.alloc(capacity);
+    this.#dirtyFrom = this.#dirtyTo = this.head;
     for (const region of [this.#metadata, this.#packet]) {
       region.base = this.head;
       region.size = 0;

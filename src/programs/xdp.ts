@@ -74,12 +74,18 @@ class XdpHarness implements Harness {
   /** Checks and fills xdp_md (xdp_convert_md_to_buff); gives the length of the metadata, with which `data` begins. */
   #linux(input: TestRunInput, data: Uint8Array): number {
     const { fields } = LINUX;
+    if (input.ctx === undefined) {
+      // The usual case, without a new image for each packet.
+      this.#image.fill(0);
+      this.#context.lay(this.#image);
+      this.#context.setU32(fields.ingress_ifindex, 1);
+      return 0;
+    }
     const image = contextImage(input.ctx, LINUX.name, LINUX.size, fields);
     const view = new DataView(image.buffer);
-    const given = !(input.ctx === undefined || input.ctx instanceof Uint8Array) ? Object.keys(input.ctx) : undefined;
+    const given = input.ctx instanceof Uint8Array ? undefined : Object.keys(input.ctx);
     // A context by field names need not repeat the length that `data` already has.
-    if (input.ctx === undefined || given?.includes('data_end') === false)
-      view.setUint32(fields.data_end.offset, data.length, true);
+    if (given?.includes('data_end') === false) view.setUint32(fields.data_end.offset, data.length, true);
     const value = (name: keyof typeof fields) => view.getUint32(fields[name].offset, true);
     const meta = value('data');
     const end = value('data_end');
@@ -124,7 +130,7 @@ class XdpHarness implements Harness {
       view.setBigUint64(WINDOWS.fields.data.offset, 0n, true);
       view.setBigUint64(WINDOWS.fields.data_end.offset, BigInt(packet.end - packet.data), true);
     }
-    return { retval: Number(BigInt.asUintN(32, r0)), data: packet.bytes(packet.meta), ctx };
+    return { retval: Number(BigInt.asUintN(32, r0)), data: packet.bytes(packet.meta), ctx: ctx.slice() };
   }
 
   dispose(): void {
