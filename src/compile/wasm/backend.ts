@@ -32,7 +32,8 @@ import { type LoadedProgram, loadProgram, placeOf, slotOfCode } from '../load.ts
 import { loadPacket } from '../packet-load.ts';
 import { Emitter } from './emitter.ts';
 import { F64, I32, I64, VOID } from './encoding.ts';
-import { ABORT, type AbortKind, compileFunction } from './function.ts';
+import { ABORT, type AbortKind } from './context.ts';
+import { compileFunction } from './function.ts';
 import { CONTROL, Machine } from './machine.ts';
 import { mapConstants } from './map-lookup.ts';
 import { ModuleBuilder, type Signature } from './module.ts';

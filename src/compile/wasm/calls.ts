@@ -1,0 +1,196 @@
+// What leads out of a function: helpers, other functions and programs, maps, packets, its exit.
+import { OPS } from '../../isa/opcodes.ts';
+import type { HelperRow } from '../../spec/helper.ts';
+import { HANDLE_ELEMENT } from '../../spec/map-layout.ts';
+import { argumentForm } from '../helper-call.ts';
+import { knownMaps } from '../known-maps.ts';
+import { FRAME_STRIDE } from '../limits.ts';
+import type { Control } from '../lower.ts';
+import { ABORT, type FunctionContext } from './context.ts';
+import { F64, I32, I64, VOID } from './encoding.ts';
+import { lookupFor } from './map-lookup.ts';
+import { FunctionSite } from './site.ts';
+
+export abstract class FunctionCalls extends FunctionSite {
+  readonly #knownMaps: ReturnType<typeof knownMaps>;
+
+  constructor(context: FunctionContext, entry: number, main: boolean) {
+    super(context, entry, main);
+    this.#knownMaps = knownMaps(context.insns, this.graph);
+  }
+
+  // Control
+
+  readonly control: Control = {
+    goto: () => undefined,
+    gotol: () => undefined,
+    branch: () => undefined,
+    may_goto: () => {
+      const { e } = this;
+      const left = this.temp(I32, 0);
+      e.i32(0).i32(0).memory('i32.load', this.field('MAY_GOTO')).i32(1).op('i32.sub').tee(left);
+      e.memory('i32.store', this.field('MAY_GOTO')).get(left).i32(0).op('i32.lt_s');
+    },
+    exit: () => {
+      this.flushFuel();
+      this.e.get(this.registers[0]).op('return');
+    },
+    ld_imm64: () => {
+      this.e.i64(this.insn.imm64 ?? 0n);
+      this.setDst();
+    },
+    ld_pseudo: () => this.loadConstant(),
+    ld_pseudo_off: () => this.loadConstant(),
+    cast: () => this.abort(ABORT.NO_ARENA, 0),
+    ld_abs: () => this.loadPacket(false),
+    ld_ind: () => this.loadPacket(true),
+    call_local: () => this.callLocal(),
+    call_helper: () => this.callHelper(),
+    call_kfunc: () => {
+      const kfunc = this.context.kfunc(this.insn.imm);
+      if (kfunc === undefined) return this.abort(ABORT.MISSING_KFUNC, this.insn.imm);
+      this.callHost(kfunc);
+    },
+    callx: () => {
+      this.beforeHost();
+      this.e.i32(this.slot).get(this.registers[this.insn.dst]);
+      this.pushArguments();
+      this.e.get(this.base).call(this.context.imports.callx);
+      this.setR0();
+      this.reloadFuel();
+    },
+  };
+
+  protected loadConstant(): void {
+    this.e.i64(this.context.constant(this.insn));
+    this.setDst();
+  }
+
+  protected pushArguments(): void {
+    for (let r = 1; r <= 5; r++) this.e.get(this.registers[r]);
+  }
+
+  protected callLocal(): void {
+    const { e } = this;
+    const frame = this.temp(I32, 0);
+    this.flushFuel();
+    this.pushArguments();
+    e.get(this.base)
+      .i32(FRAME_STRIDE)
+      .op('i32.sub')
+      .tee(frame)
+      .get(frame)
+      .i32(this.context.stackLow)
+      .op('i32.lt_u')
+      .if(VOID);
+    this.abort(ABORT.CALL_DEPTH, 0);
+    e.op('end').call(this.context.functionAt(this.slot + 1 + this.insn.imm));
+    this.setR0();
+    this.reloadFuel();
+  }
+
+  protected callHelper(): void {
+    const { e } = this;
+    const helper = this.context.helper(this.insn.imm);
+    if (helper === undefined) return this.abort(ABORT.MISSING_HELPER, this.insn.imm);
+    const { row } = helper;
+    if (row.intrinsic === 'mapLookup' && this.lookup()) return;
+    const tailCalls = row.returns === 'integerOrNoReturn';
+    const callsBack = row.args.includes('callback');
+    if (callsBack || tailCalls) this.beforeHost();
+    if (row.intrinsic === 'tailCall') this.tailCall();
+    this.callHost(helper);
+    if (callsBack) this.reloadFuel();
+    if (!tailCalls) return;
+    e.i32(0).memory('i32.load', this.field('TAIL')).if(VOID);
+    this.goOn(() => e.i32(0).memory('i32.load', this.field('TAIL')));
+    e.op('end');
+  }
+
+  /** A lookup in a map that is known here; false where the host has to do it. */
+  protected lookup(): boolean {
+    const { e } = this;
+    const index = this.#knownMaps.get(this.slot)?.[0];
+    const map = index === undefined ? undefined : this.context.map(index);
+    const lookup = map && lookupFor(map);
+    if (map === undefined || lookup === undefined) return false;
+    const key = this.temp(I32, 5);
+    if (this.context.checked) this.checkedAddress(2, 0, map.keySize, 'read');
+    else e.get(this.registers[2]).op('i32.wrap_i64');
+    e.set(key);
+    lookup({ e, key, cpu: this.field('CPU'), temp: (type, number) => this.temp(type, number) }, map);
+    e.op('i64.extend_i32_u');
+    this.setR0();
+    return true;
+  }
+
+  /** Goes on with a program that is compiled, without the host; all else, errors included, is left to the host's row. */
+  protected tailCall(): void {
+    const { e } = this;
+    const index = this.#knownMaps.get(this.slot)?.[1];
+    const map = index === undefined ? undefined : this.context.map(index);
+    if (map?.type !== 'prog_array') return;
+    const id = this.temp(I32, 1);
+    const left = this.temp(I32, 2);
+    e.block(VOID);
+    e.get(this.registers[3]).op('i32.wrap_i64').tee(id).i32(map.maxEntries).op('i32.ge_u').brIf(0);
+    e.get(id)
+      .i32(HANDLE_ELEMENT)
+      .op('i32.mul')
+      .memory('i32.load', map.data + 4)
+      .tee(id)
+      .op('i32.eqz')
+      .brIf(0);
+    e.i32(0).memory('i32.load', this.field('TAILS')).tee(left).op('i32.eqz').brIf(0);
+    e.get(id).tableSize().op('i32.ge_u').brIf(0);
+    e.get(id).tableGet().refIsNull().brIf(0);
+    e.i32(0).get(left).i32(1).op('i32.sub').memory('i32.store', this.field('TAILS'));
+    this.goOn(() => e.get(id));
+    e.op('end');
+  }
+
+  /** Leaves for another program: r1 is the context, and the target takes this function's frame. */
+  protected goOn(pushId: () => void): void {
+    this.e.get(this.registers[1]).op('i32.wrap_i64').i32(0).get(this.base);
+    pushId();
+    this.e.returnCallIndirect(this.context.mainType);
+  }
+
+  /** What the host must see while it runs: the budget, and the frame that callbacks go below. */
+  protected beforeHost(): void {
+    this.flushFuel();
+    this.e.i32(0).get(this.base).memory('i32.store', this.field('FRAME'));
+  }
+
+  /** Calls the import that runs a helper, with its arguments in their forms; its result into r0. */
+  protected callHost({ index, row }: { readonly index: number; readonly row: HelperRow }): void {
+    const { e } = this;
+    e.i32(this.slot);
+    row.args.forEach((kind, i) => {
+      e.get(this.registers[1 + i]);
+      const form = argumentForm(kind);
+      if (form === 'i32') e.op('i32.wrap_i64');
+      else if (form === 'f64') e.op('f64.convert_i64_u');
+    });
+    const result = this.temp(F64, 0);
+    e.call(index).tee(result).get(result).op('f64.eq').if(I64);
+    e.get(result).op('i64.trunc_f64_s').op('else');
+    e.i32(0).memory('i64.load', this.field('RESULT')).op('end');
+    this.setR0();
+  }
+
+  protected loadPacket(indirect: boolean): void {
+    const { e } = this;
+    const { op, imm } = this.insn;
+    e.i32(this.slot).get(this.registers[6]);
+    if (indirect) e.get(this.registers[this.insn.src]).op('i32.wrap_i64').i32(imm).op('i32.add');
+    else e.i32(imm);
+    e.i32(OPS[op].width / 8)
+      .call(this.context.imports.packet)
+      .tee(this.registers[0]);
+    // Past the end of the packet the function ends with 0.
+    e.i64Small(0).op('i64.lt_s').if(VOID).i64Small(0).set(this.registers[0]);
+    this.control.exit(this);
+    e.op('end');
+  }
+}

@@ -1,0 +1,51 @@
+// What compiling a function needs of its program and module, and why compiled code stops by itself.
+import type { Insn } from '../../isa/insn.ts';
+import type { HelperRow } from '../../spec/helper.ts';
+import type { Emitter } from './emitter.ts';
+import type { MapConstants } from './map-lookup.ts';
+
+/** Why compiled code stops by itself; the host turns it into the message. */
+export const ABORT = {
+  BUDGET: 0,
+  CALL_DEPTH: 1,
+  POINTER: 2,
+  MISSING_HELPER: 3,
+  MISSING_KFUNC: 4,
+  NO_ARENA: 5,
+} as const;
+export type AbortKind = (typeof ABORT)[keyof typeof ABORT];
+
+/** What a function needs of its program and module. */
+export interface FunctionContext {
+  readonly insns: readonly (Insn | undefined)[];
+  /** Value of a symbolic immediate. */
+  constant(insn: Insn): bigint;
+  /** Index of the WebAssembly function that stands for the function at a slot. */
+  functionAt(slot: number): number;
+  /** The row of a helper number and the index of the import that runs it, undefined where there is none. */
+  helper(number: number): { readonly index: number; readonly row: HelperRow } | undefined;
+  /** The map that `map_by_idx(index)` names. */
+  map(index: number): MapConstants | undefined;
+  kfunc(index: number): { readonly index: number; readonly row: HelperRow } | undefined;
+  readonly imports: {
+    readonly abort: number;
+    readonly admit: number;
+    readonly refuse: number;
+    readonly packet: number;
+    readonly callx: number;
+  };
+  /** Type index of a program's main function. */
+  readonly mainType: number;
+  readonly controlBlock: number;
+  readonly stackLow: number;
+  /** Ask before each access whether the program may do it: for code without a verdict. */
+  readonly checked: boolean;
+  readonly atomic: boolean;
+}
+
+/** A compiled body, and where in its code each instruction begins (for the place of a trap). */
+export interface CompiledFunction {
+  readonly emitter: Emitter;
+  /** Ascending pairs: offset in the code, slot. */
+  readonly offsets: readonly number[];
+}

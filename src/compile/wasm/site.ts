@@ -1,0 +1,235 @@
+// One function while it is compiled: its registers, frame and budget, and where operands are (the compiler's Site).
+import type { FlowGraph } from '../../flow/graph.ts';
+import { flowGraph } from '../../flow/graph.ts';
+import type { Insn } from '../../isa/insn.ts';
+import { FORMATS, OPS, type Width } from '../../isa/opcodes.ts';
+import { frameUse } from '../frame-use.ts';
+import { STACK_SIZE } from '../limits.ts';
+import type { Access, Control, Site } from '../lower.ts';
+import { ABORT, type AbortKind, type FunctionContext } from './context.ts';
+import { Emitter } from './emitter.ts';
+import { I32, I64, type ValueType, VOID } from './encoding.ts';
+import { CONTROL, windowOffset } from './machine.ts';
+
+/** Frames up to this many words are cleared by stores; memory.fill costs a call into the runtime. */
+const MOST_STORES = 32;
+
+/** Parameters before the frame base: r1 and r2 of a program as addresses, r1 to r5 of a subprogram. */
+const parametersOf = (main: boolean): number => (main ? 2 : 5);
+
+export abstract class FunctionSite implements Site {
+  readonly e: Emitter;
+  readonly atomic: boolean;
+  abstract readonly control: Control;
+  protected readonly context: FunctionContext;
+  protected readonly graph: FlowGraph;
+  /** The program itself, not a function that it calls. */
+  protected readonly main: boolean;
+  /** Local of each register r0 to r9. */
+  protected readonly registers: number[] = [];
+  /** Local of the frame's lowest address. */
+  protected readonly base: number;
+  /** Local that counts down the budget, where the function has a loop. */
+  protected fuel: number | undefined;
+  /** The instruction that is being lowered. */
+  protected insn!: Insn;
+  protected slot = 0;
+  readonly #temps = new Map<string, number>();
+
+  constructor(context: FunctionContext, entry: number, main: boolean) {
+    this.context = context;
+    this.atomic = context.atomic;
+    this.main = main;
+    this.graph = flowGraph(context.insns, entry);
+    const parameters = parametersOf(main);
+    this.base = parameters;
+    this.e = new Emitter(parameters + 1);
+    for (let r = 0; r < 10; r++) this.registers.push(!main && r >= 1 && r <= 5 ? r - 1 : this.e.local(I64));
+  }
+
+  // Budget and frame
+
+  protected field(field: keyof typeof CONTROL): number {
+    return this.context.controlBlock + CONTROL[field];
+  }
+
+  protected reloadFuel(): void {
+    if (this.fuel !== undefined) this.e.i32(0).memory('i32.load', this.field('FUEL')).set(this.fuel);
+  }
+
+  protected flushFuel(): void {
+    if (this.fuel !== undefined) this.e.i32(0).get(this.fuel).memory('i32.store', this.field('FUEL'));
+  }
+
+  /** Counts down; stops the run below zero. */
+  protected spend(cost: number): void {
+    const { e } = this;
+    if (this.fuel !== undefined) e.get(this.fuel).i32(cost).op('i32.sub').tee(this.fuel);
+    else {
+      const left = this.temp(I32, 0);
+      e.i32(0).i32(0).memory('i32.load', this.field('FUEL')).i32(cost).op('i32.sub').tee(left);
+      e.memory('i32.store', this.field('FUEL')).get(left);
+    }
+    e.i32(0).op('i32.lt_s').if(VOID);
+    this.abort(ABORT.BUDGET, 0);
+    e.op('end');
+  }
+
+  protected abort(kind: AbortKind, detail: number): void {
+    this.e.i32(kind).i32(this.slot).i32(detail).call(this.context.imports.abort).op('unreachable');
+  }
+
+  /** Zeros as far below r10 as the function looks: a run never sees what another left. */
+  protected clearFrame(): void {
+    const { e } = this;
+    if (!this.context.checked) return;
+    const size = frameUse(this.graph.blocks.flatMap(({ start, end }) => this.context.insns.slice(start, end)));
+    if (size > MOST_STORES * 8) {
+      e.get(this.base)
+        .i32(STACK_SIZE - size)
+        .op('i32.add')
+        .i32(0)
+        .i32(size)
+        .memoryFill();
+      return;
+    }
+    for (let at = -size; at < 0; at += 8)
+      e.get(this.base)
+        .i64Small(0)
+        .memory('i64.store', STACK_SIZE + at);
+  }
+
+  // Operands (Site)
+
+  get imm(): number {
+    return this.insn.imm;
+  }
+
+  protected push64(register: number): void {
+    if (register < 10) this.e.get(this.registers[register]);
+    else this.e.get(this.base).i32(STACK_SIZE).op('i32.add').op('i64.extend_i32_u');
+  }
+
+  protected push32(register: number): void {
+    if (register < 10) this.e.get(this.registers[register]).op('i32.wrap_i64');
+    else this.e.get(this.base).i32(STACK_SIZE).op('i32.add');
+  }
+
+  protected get usesRegister(): boolean {
+    return (FORMATS[OPS[this.insn.op].format].fields as readonly string[]).includes('src');
+  }
+
+  second64(): void {
+    if (this.usesRegister) this.push64(this.insn.src);
+    else this.e.i64Small(this.insn.imm);
+  }
+
+  second32(): void {
+    if (this.usesRegister) this.push32(this.insn.src);
+    else this.e.i32(this.insn.imm);
+  }
+
+  dst64(): void {
+    this.push64(this.insn.dst);
+  }
+
+  dst32(): void {
+    this.push32(this.insn.dst);
+  }
+
+  src64(): void {
+    this.push64(this.insn.src);
+  }
+
+  src32(): void {
+    this.push32(this.insn.src);
+  }
+
+  setDst(): void {
+    this.e.set(this.registers[this.insn.dst]);
+  }
+
+  setSrc(): void {
+    this.e.set(this.registers[this.insn.src]);
+  }
+
+  r0(): void {
+    this.e.get(this.registers[0]);
+  }
+
+  setR0(): void {
+    this.e.set(this.registers[0]);
+  }
+
+  storeValue(_width: Width): void {
+    this.e.i64Small(this.insn.imm);
+  }
+
+  temp(type: ValueType, number: number): number {
+    const key = `${type}:${number}`;
+    let local = this.#temps.get(key);
+    if (local === undefined) {
+      local = this.e.local(type);
+      this.#temps.set(key, local);
+    }
+    return local;
+  }
+
+  address(base: 'dst' | 'src', size: number, access: Access): number {
+    const { e } = this;
+    const register = this.insn[base];
+    const { off } = this.insn;
+    if (register === 10) {
+      // The frame is this function's own: only an access outside of it is a question.
+      if (off >= -STACK_SIZE && off + size <= 0 && (access !== 'atomic' || off % size === 0)) {
+        e.get(this.base);
+        return STACK_SIZE + off;
+      }
+      if (this.context.checked) return this.checkedAddress(register, off, size, access);
+      e.get(this.base)
+        .i32(STACK_SIZE + off)
+        .op('i32.add');
+      return 0;
+    }
+    if (this.context.checked) return this.checkedAddress(register, off, size, access);
+    e.get(this.registers[register]).op('i32.wrap_i64');
+    if (off >= 0) return off;
+    // A static offset is unsigned and its sum does not wrap.
+    e.i32(off).op('i32.add');
+    return 0;
+  }
+
+  /** Within the register's window no question is asked; otherwise the host answers, and aborts where the answer is no. */
+  protected checkedAddress(register: number, off: number, size: number, access: Access): number {
+    const { e } = this;
+    const pointer = this.temp(I64, 9);
+    const at = this.temp(I32, 9);
+    const write = access === 'read' ? 0 : 1;
+    this.push64(register);
+    e.i64Small(off).op('i64.add').tee(pointer).op('i32.wrap_i64').set(at);
+    // An address fits 32 bits, and atomic operations need a multiple of their size.
+    const wrong = 0xffff_ffff_0000_0000n | (access === 'atomic' ? BigInt(size - 1) : 0n);
+    e.get(pointer).i64(wrong).op('i64.and').op('i64.eqz').op('i32.eqz').if(VOID);
+    e.i32(this.slot).get(pointer).i32(size).i32(write).call(this.context.imports.refuse).op('unreachable').op('end');
+    // Below the window's start the difference wraps; an empty window is shorter than any access.
+    const window = this.context.controlBlock + windowOffset(register % 10, write === 1);
+    e.get(at).i32(0).memory('i32.load', window).op('i32.lt_u');
+    e.get(at)
+      .i32(size)
+      .op('i32.add')
+      .i32(0)
+      .memory('i32.load', window + 4)
+      .op('i32.gt_u')
+      .op('i32.or')
+      .if(VOID);
+    e.i32(this.slot)
+      .i32(register % 10)
+      .get(at)
+      .i32(size)
+      .i32(write)
+      .call(this.context.imports.admit)
+      .op('end');
+    e.get(at);
+    return 0;
+  }
+}
