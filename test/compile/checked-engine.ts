@@ -86,6 +86,8 @@ export function testCheckedEngine(backend: Backend): void {
         /byte 6 of map-value row/,
       ],
       ['a misaligned atomic', 'r1 = 1\n lock *(u64 *)(r10 - 12) += r1', 'run/misaligned-atomic', 1, /multiple/],
+      ['a misaligned release', 'r1 = 1\n store_release((u32 *)(r10 - 6), r1)', 'run/misaligned-atomic', 1, /multiple/],
+      ['an atomic that is misaligned and nowhere', 'r1 = 5\n lock *(u64 *)(r1 + 0) += r1', 'run/bad-access', 1, /0x5/],
       ['an endless loop', 'again:\n goto again', 'run/budget', 0, /budget/],
       ['running off the end', 'r0 = 1', 'run/fell-off', 0, /last/],
       ['endless recursion', 'f:\n call f\n exit', 'run/call-depth', 0, /8/],

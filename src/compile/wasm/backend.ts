@@ -12,6 +12,7 @@ import {
   noArena,
   trapped,
 } from '../../base/messages/execute.ts';
+import { helperMemory, helperPointer } from '../../base/messages/helper.ts';
 import { U32_MAX, u64 } from '../../base/u64.ts';
 import { functionEntries } from '../../flow/graph.ts';
 import { OPS } from '../../isa/opcodes.ts';
@@ -344,14 +345,29 @@ class CompiledCode implements Code {
   #misaligned(slot: number, address: number, size: number): boolean {
     if (address % size === 0) return false;
     const format = OPS[this.#program.insns[slot]?.op ?? 'exit'].format;
-    return format.startsWith('atomic') || format === 'cmpxchg';
+    return format.startsWith('atomic') || format === 'cmpxchg' || format === 'store_release';
   }
 
   #refuse(slot: number, address: bigint, size: number, access: 'read' | 'write'): void {
-    const place = placeOf(this.#program.image, slot);
-    if (address <= U32_MAX && this.#misaligned(slot, Number(address), size))
+    const { image, insns } = this.#program;
+    const place = placeOf(image, slot);
+    const { memory } = this.#machine;
+    const insn = insns[slot];
+    if (insn?.op === 'call_helper') {
+      // The key of a lookup that needs no host, told as the helper's own check does.
+      const name = image.helper(insn.imm)?.name ?? '';
+      if (address === 0n || address > U32_MAX) fail(helperPointer(place, name, 2, address));
+      fail(helperMemory(place, name, 2, address, size, 'read'));
+    }
+    // As the other engines: what may not be accessed at all is not called misaligned.
+    if (
+      address <= U32_MAX &&
+      this.#misaligned(slot, Number(address), size) &&
+      memory.accessible(Number(address), size, access === 'write')
+    ) {
       fail(misalignedAtomic(place, size, address));
-    fail(badAccess(place, access, size, address, describeAddress(this.#machine.memory, address, size, access)));
+    }
+    fail(badAccess(place, access, size, address, describeAddress(memory, address, size, access)));
   }
 
   #abort(kind: AbortKind, slot: number, detail: number): void {
