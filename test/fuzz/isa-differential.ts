@@ -1,5 +1,5 @@
-// Random programs through an engine and the kernel: same input, same result, or a mismatch is reported
-// with the smallest program that shows it.
+// Random programs through engines and the kernel: same input, same result, or a mismatch is reported with the smallest
+// program that shows it.
 import { toHex } from '../../src/base/bytes.ts';
 import { disassemble } from '../../src/isa/disassembler.ts';
 import { decodeProgram, encodeProgram, makeInsn } from '../../src/isa/insn.ts';
@@ -19,9 +19,19 @@ import {
   value64,
 } from './random-program.ts';
 
+/** An engine, and whether it leaves its checks out. */
+export interface Contender {
+  readonly engine: EngineName;
+  readonly trusted?: boolean;
+}
+
+export const nameOf = ({ engine, trusted }: Contender): string => (trusted ? `${engine}, trusted` : engine);
+
 export interface Differential {
   programs: number;
   instructions: number;
+  /** Executions by the kernel, and by all engines together. */
+  kernelRuns: number;
   runs: number;
   /** Programs that the kernel's verifier gave up on (a million steps). */
   tooComplex: number;
@@ -57,14 +67,16 @@ const NO_REFERENCES = {
 
 /** An engine on a context whose packet is the input, without anything else of a run. */
 class Ours {
-  readonly #engine: EngineName;
+  readonly name: string;
+  readonly #contender: Contender;
   readonly #memory = new LinearMemory(16 << 20);
   readonly #ctx = this.#memory.alloc(CTX_SIZE);
   readonly #packet = this.#memory.alloc(INPUT_SIZE);
   readonly #value = this.#memory.alloc(VALUE_SIZE);
 
-  constructor(engine: EngineName) {
-    this.#engine = engine;
+  constructor(contender: Contender) {
+    this.name = nameOf(contender);
+    this.#contender = contender;
     const region = { name: 'input', writable: true } as const;
     this.#memory.addRegion({ ...region, base: this.#ctx, size: CTX_SIZE, kind: 'context' });
     this.#memory.addRegion({ ...region, base: this.#packet, size: INPUT_SIZE, kind: 'packet' });
@@ -82,7 +94,7 @@ class Ours {
       code: undefined,
       mapValue: (_index, offset) => this.#value + offset,
     };
-    const loaded = ENGINES[this.#engine].load(image);
+    const loaded = ENGINES[this.#contender.engine].load(image, this.#contender);
     const results = inputs.map((input) => {
       this.#memory.u8.set(input, this.#packet);
       this.#memory.u8.set(input.subarray(0, VALUE_SIZE), this.#value);
@@ -133,24 +145,38 @@ function inputOf(random: Random): Uint8Array {
   return bytes;
 }
 
-/** Generates and compares; stops early after `milliseconds` where given, or at the fifth mismatch. */
+/**
+ * Generates and compares; stops early after `milliseconds` where given, or at the fifth mismatch. Each engine runs every
+ * input, the kernel the first `kernelInputs` (all where absent); of the rest the first engine's results are what others must give.
+ */
 export function compareIsa(o: {
-  readonly engine: EngineName;
+  readonly engines: readonly Contender[];
   readonly seed: number;
   readonly programs: number;
   readonly bodySize: number;
   readonly inputs: number;
+  readonly kernelInputs?: number;
   readonly milliseconds?: number;
 }): Differential {
   const random = new Random(o.seed);
-  const engine = new Ours(o.engine);
+  const sides = o.engines.map((contender) => new Ours(contender));
   const kernelSide = new Kernel();
-  const result: Differential = { programs: 0, instructions: 0, runs: 0, tooComplex: 0, refused: 0, mismatches: [] };
-  const differs = (program: RandomProgram, inputs: readonly Uint8Array[]): number => {
+  const result: Differential = {
+    programs: 0,
+    instructions: 0,
+    kernelRuns: 0,
+    runs: 0,
+    tooComplex: 0,
+    refused: 0,
+    mismatches: [],
+  };
+  /** Whether the kernel takes the program and gives another result than this engine, or the first engine does. */
+  const differs = (program: RandomProgram, side: Ours, input: Uint8Array): boolean => {
     const code = programCode(program);
-    const kernel = kernelSide.run(code, inputs);
-    if (typeof kernel === 'string') return -1;
-    return engine.run(code, inputs).findIndex((value, i) => value !== kernel[i]);
+    const kernel = kernelSide.run(code, [input]);
+    if (typeof kernel === 'string') return false;
+    const [value] = side.run(code, [input]);
+    return value !== kernel[0] || value !== sides[0].run(code, [input])[0];
   };
   const end = performance.now() + (o.milliseconds ?? Number.POSITIVE_INFINITY);
   while (result.programs < o.programs && result.mismatches.length < 5 && performance.now() < end) {
@@ -159,22 +185,27 @@ export function compareIsa(o: {
     const code = programCode(program);
     result.programs++;
     result.instructions += code.length / 8;
-    const kernel = kernelSide.run(code, inputs);
+    const kernel = kernelSide.run(code, inputs.slice(0, o.kernelInputs));
     if (typeof kernel === 'string') {
       if (/too (large|complex)/.test(kernel)) result.tooComplex++;
       else result.refused++;
       if (result.refused === 1) console.warn(`seed ${o.seed}, program ${result.programs} refused: ${kernel}`);
       continue;
     }
-    result.runs += inputs.length;
-    const ours = engine.run(code, inputs);
-    const at = ours.findIndex((value, i) => value !== kernel[i]);
-    if (at < 0) continue;
-    const small = shrink(program, (candidate) => differs(candidate, [inputs[at]]) === 0);
-    result.mismatches.push(
-      `seed ${o.seed}, program ${result.programs}: kernel ${kernel[at]}, ${o.engine} ${ours[at]}, input ` +
-        `${toHex(inputs[at])}\n${disassemble(programCode(small))}`,
-    );
+    result.kernelRuns += kernel.length;
+    let expected = kernel;
+    for (const side of sides) {
+      const ours = side.run(code, inputs);
+      result.runs += ours.length;
+      if (expected.length < ours.length) expected = [...kernel, ...ours.slice(kernel.length)];
+      const at = ours.findIndex((value, i) => value !== expected[i]);
+      if (at < 0) continue;
+      const small = shrink(program, (candidate) => differs(candidate, side, inputs[at]));
+      result.mismatches.push(
+        `seed ${o.seed}, program ${result.programs}: expected ${expected[at]}, ${side.name} ${ours[at]}, input ` +
+          `${toHex(inputs[at])}\n${disassemble(programCode(small))}`,
+      );
+    }
   }
   kernelSide.dispose();
   return result;

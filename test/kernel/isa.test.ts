@@ -5,7 +5,7 @@ import { enginesUnderTest } from '../support/engines.ts';
 
 describe.skipIf(requireCapability('kernel-bpf') !== undefined)('random programs against the kernel', () => {
   it.each(enginesUnderTest())('give the same results by the engine %s', (engine) => {
-    const found = compareIsa({ engine, seed: 0x5eed, programs: 400, bodySize: 40, inputs: 4 });
+    const found = compareIsa({ engines: [{ engine }], seed: 0x5eed, programs: 400, bodySize: 40, inputs: 4 });
     expect(found.mismatches).toEqual([]);
     expect(found.refused).toBe(0);
     expect(found.programs).toBe(400);
