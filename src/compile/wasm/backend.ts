@@ -35,7 +35,7 @@ import { Emitter } from './emitter.ts';
 import { F64, I32, I64, VOID } from './encoding.ts';
 import { ABORT, type AbortKind } from './context.ts';
 import { compileFunction } from './function.ts';
-import { CONTROL, Machine } from './machine.ts';
+import { CONTROL, GLOBALS, globalIndex, Machine } from './machine.ts';
 import { mapConstants } from './map-lookup.ts';
 import { ModuleBuilder, type Signature } from './module.ts';
 
@@ -78,9 +78,9 @@ class CompiledCode implements Code {
   readonly #options: CodeOptions;
   readonly #machine: Machine;
   readonly #exports: Record<string, Subprogram>;
-  readonly #main: (r1: number, r2: number, base: number) => bigint;
+  readonly #main: (r1: number, r2: number, base: number, fuel: number) => bigint;
   readonly #batch: (contexts: number, results: number, count: number, fuel: number, base: number) => void;
-  readonly #main32: (r1: number, r2: number, base: number) => number;
+  readonly #main32: (r1: number, r2: number, base: number, fuel: number) => number;
   /** Where each instruction's code begins in the module, ascending: offset, slot, offset, slot, ... */
   readonly #offsets: readonly number[];
 
@@ -103,6 +103,10 @@ class CompiledCode implements Code {
     };
     builder.importMemory('env', 'memory', undefined);
     builder.importTable('env', 'table');
+    for (const name of GLOBALS) {
+      env[name] = this.#machine.globals[name];
+      builder.importGlobal('env', name);
+    }
     const imports = {
       abort: builder.importFunction('env', 'abort', ABORT_CALL),
       admit: builder.importFunction('env', 'admit', ADMIT_CALL),
@@ -160,11 +164,16 @@ class CompiledCode implements Code {
       builder.export(isMain ? 'main' : `f${entry}`, index);
       return { index, offsets: result.offsets };
     });
-    const short = builder.declare({ params: [I32, I32, I32], results: [I32] });
-    builder.define(short, shortMain(main));
-    builder.export('run', short);
+    for (const [name, results] of [
+      ['run', [I64]],
+      ['run32', [I32]],
+    ] as const) {
+      const entry = builder.declare({ params: [I32, I32, I32, I32], results });
+      builder.define(entry, entryCode(main, results[0] === I32));
+      builder.export(name, entry);
+    }
     const batch = builder.declare(BATCH);
-    builder.define(batch, batchMain(main, this.#machine.control));
+    builder.define(batch, batchCode(main));
     builder.export('batch', batch);
     const bytes = builder.finish();
     this.#offsets = compiled.flatMap(({ index, offsets }) => {
@@ -173,8 +182,8 @@ class CompiledCode implements Code {
     });
     const instance = new WebAssembly.Instance(new WebAssembly.Module(bytes), { env } as WebAssembly.Imports);
     this.#exports = instance.exports as Record<string, Subprogram>;
-    this.#main = instance.exports.main as (r1: number, r2: number, base: number) => bigint;
-    this.#main32 = instance.exports.run as (r1: number, r2: number, base: number) => number;
+    this.#main = instance.exports.run as (r1: number, r2: number, base: number, fuel: number) => bigint;
+    this.#main32 = instance.exports.run32 as (r1: number, r2: number, base: number, fuel: number) => number;
     this.#batch = instance.exports.batch as (
       contexts: number,
       results: number,
@@ -188,7 +197,7 @@ class CompiledCode implements Code {
   run(invocation: Invocation, r1: bigint, r2 = 0n): bigint {
     this.#begin(invocation);
     try {
-      return u64(this.#main(Number(r1), Number(r2), this.#machine.topFrame));
+      return u64(this.#main(Number(r1), Number(r2), this.#machine.topFrame, fuelOf(invocation)));
     } catch (error) {
       throw this.#placed(error);
     } finally {
@@ -199,7 +208,7 @@ class CompiledCode implements Code {
   run32(invocation: Invocation, r1: number): number {
     this.#begin(invocation);
     try {
-      return this.#main32(r1, 0, this.#machine.topFrame) >>> 0;
+      return this.#main32(r1, 0, this.#machine.topFrame, fuelOf(invocation)) >>> 0;
     } catch (error) {
       throw this.#placed(error);
     } finally {
@@ -213,8 +222,7 @@ class CompiledCode implements Code {
     machine.batch = batch;
     machine.selected = -1;
     try {
-      const fuel = Math.min(invocation.budget, MAX_FUEL);
-      this.#batch(batch.contexts, batch.results, batch.count, fuel, machine.topFrame);
+      this.#batch(batch.contexts, batch.results, batch.count, fuelOf(invocation), machine.topFrame);
     } catch (error) {
       throw this.#placed(error);
     } finally {
@@ -225,21 +233,15 @@ class CompiledCode implements Code {
 
   #begin(invocation: Invocation): void {
     const machine = this.#machine;
-    const words = machine.memory.u32;
-    const at = machine.control >>> 2;
     machine.invocation = invocation;
     invocation.call = this.#call;
-    words[at + (CONTROL.FUEL >> 2)] = Math.min(invocation.budget, MAX_FUEL);
-    words[at + (CONTROL.TAIL >> 2)] = 0;
-    words[at + (CONTROL.MAY_GOTO >> 2)] = MAY_GOTO_LIMIT;
-    words[at + (CONTROL.TAILS >> 2)] = MAX_TAIL_CALLS;
-    words[at + (CONTROL.CPU >> 2)] = invocation.cpu;
+    machine.memory.u32[(machine.control + CONTROL.CPU) >>> 2] = invocation.cpu;
     machine.refreshWindows();
   }
 
   #end(invocation: Invocation): void {
     const left = this.#machine.read('FUEL') | 0;
-    invocation.budget -= Math.min(invocation.budget, MAX_FUEL) - Math.max(0, left);
+    invocation.budget -= fuelOf(invocation) - Math.max(0, left);
     this.#machine.invocation = undefined;
   }
 
@@ -418,39 +420,38 @@ class CompiledCode implements Code {
   }
 }
 
-/** Runs main once for each context, with the state of a run set anew, and keeps the lower half of each result. */
-function batchMain(main: number, control: number) {
+/** The state of a run, set anew. */
+function beginCode(e: Emitter, fuel: number): void {
+  e.get(fuel).setGlobal(globalIndex('FUEL'));
+  e.i32(MAX_TAIL_CALLS).setGlobal(globalIndex('TAILS'));
+  e.i32(MAY_GOTO_LIMIT).setGlobal(globalIndex('MAY_GOTO'));
+  e.i32(0).setGlobal(globalIndex('TAIL'));
+}
+
+/** One run from outside: r1, r2, base of the frame, budget. `short` keeps the lower half, so that no BigInt crosses. */
+function entryCode(main: number, short: boolean): Emitter {
+  const e = new Emitter(4);
+  beginCode(e, 3);
+  e.get(0).get(1).get(2).call(main);
+  if (short) e.op('i32.wrap_i64');
+  return e.op('end');
+}
+
+/** Runs main once for each context and keeps the lower half of each result. */
+function batchCode(main: number): Emitter {
   const [contexts, results, count, fuel, base] = [0, 1, 2, 3, 4];
   const e = new Emitter(5);
   const index = e.local(I32);
   e.block(VOID).get(count).op('i32.eqz').brIf(0).loop(VOID);
-  e.i32(0)
-    .get(fuel)
-    .memory('i32.store', control + CONTROL.FUEL);
-  e.i32(0)
-    .i32(MAX_TAIL_CALLS)
-    .memory('i32.store', control + CONTROL.TAILS);
-  e.i32(0)
-    .i32(MAY_GOTO_LIMIT)
-    .memory('i32.store', control + CONTROL.MAY_GOTO);
-  e.i32(0)
-    .i32(0)
-    .memory('i32.store', control + CONTROL.TAIL);
-  e.i32(0)
-    .get(index)
-    .memory('i32.store', control + CONTROL.INDEX);
+  beginCode(e, fuel);
+  e.get(index).setGlobal(globalIndex('INDEX'));
   e.get(results).get(contexts).memory('i32.load').i32(0).get(base).call(main).op('i32.wrap_i64').memory('i32.store');
   e.get(contexts).i32(4).op('i32.add').set(contexts).get(results).i32(4).op('i32.add').set(results);
   e.get(index).i32(1).op('i32.add').tee(index).get(count).op('i32.lt_u').brIf(0).op('end').op('end').op('end');
   return e;
 }
 
-/** The program's main function with only the lower half of its result: no BigInt crosses to the host. */
-function shortMain(main: number) {
-  const e = new Emitter(3);
-  e.get(0).get(1).get(2).call(main).op('i32.wrap_i64').op('end');
-  return e;
-}
+const fuelOf = (invocation: Invocation): number => Math.min(invocation.budget, MAX_FUEL);
 
 function callsItself({ insns }: LoadedProgram): boolean {
   return insns.some((insn, slot) => {

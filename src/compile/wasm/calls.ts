@@ -9,6 +9,7 @@ import type { Control } from '../lower.ts';
 import { ABORT, type FunctionContext } from './context.ts';
 import { F64, I32, I64, VOID } from './encoding.ts';
 import { lookupFor } from './map-lookup.ts';
+import { globalIndex } from './machine.ts';
 import { FunctionSite } from './site.ts';
 
 export abstract class FunctionCalls extends FunctionSite {
@@ -28,8 +29,8 @@ export abstract class FunctionCalls extends FunctionSite {
     may_goto: () => {
       const { e } = this;
       const left = this.temp(I32, 0);
-      e.i32(0).i32(0).memory('i32.load', this.field('MAY_GOTO')).i32(1).op('i32.sub').tee(left);
-      e.memory('i32.store', this.field('MAY_GOTO')).get(left).i32(0).op('i32.lt_s');
+      e.getGlobal(globalIndex('MAY_GOTO')).i32(1).op('i32.sub').tee(left).setGlobal(globalIndex('MAY_GOTO'));
+      e.get(left).i32(0).op('i32.lt_s');
     },
     exit: () => {
       this.flushFuel();
@@ -102,8 +103,8 @@ export abstract class FunctionCalls extends FunctionSite {
     this.callHost(helper);
     if (callsBack) this.reloadFuel();
     if (!tailCalls) return;
-    e.i32(0).memory('i32.load', this.field('TAIL')).if(VOID);
-    this.goOn(() => e.i32(0).memory('i32.load', this.field('TAIL')));
+    e.getGlobal(globalIndex('TAIL')).if(VOID);
+    this.goOn(() => e.getGlobal(globalIndex('TAIL')));
     e.op('end');
   }
 
@@ -141,10 +142,10 @@ export abstract class FunctionCalls extends FunctionSite {
       .tee(id)
       .op('i32.eqz')
       .brIf(0);
-    e.i32(0).memory('i32.load', this.field('TAILS')).tee(left).op('i32.eqz').brIf(0);
+    e.getGlobal(globalIndex('TAILS')).tee(left).op('i32.eqz').brIf(0);
     e.get(id).tableSize().op('i32.ge_u').brIf(0);
     e.get(id).tableGet().refIsNull().brIf(0);
-    e.i32(0).get(left).i32(1).op('i32.sub').memory('i32.store', this.field('TAILS'));
+    e.get(left).i32(1).op('i32.sub').setGlobal(globalIndex('TAILS'));
     this.goOn(() => e.get(id));
     e.op('end');
   }
@@ -159,7 +160,7 @@ export abstract class FunctionCalls extends FunctionSite {
   /** What the host must see while it runs: the budget, and the frame that callbacks go below. */
   protected beforeHost(): void {
     this.flushFuel();
-    this.e.i32(0).get(this.base).memory('i32.store', this.field('FRAME'));
+    this.e.get(this.base).setGlobal(globalIndex('FRAME'));
   }
 
   /** Calls the import that runs a helper, with its arguments in their forms; its result into r0. */

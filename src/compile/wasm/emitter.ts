@@ -29,6 +29,17 @@ export class Emitter {
     return this.#parameters + this.locals.length - 1;
   }
 
+  /** Globals by their import order. */
+  getGlobal(index: number): this {
+    this.code.byte(0x23).u32(index);
+    return this;
+  }
+
+  setGlobal(index: number): this {
+    this.code.byte(0x24).u32(index);
+    return this;
+  }
+
   op(name: PlainOp): this {
     this.code.byte(PLAIN[name]);
     if (name === 'end') this.depth--;

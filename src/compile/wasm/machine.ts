@@ -4,32 +4,43 @@ import type { CodeBatch, Invocation } from '../../spec/backend.ts';
 import { FRAME_STRIDE, MAX_FRAMES, STACK_SIZE } from '../limits.ts';
 
 /**
- * Fields of the control block, a few words of the memory that compiled code and the host both read and write. All are u32 and
- * stand at Machine.control plus these offsets.
+ * What bounds a run, as WebAssembly globals that all modules of a memory share: no store of a program reaches them, whatever
+ * it was verified to be. Modules import them in this order.
+ */
+export const GLOBALS = [
+  /** Instructions that may still be executed, counted down where loops go back and functions are entered. */
+  'FUEL',
+  /** Set by the host in a tail call: id of the program to go on with, 0 for none. */
+  'TAIL',
+  /** Base of the frame of the function that called the helper now running, for callbacks. */
+  'FRAME',
+  /** Times that the run may still pass its may_goto instructions. */
+  'MAY_GOTO',
+  /** Tail calls that the run may still make. */
+  'TAILS',
+  /** Index of the context that runs, in a batch. */
+  'INDEX',
+] as const;
+export type GlobalName = (typeof GLOBALS)[number];
+
+/** Index of a global in every module. */
+export const globalIndex = (name: GlobalName): number => GLOBALS.indexOf(name);
+
+/**
+ * Fields of the control block, a few words of the memory that compiled code and the host both read and write, at
+ * Machine.control plus these offsets. A program that is not checked can spoil them, and with them no more than its own results.
  */
 export const CONTROL = {
-  /** Instructions that may still be executed, counted down where loops go back and functions are entered. */
-  FUEL: 0,
-  /** Set by the host in a tail call: id of the program to go on with, 0 for none. */
-  TAIL: 4,
-  /** Base of the frame of the function that called the helper now running, for callbacks. */
-  FRAME: 8,
-  /** Times that the run may still pass its may_goto instructions. */
-  MAY_GOTO: 12,
-  /** Tail calls that the run may still make. */
-  TAILS: 16,
   /** CPU of the run. */
-  CPU: 20,
-  /** Index of the context that runs, in a batch. */
-  INDEX: 24,
+  CPU: 0,
   /** Result of a helper that no number holds exactly, u64; the helper's import then gives NaN. */
-  RESULT: 32,
+  RESULT: 8,
   /**
    * Checked code: for each register r0 to r9 and for reading and writing, the bounds (u32 each, the end outside) within which
    * an access through it needs no question to the host. Zeros: none.
    * Emptied when regions have changed.
    */
-  WINDOWS: 40,
+  WINDOWS: 16,
 } as const;
 
 const WINDOW_SIZE = 8;
@@ -48,6 +59,7 @@ export class Machine {
   readonly stack: Address;
   /** Programs by id, for tail calls between modules. */
   readonly table: WebAssembly.Table;
+  readonly globals: { readonly [N in GlobalName]: WebAssembly.Global };
   /** The run that is under way. */
   invocation: Invocation | undefined;
   /** The batch that is under way, and the index of its context that the invocation stands for. */
@@ -68,6 +80,8 @@ export class Machine {
       stride: FRAME_STRIDE,
       slot: STACK_SIZE,
     });
+    const global = (): WebAssembly.Global => new WebAssembly.Global({ value: 'i32', mutable: true }, 0);
+    this.globals = Object.fromEntries(GLOBALS.map((name) => [name, global()])) as Machine['globals'];
     this.table = new WebAssembly.Table({ element: 'anyfunc', initial: 16 });
   }
 
@@ -87,12 +101,12 @@ export class Machine {
     return this.stack + (MAX_FRAMES - 1) * FRAME_STRIDE;
   }
 
-  read(field: keyof typeof CONTROL): number {
-    return this.memory.u32[(this.control + CONTROL[field]) >>> 2];
+  read(name: GlobalName): number {
+    return this.globals[name].value >>> 0;
   }
 
-  write(field: keyof typeof CONTROL, value: number): void {
-    this.memory.u32[(this.control + CONTROL[field]) >>> 2] = value;
+  write(name: GlobalName, value: number): void {
+    this.globals[name].value = value | 0;
   }
 
   set result(value: bigint) {

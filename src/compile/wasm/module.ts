@@ -1,5 +1,5 @@
 // A WebAssembly module under construction: imports first, then functions, in one index space.
-import { Bytes, type ValueType } from './encoding.ts';
+import { Bytes, I32, type ValueType } from './encoding.ts';
 import type { Emitter } from './emitter.ts';
 
 export interface Signature {
@@ -8,7 +8,7 @@ export interface Signature {
 }
 
 const MAGIC = [0x00, 0x61, 0x73, 0x6d, 0x01, 0x00, 0x00, 0x00];
-const KIND = { function: 0, table: 1, memory: 2 } as const;
+const KIND = { function: 0, table: 1, memory: 2, global: 3 } as const;
 const FUNCREF = 0x70;
 const FUNCTYPE = 0x60;
 
@@ -48,6 +48,11 @@ export class ModuleBuilder {
 
   importTable(module: string, name: string): void {
     this.#imports.push({ module, name, write: (out) => out.byte(KIND.table).byte(FUNCREF).byte(0).u32(0) });
+  }
+
+  /** A mutable i32; its index is the order of import. */
+  importGlobal(module: string, name: string): void {
+    this.#imports.push({ module, name, write: (out) => out.byte(KIND.global).byte(I32).byte(1) });
   }
 
   /** Index of the function; imports come before any `declare`. */

@@ -9,7 +9,7 @@ import type { Access, Control, Site } from '../lower.ts';
 import { ABORT, type AbortKind, type FunctionContext } from './context.ts';
 import { Emitter } from './emitter.ts';
 import { I32, I64, type ValueType, VOID } from './encoding.ts';
-import { CONTROL, windowOffset } from './machine.ts';
+import { CONTROL, globalIndex, windowOffset } from './machine.ts';
 
 /** Frames up to this many words are cleared by stores; memory.fill costs a call into the runtime. */
 const MOST_STORES = 32;
@@ -54,11 +54,11 @@ export abstract class FunctionSite implements Site {
   }
 
   protected reloadFuel(): void {
-    if (this.fuel !== undefined) this.e.i32(0).memory('i32.load', this.field('FUEL')).set(this.fuel);
+    if (this.fuel !== undefined) this.e.getGlobal(globalIndex('FUEL')).set(this.fuel);
   }
 
   protected flushFuel(): void {
-    if (this.fuel !== undefined) this.e.i32(0).get(this.fuel).memory('i32.store', this.field('FUEL'));
+    if (this.fuel !== undefined) this.e.get(this.fuel).setGlobal(globalIndex('FUEL'));
   }
 
   /** Counts down; stops the run below zero. */
@@ -67,8 +67,7 @@ export abstract class FunctionSite implements Site {
     if (this.fuel !== undefined) e.get(this.fuel).i32(cost).op('i32.sub').tee(this.fuel);
     else {
       const left = this.temp(I32, 0);
-      e.i32(0).i32(0).memory('i32.load', this.field('FUEL')).i32(cost).op('i32.sub').tee(left);
-      e.memory('i32.store', this.field('FUEL')).get(left);
+      e.getGlobal(globalIndex('FUEL')).i32(cost).op('i32.sub').tee(left).setGlobal(globalIndex('FUEL')).get(left);
     }
     e.i32(0).op('i32.lt_s').if(VOID);
     this.abort(ABORT.BUDGET, 0);
