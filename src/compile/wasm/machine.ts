@@ -51,6 +51,8 @@ const CONTROL_SIZE = CONTROL.WINDOWS + WINDOWS_SIZE;
 export const windowOffset = (register: number, write: boolean): number =>
   CONTROL.WINDOWS + (register * 2 + (write ? 1 : 0)) * WINDOW_SIZE;
 
+const newGlobal = (): WebAssembly.Global => new WebAssembly.Global({ value: 'i32', mutable: true }, 0);
+
 /** The state behind every compiled program of a memory. Never given back: it lives as long as the memory. */
 export class Machine {
   readonly memory: Memory;
@@ -80,8 +82,7 @@ export class Machine {
       stride: FRAME_STRIDE,
       slot: STACK_SIZE,
     });
-    const global = (): WebAssembly.Global => new WebAssembly.Global({ value: 'i32', mutable: true }, 0);
-    this.globals = Object.fromEntries(GLOBALS.map((name) => [name, global()])) as Machine['globals'];
+    this.globals = Object.fromEntries(GLOBALS.map((name) => [name, newGlobal()])) as Machine['globals'];
     this.table = new WebAssembly.Table({ element: 'anyfunc', initial: 16 });
   }
 
