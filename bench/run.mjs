@@ -1,4 +1,5 @@
-// `npm run bench [-- NAME ...]`: the benchmarks, one file a claim; each prints one table with its peers in the same run.
+// `npm run bench [-- NAME ... [--node PATH] [options]]`: the benchmarks, one file a claim; each prints one table with its peers in
+// the same run. --node: another runtime for them; all other options are the claims' own.
 // Builds dist/ (what a user runs), and compiles src/ with the kernel binding of the tests into .cache/bench first.
 import { execFileSync } from 'node:child_process';
 import { readdirSync } from 'node:fs';
@@ -10,7 +11,12 @@ const CLAIMS = readdirSync(import.meta.dirname)
   .filter((name) => name.endsWith('.mjs') && name !== 'run.mjs' && name !== 'support.mjs')
   .map((name) => name.replace('.mjs', ''));
 
-const asked = process.argv.slice(2);
+const args = process.argv.slice(2);
+const nodeAt = args.indexOf('--node');
+const [, node = process.execPath] = nodeAt < 0 ? [] : args.splice(nodeAt, 2);
+const firstOption = args.findIndex((arg) => arg.startsWith('-'));
+const asked = firstOption < 0 ? args : args.slice(0, firstOption);
+const options = firstOption < 0 ? [] : args.slice(firstOption);
 const unknown = asked.filter((name) => !CLAIMS.includes(name));
 if (unknown.length > 0) {
   console.error(`no benchmark called ${unknown.join(', ')}; there are ${CLAIMS.join(', ')}`);
@@ -24,5 +30,5 @@ execFileSync(process.execPath, [join(typescript, 'bin', 'tsc'), '-p', 'tsconfig.
   stdio: 'inherit',
 });
 for (const name of asked.length > 0 ? asked : CLAIMS) {
-  execFileSync(process.execPath, [join(import.meta.dirname, `${name}.mjs`)], { cwd: root, stdio: 'inherit' });
+  execFileSync(node, [join(import.meta.dirname, `${name}.mjs`), ...options], { cwd: root, stdio: 'inherit' });
 }
