@@ -172,3 +172,21 @@ export function native(name, { packets, maps = {}, rings = {} }, compiler) {
     dispose: () => {},
   };
 }
+
+/** What BPF_PROG_LOAD of the object's first program takes, in microseconds, the least of so many; or { reason }. */
+export async function kernelLoad(spec, rounds) {
+  const { kernelCapability } = await project('test/support/bpf.ts');
+  const { ok, stage, errno } = kernelCapability();
+  if (!ok) return { reason: `bpf(2) is refused at ${stage}, errno ${errno}` };
+  const { KernelObject } = await project('test/support/kernel-object.ts');
+  let least = Number.POSITIVE_INFINITY;
+  for (let round = 0; round < rounds; round++) {
+    const object = new KernelObject(spec);
+    const time = timed(() => object.load(spec.programs[0])) / 1000;
+    const { fd } = object.load(spec.programs[0]);
+    object.dispose();
+    if (fd < 0) return { reason: `errno ${-fd}` };
+    least = Math.min(least, time);
+  }
+  return { time: least };
+}
