@@ -163,7 +163,9 @@ table(
 const large = rows.filter(({ insns }) => insns >= 100);
 const goal = (label, numbers, limit) => {
   const worst = Math.max(...numbers);
-  return [label, Number.isFinite(worst) ? worst : undefined, limit, worst <= limit ? 'met' : 'not met'];
+  return numbers.length === 0
+    ? [label, undefined, limit, undefined]
+    : [label, worst, limit, worst <= limit ? 'met' : 'not met'];
 };
 table(
   'goals, the worst of the programs above',
