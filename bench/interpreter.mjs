@@ -1,103 +1,122 @@
-// Instructions per second of each engine, beside the kernel's BPF_PROG_TEST_RUN of the same code: a loop of arithmetic of known
-// length, and the example programs on one packet.
+// Instructions per second of each engine, beside the kernel's BPF_PROG_TEST_RUN of the same code: loops of known length, and the
+// example programs on 64 packets. All engines by turns, after they gave the same verdicts. Option: --rounds N.
 import { join } from 'node:path';
-import { kernelPeer, least, nanoseconds, packet, project, ROOT, read, table } from './support.mjs';
+import { parseArgs } from 'node:util';
+import { packets, SOURCES } from './programs/inputs.mjs';
+import { kernel, ours } from './programs/peers.mjs';
+import { race } from './programs/race.mjs';
+import { project, ROOT, read, table } from './support.mjs';
 
-const { loadObject } = await project('src/run/loader.ts');
 const { linkObject } = await project('src/link/link.ts');
-const { memoryHost } = await project('src/hosts/memory/host.ts');
 const { assemble } = await project('src/isa/assembler.ts');
 
-const ENGINES = [
-  ['reference', { engine: 'reference' }, 1],
-  ['interpret', { engine: 'interpret' }, 20],
-  ['compile', { engine: 'compile' }, 100],
-  ['compile, trusted', { engine: 'compile', trusted: true }, 100],
-];
-const ROUNDS = 10_000;
-/** Instructions of one run of the loop: three a round, and five around it. */
-const LENGTH = 3 * ROUNDS + 5;
-const { code } = assemble(`r0 = 0\nr1 = ${ROUNDS}\nr2 = 7\nl:\nr0 += r2\nr1 -= 1\nif r1 != 0 goto l\nw0 = 2\nexit`);
-const program = {
-  name: 'loop',
-  section: 'xdp',
-  type: 'xdp',
-  sleepable: false,
-  fragments: false,
-  autoload: true,
-  license: 'GPL',
-  dialect: 'linux',
-  code,
-  functions: [],
-  lines: [],
-  core: [],
-  tags: [],
-};
-const loop = {
-  name: 'loop',
-  dialect: 'linux',
-  endian: 'little',
-  license: 'GPL',
-  programs: [program],
-  maps: [],
-  externs: [],
-  diagnostics: [],
+const { values } = parseArgs({ options: { rounds: { type: 'string', default: '7' } } });
+const rounds = Number(values.rounds);
+if (!(Number.isInteger(rounds) && rounds > 0)) throw new Error(`--rounds ${values.rounds}: not a number from 1`);
+
+const ENGINES = {
+  reference: { engine: 'reference' },
+  interpret: { engine: 'interpret' },
+  compile: { engine: 'compile' },
+  'compile, trusted': { engine: 'compile', trusted: true },
 };
 
-const time = (spec, name, options, data, repeat) => {
-  const object = loadObject(spec, { host: memoryHost(), ...options });
-  const target = object.program(name);
-  target.run({ data, repeat });
-  const ns = least(7, () => target.run({ data, repeat }).duration);
-  object[Symbol.dispose]();
-  return ns;
-};
-
-/** 64 different packets in one call. */
-const timeBatch = (spec, name) => {
-  const object = loadObject(spec, { host: memoryHost(), engine: 'compile', trusted: true });
-  const batch = object.program(name).batch(64);
-  for (let i = 0; i < 64; i++) batch.lay(i, { data: packet(96, i) });
-  const ns = least(30, () =>
-    nanoseconds(64 * 500, () => {
-      for (let round = 0; round < 500; round++) batch.run();
-    }),
+/** Nanoseconds a run: of each engine call by call, of the trusted one in batches as well, and of the kernel where there is one. */
+async function measure(name, spec, input) {
+  const runners = Object.fromEntries(
+    Object.entries(ENGINES).map(([key, options]) => [key, ours(spec, input, options)]),
   );
-  batch[Symbol.dispose]();
-  object[Symbol.dispose]();
-  return ns;
+  const peer = await kernel(spec, input);
+  if (peer.reason === undefined) runners.kernel = peer;
+  else console.log(`  ${name}: no kernel: ${peer.reason}`);
+  const expected = String(runners.reference.verdicts());
+  for (const [key, { verdicts }] of Object.entries(runners)) {
+    if (key !== 'reference' && String(verdicts()) !== expected) throw new Error(`${name}: ${key} gives other verdicts`);
+  }
+  const candidates = Object.fromEntries(Object.keys(ENGINES).map((key) => [key, runners[key].candidates.single]));
+  candidates.reference = { ...candidates.reference, rounds: 2 };
+  candidates.batch = runners['compile, trusted'].candidates.batch;
+  const figures = race({ ...candidates, ...peer.candidates }, rounds);
+  for (const { dispose } of Object.values(runners)) dispose();
+  return figures;
+}
+
+const TURNS = 10_000;
+/** The verdict is what the loop computed, so that no engine can leave it out. */
+const LOOPS = {
+  counting: ['r0 += r2', 'r1 -= 1'],
+  mixing: ['r0 += r2', 'r0 ^= r1', 'r0 *= 31', 'r3 = r0', 'r3 >>= 7', 'r0 += r3', 'r1 -= 1'],
 };
 
-const data = packet(96);
-{
-  const peer = await kernelPeer(loop, 'loop');
-  const kernel = peer.ns === undefined ? undefined : least(5, () => peer.ns(data, 100));
-  const rows = ENGINES.map(([name, options, factor]) => {
-    const ns = time(loop, 'loop', options, data, factor);
-    return [name, (LENGTH / ns) * 1000, ns, kernel && ns / kernel];
-  });
-  if (kernel !== undefined) rows.push(['kernel', (LENGTH / kernel) * 1000, kernel, 1]);
-  else console.log(`  no kernel: ${peer.reason}`);
-  table('a loop of 10,000 rounds', ['engine', 'million insns/s', 'ns/run', 'of the kernel'], rows);
-  peer.dispose?.();
+/** An object of one XDP program, and the instructions of one run of it: the body and a jump each turn, and five around. */
+function loopOf(body) {
+  const text = ['r0 = 0', `r1 = ${TURNS}`, 'r2 = 7', 'l:', ...body, 'if r1 != 0 goto l', 'r0 &= 65535', 'exit'];
+  const { code } = assemble(text.join('\n'));
+  const common = { dialect: 'linux', license: 'GPL' };
+  const flags = { sleepable: false, fragments: false, autoload: true };
+  const lists = { functions: [], lines: [], core: [], tags: [] };
+  const program = { ...common, ...flags, ...lists, name: 'program', section: 'xdp', type: 'xdp', code };
+  const spec = {
+    ...common,
+    name: 'loop',
+    endian: 'little',
+    programs: [program],
+    maps: [],
+    externs: [],
+    diagnostics: [],
+  };
+  return { spec, length: (body.length + 1) * TURNS + 5 };
 }
+
+for (const [name, body] of Object.entries(LOOPS)) {
+  const { spec, length } = loopOf(body);
+  const figures = await measure(name, spec, { packets: packets(96) });
+  table(
+    `a ${name} loop: ${length.toLocaleString('en')} instructions a run`,
+    ['engine', 'million insns/s', 'ns/run', 'of the kernel'],
+    Object.entries(figures).map(([engine, ns]) => [
+      engine,
+      (length / ns) * 1000,
+      ns,
+      figures.kernel && ns / figures.kernel,
+    ]),
+  );
+}
+
+/** Room for what the sampler puts into its ring between two measurements. */
+const RING_BYTES = 1 << 22;
+const SAMPLE_BYTES = 64;
+const SAMPLE_EVERY = 10;
+const KEYS = SOURCES.map((address) => [Uint8Array.from([32, 0, 0, 0, ...address]), new Uint8Array(16)]);
+
+/** Example to the program that runs first, and what its maps hold. */
+const EXAMPLES = {
+  'drop-port/drop_port': { program: 'drop_port' },
+  'counters/counters': { program: 'count_protocols' },
+  'lpm-block/lpm_block': { program: 'lpm_block', maps: { blocked4: KEYS } },
+  'sampler/sampler': {
+    program: 'sample',
+    rings: { events: RING_BYTES },
+    most: 0.9 * (RING_BYTES / SAMPLE_BYTES) * SAMPLE_EVERY,
+  },
+  'tail-parser/tail_parser': { program: 'parse_ethernet' },
+};
 
 const rows = [];
-for (const [object, name] of [
-  ['drop-port/drop_port', 'drop_port'],
-  ['counters/counters', 'count_protocols'],
-  ['sampler/sampler', 'sample'],
-]) {
-  const spec = linkObject(read(join(ROOT, `examples/${object}.bpf.o`)));
-  const peer = await kernelPeer(spec, name);
-  const kernel = peer.ns === undefined ? undefined : least(5, () => peer.ns(data, 100_000));
-  const ours = ENGINES.map(([, options, factor]) => time(spec, name, options, data, factor * 200));
-  const batched = timeBatch(spec, name);
-  rows.push([name, ...ours, batched, kernel, kernel && ours[3] / kernel, kernel && batched / kernel]);
-  peer.dispose?.();
+for (const [object, input] of Object.entries(EXAMPLES)) {
+  const linked = linkObject(read(join(ROOT, `examples/${object}.bpf.o`)));
+  const sized = (map) => (input.rings?.[map.name] === undefined ? map : { ...map, maxEntries: input.rings[map.name] });
+  const figures = await measure(
+    input.program,
+    { ...linked, maps: linked.maps.map(sized) },
+    { packets: packets(96), ...input },
+  );
+  const over = (engine) => figures.kernel && figures[engine] / figures.kernel;
+  const shown = [...Object.keys(ENGINES), 'batch', 'kernel'].map((key) => figures[key]);
+  rows.push([input.program, ...shown, over('compile, trusted'), over('batch')]);
 }
 table(
-  'example programs, ns per run (one packet repeated)',
-  ['program', ...ENGINES.map(([name]) => name), 'batch, trusted', 'kernel', 'single/kernel', 'batch/kernel'],
+  'example programs, ns a run over 64 packets',
+  ['program', ...Object.keys(ENGINES), 'batch, trusted', 'kernel', 'single/kernel', 'batch/kernel'],
   rows,
 );

@@ -15,7 +15,7 @@ const native = (...words) => new Uint8Array(Uint32Array.from(words).buffer);
 const native64 = (...words) => new Uint8Array(BigUint64Array.from(words, BigInt).buffer);
 
 const PORTS = [7, 53, 80, 123, 443, 1900, 8080, 11211];
-const SOURCES = Array.from({ length: PACKETS }, (_, n) => [10, n % 4, 16 + n, 1 + n]);
+export const SOURCES = Array.from({ length: PACKETS }, (_, n) => [10, n % 4, 16 + n, 1 + n]);
 const SERVICES = Array.from({ length: 8 }, (_, n) => [198, 51, 100, 1 + n]);
 
 const MACS = [2, 0, 0, 0, 0, 2, 2, 0, 0, 0, 0, 1];
@@ -46,7 +46,7 @@ function packet(n, bytes) {
   return data;
 }
 
-const packets = (bytes) => Array.from({ length: PACKETS }, (_, n) => packet(n, bytes));
+export const packets = (bytes) => Array.from({ length: PACKETS }, (_, n) => packet(n, bytes));
 const entries = (count, entry) => Array.from({ length: count }, (_, n) => entry(n));
 
 function serviceEntries() {
@@ -77,7 +77,10 @@ function prefixEntries(count) {
   return [...made.values()];
 }
 
-/** Program (NAME.bpf.c) to its packets and map contents: name to [key, value] pairs. `rings` are emptied before each measurement. */
+/** Runs after which a ring must be emptied: one record of 72 bytes for each 64 packets, and some room. */
+const MOST_RUNS = ((1 << 22) / 72 - 1000) * PACKETS;
+
+/** Program (NAME.bpf.c) to its packets and map contents: name to [key, value] pairs. `rings` are emptied before each measurement, of `most` runs. */
 export const PROGRAMS = {
   nop: { packets: packets(64) },
   drop: { packets: packets(64) },
@@ -99,8 +102,5 @@ export const PROGRAMS = {
   scan: { packets: packets(300) },
   acl: { packets: packets(64) },
   lpm: { packets: packets(64), maps: { prefixes: prefixEntries(1000) } },
-  ring: { packets: packets(64), rings: { samples: 1 << 22 } },
+  ring: { packets: packets(64), rings: { samples: 1 << 22 }, most: MOST_RUNS },
 };
-
-/** Runs after which a ring must be emptied: one record of 72 bytes for each 64 packets, and some room. */
-export const MOST_RUNS = ((1 << 22) / 72 - 1000) * PACKETS;
