@@ -1,53 +1,97 @@
-// Packets per second of `anybpf run` on a capture of 100,000 packets, as a user starts it (whole process), beside the kernel's
-// test-run of the same program and tcpdump reading the same file with an equal filter.
+// Packets per second of `anybpf run` on a capture, as a user starts it (whole process), beside tcpdump reading the same file with a
+// filter that lets the same packets through, and the kernel's test-run of the same program. By turns. Option: --packets N.
 import { spawnSync } from 'node:child_process';
+import { closeSync, openSync, writeSync } from 'node:fs';
 import { join } from 'node:path';
-import { has, kernelPeer, least, packet, project, ROOT, read, table, write } from './support.mjs';
+import { parseArgs } from 'node:util';
+import { PACKETS } from './programs/inputs.mjs';
+import { kernel } from './programs/peers.mjs';
+import { race, timed } from './programs/race.mjs';
+import { has, packet, project, ROOT, read, table, write } from './support.mjs';
 
 const { PcapWriter } = await project('src/capture/pcap.ts');
 const { linkObject } = await project('src/link/link.ts');
 
-const COUNT = 100_000;
+const { values } = parseArgs({ options: { packets: { type: 'string', default: '100000' } } });
+const count = Number(values.packets);
+if (!(Number.isInteger(count) && count > 0)) throw new Error(`--packets ${values.packets}: not a number from 1`);
+
+const ROUNDS = 3;
+/** Of 64 to 568 bytes; each fourth goes to the port that the program drops. */
+const sample = Array.from({ length: PACKETS }, (_, n) => packet(64 + n * 8, n));
+const PCAP_HEADER = 24;
+const PCAP_RECORD_HEADER = 16;
+
+const capture = write('replay.pcap', '');
 const writer = new PcapWriter({ linkType: 1 });
-const parts = [writer.header()];
-for (let n = 0; n < COUNT; n++) {
-  const data = packet(64 + (n % 64) * 8, n);
-  parts.push(
-    writer.packet({ timestamp: 1_700_000_000_000_000_000n + BigInt(n) * 1000n, data, originalLength: data.length }),
-  );
+const file = openSync(capture, 'w');
+writeSync(file, writer.header());
+for (let n = 0; n < count; n++) {
+  const data = sample[n % PACKETS];
+  const timestamp = 1_700_000_000_000_000_000n + BigInt(n) * 1000n;
+  writeSync(file, writer.packet({ timestamp, data, originalLength: data.length }));
 }
-const capture = write('replay.pcap', Buffer.concat(parts));
-const command = join(ROOT, 'bin/anybpf.mjs');
+closeSync(file);
+
 const object = join(ROOT, 'examples/drop-port/drop_port.bpf.o');
+const FILTER = 'not (udp dst port 53 or tcp dst port 53)';
 
-const wall = (program, args) =>
-  least(3, () => {
-    const before = performance.now();
-    const { status, stderr } = spawnSync(program, args, { encoding: 'utf8' });
-    if (status !== 0) throw new Error(`${program}: ${stderr}`);
-    return performance.now() - before;
-  });
-
-const rows = [];
-const perSecond = (ms) => (COUNT / ms) * 1000;
-for (const engine of ['reference', 'interpret', 'compile']) {
-  const ms = wall(process.execPath, [command, 'run', object, '--pcap', capture, '--engine', engine, '--json']);
-  rows.push([`anybpf run --engine ${engine}`, perSecond(ms), ms]);
+/** Runs a program to its end and gives what it printed; raises where it fails. */
+function finished(program, args, options = {}) {
+  const { status, stdout, stderr, error } = spawnSync(program, args, { maxBuffer: 2 ** 31, ...options });
+  if (status !== 0) throw new Error(`${program}: ${error?.message ?? stderr}`);
+  return stdout;
 }
+
+const anybpf = (engine) =>
+  finished(process.execPath, [
+    join(ROOT, 'bin/anybpf.mjs'),
+    'run',
+    object,
+    '--pcap',
+    capture,
+    '--engine',
+    engine,
+    '--json',
+  ]);
+
+/** Bytes of the capture that holds what the filter lets through: what the program counts as passed must come to the same. */
+function checkFilter() {
+  const { entries } = JSON.parse(anybpf('compile').toString()).maps.find(({ name }) => name === 'totals');
+  const passed = entries.find(({ key }) => key === 0).value;
+  const expected = PCAP_HEADER + Number(passed.packets) * PCAP_RECORD_HEADER + Number(passed.bytes);
+  const found = finished('tcpdump', ['-r', capture, '-w', '-', FILTER]).length;
+  if (found !== expected) throw new Error(`tcpdump lets ${found} bytes of capture through, the program ${expected}`);
+}
+
+const contenders = Object.fromEntries(
+  ['reference', 'interpret', 'compile'].map((engine) => [`anybpf run --engine ${engine}`, () => anybpf(engine)]),
+);
 if (has('tcpdump')) {
-  const ms = wall('tcpdump', ['-r', capture, '-w', '/dev/null', 'not (udp port 53 or tcp port 53)']);
-  rows.push(['tcpdump -r, an equal filter', perSecond(ms), ms]);
+  checkFilter();
+  contenders['tcpdump -r, an equal filter'] = () => finished('tcpdump', ['-r', capture, '-w', '/dev/null', FILTER]);
 } else console.log('  no tcpdump');
-const peer = await kernelPeer(linkObject(read(object)), 'drop_port');
-if (peer.ns === undefined) console.log(`  no kernel: ${peer.reason}`);
-else {
-  const sample = Array.from({ length: 64 }, (_, n) => packet(64 + n * 8, n));
-  const before = performance.now();
-  for (let n = 0; n < COUNT; n++) peer.run(sample[n % 64], 1);
-  const ms = performance.now() - before;
-  rows.push(['kernel test-run, a call a packet', perSecond(ms), ms]);
-  const ns = sample.reduce((sum, data) => sum + peer.ns(data, 10_000), 0) / sample.length;
-  rows.push(['kernel test-run, program alone', 1e9 / ns, (ns * COUNT) / 1e6]);
+
+const input = { program: 'drop_port', packets: sample };
+const peer = await kernel(linkObject(read(object)), input);
+if (peer.reason === undefined) {
+  contenders['kernel test-run, a call a packet'] = () => {
+    for (let done = 0; done < count; done += PACKETS) peer.verdicts();
+  };
+} else console.log(`  no kernel: ${peer.reason}`);
+
+const least = {};
+for (let round = 0; round < ROUNDS; round++) {
+  for (const [name, run] of Object.entries(contenders))
+    least[name] = Math.min(least[name] ?? Number.POSITIVE_INFINITY, timed(run));
+}
+if (peer.reason === undefined) {
+  least['kernel test-run, program alone'] = race(peer.candidates, ROUNDS).kernel * count;
   peer.dispose();
 }
-table('replay of 100,000 packets, drop by port', ['', 'packets/s', 'ms'], rows);
+const tcpdump = least['tcpdump -r, an equal filter'];
+table(
+  `replay of ${count.toLocaleString('en')} packets, drop by port`,
+  ['', 'packets/s', 'ms', 'of tcpdump'],
+  Object.entries(least).map(([name, ns]) => [name, (count / ns) * 1e9, ns / 1e6, tcpdump && ns / tcpdump]),
+);

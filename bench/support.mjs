@@ -1,4 +1,4 @@
-// What benchmarks share: the compiled project, the kernel as a peer, tables.
+// What benchmarks share: the compiled project, compilers, tables.
 import { spawnSync } from 'node:child_process';
 import { existsSync, mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -10,13 +10,6 @@ export const SHARED = join(ROOT, '../shared/corpus/objects');
 /** A module of src/ or test/ as compiled by bench/run.mjs. */
 export const project = (path) => import(join(CACHE, path.replace(/\.ts$/, '.js')));
 
-/** Least of several measurements: what the machine can do when nothing else disturbs it. */
-export function least(rounds, measure) {
-  let best = Number.POSITIVE_INFINITY;
-  for (let i = 0; i < rounds; i++) best = Math.min(best, measure());
-  return best;
-}
-
 export const nanoseconds = (count, body) => {
   const before = process.hrtime.bigint();
   body();
@@ -24,19 +17,6 @@ export const nanoseconds = (count, body) => {
 };
 
 export const has = (program) => spawnSync('which', [program]).status === 0;
-
-/** The kernel's own run of a linked object's program, or why there is none: {ns(data, repeat)} or {reason}. */
-export async function kernelPeer(spec, name) {
-  const { kernelCapability, progTestRun } = await project('test/support/bpf.ts');
-  const capability = kernelCapability();
-  if (!capability.ok) return { reason: `bpf(2) is refused at ${capability.stage}` };
-  const { KernelObject } = await project('test/support/kernel-object.ts');
-  const object = new KernelObject(spec);
-  const { fd, reason, log } = object.load(spec.programs.find((program) => program.name === name));
-  if (fd < 0) return { reason: reason ?? `the kernel refuses it (${fd}): ${log.split('\n').slice(-3).join(' ')}` };
-  const run = (data, repeat) => progTestRun(fd, { data, repeat });
-  return { ns: (data, repeat) => run(data, repeat).duration, run, dispose: () => object.dispose() };
-}
 
 /** Geometric mean. */
 export const mean = (values) => Math.exp(values.reduce((sum, value) => sum + Math.log(value), 0) / values.length);
