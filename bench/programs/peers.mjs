@@ -17,8 +17,8 @@ const { memoryHost } = await project('src/hosts/memory/host.ts');
 const KERNEL_SAMPLE = 300_000;
 
 /**
- * Loads of a program in the kernel, measured by turns. Its JIT puts each load at an offset of its own choice (kernel/bpf/core.c:
- * bpf_jit_binary_pack_hdr), which makes one in ten loads of a tight loop take twice the time.
+ * Loads of a program in the kernel, measured by turns. Its JIT puts each at a random offset (kernel/bpf/core.c:
+ * bpf_jit_binary_pack_hdr), the likely reason why one in eight loads of a tight loop takes twice the time (25 of 200 measured).
  */
 const LOADS = 5;
 
