@@ -1,11 +1,11 @@
 // BPF_MAP_TYPE_LPM_TRIE: values by the longest matching prefix (kernel/bpf/lpm_trie.c). A key is a u32 prefix length in bits
-// followed by KEY_SIZE - 4 bytes, most significant first. The root is at DATA. A node is a row of slab.ts whose HASH field is 1
-// for an intermediate node (no value: it only branches) and otherwise 0, and then
-//   16  CHILD0   node under the next bit 0, or 0
-//   20  CHILD1   node under the next bit 1, or 0
-//   24  key: prefix length and data, at KEY_OFFSET
-// A lookup in generated code: node = load32(DATA); while node: compare data bits; stop unless all of the node's prefix match;
-// remember it unless intermediate; node = load32(node + 16 + 4 * (the key's bit at the node's prefix length)).
+// followed by KEY_SIZE - 4 bytes, most significant first. The root is at DATA. Nodes are rows of slab.ts, laid out as
+// spec/map-layout.ts says (LPM); intermediate ones have no value, they only branch. A lookup in generated code, which may leave
+// out all about tables (lpm-tables.ts):
+//   node = the root, or if the key has full length and there is a first table, NEXT of its slot (and BEST is remembered)
+//   while node: stop unless the node's prefix is no longer than the key and all of it matches; remember it unless intermediate;
+//   stop if the prefix is all of the key; node = its child under the key's bit at the prefix length, or where the key has full
+//   length and the node a table, NEXT of the slot (and BEST is remembered, unless 0).
 import { ERRNO } from '../spec/errno.ts';
 import type { MapContext, MapTypeRow, Status } from '../spec/map.ts';
 import { MAP_FLAGS, UPDATE_FLAGS } from '../spec/map-types.ts';
@@ -13,14 +13,13 @@ import type { Address } from '../spec/memory.ts';
 import type { MapSpec } from '../spec/object.ts';
 import { ACCESS, checkCommon, EEXIST, EINVAL, ENOENT, ENOSPC, flagsWithin, LARGEST_ELEMENT } from './attributes.ts';
 import { BaseMap, existence, flagsNumber } from './base-map.ts';
-import { DESCRIPTOR } from '../spec/map-layout.ts';
+import { DESCRIPTOR, LPM, LPM_TABLE, ROW } from '../spec/map-layout.ts';
+import { LpmTables } from './lpm-tables.ts';
 import { Slab } from './slab.ts';
-import { ROW } from '../spec/map-layout.ts';
 import { copyMemory } from './words.ts';
 
-const CHILD = 16;
-const KEY = 24;
-const DATA = KEY + 4;
+const { CHILD, DATA } = LPM;
+const KEY = LPM.PREFIX;
 const LPM_FLAGS = MAP_FLAGS.NO_PREALLOC | MAP_FLAGS.NUMA_NODE | ACCESS;
 const LARGEST_DATA = 256;
 /** sizeof(struct lpm_trie_node) in Linux, which bounds the value. */
@@ -37,6 +36,7 @@ function checkLpm(spec: MapSpec): Status {
 
 class LpmTrieMap extends BaseMap {
   readonly #slab: Slab;
+  readonly #tables: LpmTables;
   readonly #longest: number;
   /** Address of the pointer to the root. */
   readonly #root: Address;
@@ -59,22 +59,34 @@ class LpmTrieMap extends BaseMap {
     this.onDestroy(() => this.#slab.destroy());
     this.#longest = (spec.keySize - 4) * 8;
     this.#root = this.handle + DESCRIPTOR.DATA;
+    this.#tables = new LpmTables(this.memory, this.#longest, this.#root, this.handle + DESCRIPTOR.EXTRA);
+    this.onDestroy(() => this.#tables.destroy());
     this.setField('KEY_OFFSET', KEY);
   }
 
   override lookupElem(key: Address): Address {
     const length = this.#lengthAt(key);
     if (length > this.#longest) return 0;
+    const full = length === this.#longest;
     let found = 0;
     let known = 0;
-    let node = this.#get(this.#root);
-    while (node !== 0) {
+    let node = 0;
+    let table = full ? this.field('EXTRA') : 0;
+    if (table === 0) node = this.#get(this.#root);
+    for (;;) {
+      if (table !== 0) {
+        const slot = this.#tables.slot(table, key + 4, known);
+        found = this.#get(slot + LPM_TABLE.BEST) || found;
+        node = this.#get(slot + LPM_TABLE.NEXT);
+      }
+      if (node === 0) break;
       const prefix = this.#prefix(node);
       if (this.#match(node, key, length, known) < prefix) break;
       if (!this.#intermediate(node)) found = node;
-      if (prefix === this.#longest) break;
+      if (prefix === length) break;
       known = prefix;
-      node = this.#child(node, this.#bit(key + 4, prefix));
+      table = full ? this.#get(node + LPM.TABLE) : 0;
+      if (table === 0) node = this.#child(node, this.#bit(key + 4, prefix));
     }
     return found === 0 ? 0 : this.#value(found);
   }
@@ -103,22 +115,33 @@ class LpmTrieMap extends BaseMap {
     const exact = node !== 0 && this.#prefix(node) === length && this.#match(node, key, length, known) === length;
     if (!exact || this.#intermediate(node)) return ENOENT;
     this.#countEntries(-1);
+    this.#unlink(node, slot, parent, parentSlot);
+    this.#tables.changed(key + 4, length, -1);
+    return 0;
+  }
+
+  /** Takes the value from a node that hangs at `slot` below `parent`, and the nodes away that are then of no use. */
+  #unlink(node: Address, slot: Address, parent: Address, parentSlot: Address): void {
     const left = this.#child(node, 0);
     const right = this.#child(node, 1);
     if (left !== 0 && right !== 0) {
-      this.#set(node + ROW.HASH, 1);
-      return 0;
+      this.#set(node + LPM.BRANCH, 1);
+      return;
     }
     if (left === 0 && right === 0 && parent !== 0 && this.#intermediate(parent)) {
       // The parent branched between this node and another: the other takes its place.
       const other = this.#child(parent, this.#child(parent, 0) === node ? 1 : 0);
       this.#set(parentSlot, other);
-      this.#slab.release(parent);
+      this.#release(parent);
     } else {
       this.#set(slot, left === 0 ? right : left);
     }
+    this.#release(node);
+  }
+
+  #release(node: Address): void {
+    this.#tables.release(node);
     this.#slab.release(node);
-    return 0;
   }
 
   protected read(key: Address): Uint8Array | Status {
@@ -197,8 +220,10 @@ class LpmTrieMap extends BaseMap {
     if (wish === UPDATE_FLAGS.EXIST) return ENOENT;
     if (this.#entries === this.spec.maxEntries) return ENOSPC;
     const status = same ? this.#revive(node, key, fill) : this.#insert(slot, node, key, matched, fill);
-    if (status === 0) this.#countEntries(1);
-    return status;
+    if (status !== 0) return status;
+    this.#countEntries(1);
+    this.#tables.changed(key + 4, length, 1);
+    return 0;
   }
 
   /** A new value for a prefix; the old one stays as it is for programs that hold its address, until the next replacement. */
@@ -212,7 +237,7 @@ class LpmTrieMap extends BaseMap {
   }
 
   #revive(node: Address, key: Address, fill: (to: Address) => void): Status {
-    this.#set(node + ROW.HASH, 0);
+    this.#set(node + LPM.BRANCH, 0);
     copyMemory(this.memory, node + KEY, key, this.spec.keySize);
     fill(this.#value(node));
     return 0;
@@ -229,10 +254,10 @@ class LpmTrieMap extends BaseMap {
       } else {
         top = this.#newNode(node + KEY);
         if (top === 0) {
-          this.#slab.release(added);
+          this.#release(added);
           return -ERRNO.ENOMEM;
         }
-        this.#set(top + ROW.HASH, 1);
+        this.#set(top + LPM.BRANCH, 1);
         this.#set(top + KEY, matched);
         const bit = this.#bit(key + 4, matched);
         this.#set(this.#childSlot(top, bit), added);
@@ -247,7 +272,8 @@ class LpmTrieMap extends BaseMap {
   #newNode(key: Address): Address {
     const node = this.#slab.take();
     if (node === 0) return 0;
-    this.#set(node + ROW.HASH, 0);
+    this.#set(node + LPM.TABLE, 0);
+    this.#set(node + LPM.BRANCH, 0);
     this.#set(node + CHILD, 0);
     this.#set(node + CHILD + 4, 0);
     copyMemory(this.memory, node + KEY, key, this.spec.keySize);
@@ -286,7 +312,7 @@ class LpmTrieMap extends BaseMap {
     return this.#get(node + KEY);
   }
   #intermediate(node: Address): boolean {
-    return this.#get(node + ROW.HASH) !== 0;
+    return this.#get(node + LPM.BRANCH) !== 0;
   }
   #value(node: Address): Address {
     return this.#get(node + ROW.VALUE);

@@ -20,7 +20,7 @@
 //   44      SEED          hash tables, bloom filters: start value of the hash
 //   48      KEY_OFFSET    hash tables, LPM: where the key is in an element
 //   52      HEAD, 56 TAIL queues: index of the next free and of the oldest element; ring buffers: producer and consumer position
-//   60      EXTRA         bloom filter: number of hash functions; LRU: address of the list heads
+//   60      EXTRA         bloom filter: number of hash functions; LRU: address of the list heads; LPM: the first table, or 0
 //
 // The value of an array element is at DATA + index * CPUS * STRIDE + cpu * STRIDE. Hash tables: hash-table.ts.
 
@@ -54,6 +54,19 @@ export type DescriptorField = keyof typeof DESCRIPTOR;
  * HASH: the key's full hash. VALUE: address of the value (of CPU 0's copy). STATE: 2 * slot number, + 1 while in use.
  */
 export const ROW = { NEXT: 0, HASH: 4, VALUE: 8, STATE: 12 } as const;
+
+/**
+ * Nodes of an LPM trie (maps/lpm-trie.ts), u32 each up to the key. TABLE: the table that leads on from here, or 0 (in the place of
+ * NEXT, which only free rows need). BRANCH: 1 for an intermediate node, which has no value, else 0. CHILD: nodes under the next
+ * bit 0 and 1, or 0. The key: PREFIX, its length in bits, and from DATA on its bytes.
+ */
+export const LPM = { TABLE: ROW.NEXT, BRANCH: ROW.HASH, CHILD: 16, PREFIX: 24, DATA: 28 } as const;
+
+/**
+ * Tables over an LPM trie (maps/lpm-tables.ts), u32 each. SHIFT: 32 less the bits that index the table. COUNT: prefixes at and
+ * below its place. From SLOTS on a slot of SLOT bytes for each value of the bits, with BEST and NEXT.
+ */
+export const LPM_TABLE = { SHIFT: 0, COUNT: 4, SLOTS: 8, SLOT: 8, BEST: 0, NEXT: 4 } as const;
 
 /** LRU maps: offset in an element of the mark that every lookup of a program sets to 1 (maps/lru-list.ts). */
 export const REFERENCED = 24;

@@ -5,6 +5,7 @@ import { MAP_TYPES, type MapTypeName } from '../../spec/map-types.ts';
 import type { Address, Memory } from '../../spec/memory.ts';
 import type { Emitter } from './emitter.ts';
 import { I32, I64, VOID } from './encoding.ts';
+import { lpmLookup } from './lpm-lookup.ts';
 
 /** What does not change in a map's descriptor while the map lives. */
 export interface MapConstants {
@@ -55,7 +56,7 @@ export interface LookupSite {
 }
 
 /** Leaves the address of the value, or 0, on the stack as an i32. */
-type Lookup = (site: LookupSite, map: MapConstants) => void;
+export type Lookup = (site: LookupSite, map: MapConstants) => void;
 
 const { NEXT, VALUE } = ROW;
 
@@ -182,6 +183,7 @@ const LOOKUPS: { readonly [T in MapTypeName]?: Lookup } = {
   percpu_hash: hashLookup(true, false, false),
   lru_hash: hashLookup(false, true, false),
   lru_percpu_hash: hashLookup(true, true, false),
+  lpm_trie: lpmLookup,
 };
 
 /** Key sizes up to this are hashed and compared in a row of instructions. */

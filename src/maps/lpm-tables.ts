@@ -1,0 +1,252 @@
+// Tables that shorten the way through an LPM trie (lpm-trie.ts): where many prefixes lie below a place in the trie, one load
+// decides over several bits of the key instead of one node for each. The trie stays the truth, tables are built from it; where
+// there is no memory for one, lookups walk the nodes.
+//
+// A table decides over the WIDTH bits that follow the START bits of its place: START is 0 for the first table (EXTRA of the map's
+// descriptor), else the prefix length of the node that has the table in its LPM.TABLE. Its slots, one for each value of
+// these bits, most significant first, say for the keys that have them:
+//   BEST   the longest prefix of more than START and less than START + WIDTH bits that matches, a node; 0 if none does
+//          (the first table counts the prefix of no bits in)
+//   NEXT   the one node where the trie goes on: the topmost with START + WIDTH bits or more; 0 if there is none
+// A shorter key than the longest may match less than BEST: only keys of full length go by tables.
+import { LPM, LPM_TABLE } from '../spec/map-layout.ts';
+import type { Address, Memory } from '../spec/memory.ts';
+import { tryAlloc } from './slab.ts';
+
+/** A place is worth a table from so many prefixes on; it keeps it until half of them are gone. */
+const FEWEST = 16;
+/** Most bits that a table decides: 2 MB. Below 26, so that four bytes hold them at whatever bit they begin. */
+const WIDEST = 18;
+
+/** Two to four slots for each prefix: half as many are a fifth to a third slower in lookups. */
+const widthFor = (prefixes: number, bitsLeft: number): number => Math.min(33 - Math.clz32(prefixes), WIDEST, bitsLeft);
+
+/** The part of a table to write: slots from `from` up to `to`. */
+interface Part {
+  readonly table: Address;
+  readonly start: number;
+  readonly width: number;
+  readonly from: number;
+  readonly to: number;
+}
+
+export class LpmTables {
+  readonly #memory: Memory;
+  /** Bits of the longest key. */
+  readonly #longest: number;
+  /** Address of the pointer to the trie's root. */
+  readonly #root: Address;
+  /** Address of the pointer to the first table. */
+  readonly #first: Address;
+  readonly #tables = new Set<Address>();
+
+  constructor(memory: Memory, longest: number, root: Address, first: Address) {
+    this.#memory = memory;
+    this.#longest = longest;
+    this.#root = root;
+    this.#first = first;
+  }
+
+  destroy(): void {
+    for (const table of this.#tables) this.#memory.free(table);
+    this.#tables.clear();
+  }
+
+  /** Address of a table's slot for a key; `start` is the table's. */
+  slot(table: Address, data: Address, start: number): Address {
+    return table + LPM_TABLE.SLOTS + LPM_TABLE.SLOT * this.#bits(data, start, 32 - this.#get(table + LPM_TABLE.SHIFT));
+  }
+
+  /** The trie has one prefix more or less (`change`): that of the first `length` bits at `data`. */
+  changed(data: Address, length: number, change: 1 | -1): void {
+    const places: Address[] = [];
+    for (let node = this.#get(this.#root); node !== 0; ) {
+      const prefix = this.#get(node + LPM.PREFIX);
+      if (prefix > length) break;
+      if (this.#get(node + LPM.TABLE) !== 0) {
+        if (!this.#matches(node, data, prefix)) break;
+        places.push(node);
+      }
+      if (prefix === length) break;
+      node = this.#child(node, data, prefix);
+    }
+    // From the bottom up: tables that a change above makes are filled and counted from what is right below.
+    for (const node of places.reverse()) {
+      this.#adjust(node + LPM.TABLE, node, this.#get(node + LPM.PREFIX), data, length, change);
+    }
+    if (this.#get(this.#first) === 0) this.#build(this.#first, 0, 0);
+    else this.#adjust(this.#first, 0, 0, data, length, change);
+  }
+
+  /** The node is about to go. */
+  release(node: Address): void {
+    this.#drop(node + LPM.TABLE);
+  }
+
+  /** Brings the table at `pointer`, that of `node`, up to date with a prefix that came or went. */
+  #adjust(pointer: Address, node: Address, start: number, data: Address, length: number, change: 1 | -1): void {
+    const table = this.#get(pointer);
+    const count = this.#get(table + LPM_TABLE.COUNT) + change;
+    this.#set(table + LPM_TABLE.COUNT, count);
+    const width = 32 - this.#get(table + LPM_TABLE.SHIFT);
+    if (count < FEWEST / 2) {
+      this.#drop(pointer);
+      return;
+    }
+    const wanted = widthFor(count, this.#longest - start);
+    if ((wanted > width || wanted < width - 1) && this.#replace(pointer, node, start, wanted, count)) return;
+    // The node's own prefix is no matter of its table; the first table, which has no node, holds that of no bits too.
+    if (node !== 0 && length <= start) return;
+    if (length < start + width) {
+      this.#sweep(table, node, start, width, data, length);
+      return;
+    }
+    const from = this.#bits(data, start, width);
+    this.#fillFrom(node, { table, start, width, from, to: from + 1 });
+  }
+
+  /** BEST anew, where a prefix that the table holds came or went. No NEXT changes by that. */
+  #sweep(table: Address, node: Address, start: number, width: number, data: Address, length: number): void {
+    const best = this.#bestAt(node, start, data, length);
+    const words = this.#memory.u32;
+    const covered = 2 ** (start + width - length);
+    const first = this.#bits(data, start, width) & -covered;
+    let at = (table + LPM_TABLE.SLOTS + LPM_TABLE.SLOT * first + LPM_TABLE.BEST) >>> 2;
+    for (let slot = 0; slot < covered; slot++, at += LPM_TABLE.SLOT / 4) {
+      const old = words[at];
+      // The prefix that went is still in the row that had it.
+      if (old === 0 || words[(old + LPM.PREFIX) >>> 2] <= length) words[at] = best;
+    }
+  }
+
+  /** The longest prefix of at most `length` bits at `data` that a table at this place holds, a node, or 0. */
+  #bestAt(place: Address, start: number, data: Address, length: number): Address {
+    let best = 0;
+    let node = place === 0 ? this.#get(this.#root) : this.#child(place, data, start);
+    while (node !== 0) {
+      const prefix = this.#get(node + LPM.PREFIX);
+      if (prefix > length || !this.#matches(node, data, prefix)) break;
+      if (this.#get(node + LPM.BRANCH) === 0) best = node;
+      if (prefix === length) break;
+      node = this.#child(node, data, prefix);
+    }
+    return best;
+  }
+
+  /** A table for a place that has none, if it is worth one. */
+  #build(pointer: Address, node: Address, start: number): void {
+    const top = node === 0 ? this.#get(this.#root) : node;
+    if (start === this.#longest || this.#count(top, FEWEST) < FEWEST) return;
+    const count = this.#count(top, Infinity);
+    this.#replace(pointer, node, start, widthFor(count, this.#longest - start), count);
+  }
+
+  /** A new table at `pointer` in the place of what is there; false, and no change, where memory is short. */
+  #replace(pointer: Address, node: Address, start: number, width: number, count: number): boolean {
+    const table = tryAlloc(this.#memory, LPM_TABLE.SLOTS + LPM_TABLE.SLOT * 2 ** width);
+    if (table === 0) return false;
+    this.#tables.add(table);
+    this.#drop(pointer);
+    this.#set(table + LPM_TABLE.SHIFT, 32 - width);
+    this.#set(table + LPM_TABLE.COUNT, count);
+    this.#set(pointer, table);
+    this.#fillFrom(node, { table, start, width, from: 0, to: 2 ** width });
+    return true;
+  }
+
+  #drop(pointer: Address): void {
+    const table = this.#get(pointer);
+    if (table === 0) return;
+    this.#set(pointer, 0);
+    this.#tables.delete(table);
+    this.#memory.free(table);
+  }
+
+  #fillFrom(node: Address, part: Part): void {
+    const end = 2 ** part.width;
+    if (node === 0) {
+      this.#fill(part, this.#get(this.#root), 0, end, 0);
+    } else {
+      this.#fill(part, this.#get(node + LPM.CHILD), 0, end / 2, 0);
+      this.#fill(part, this.#get(node + LPM.CHILD + 4), end / 2, end, 0);
+    }
+  }
+
+  /** Writes the slots from `low` to `high`, as far as they are in the part: `node` is the topmost node there, if any. */
+  #fill(part: Part, node: Address, low: number, high: number, best: Address): void {
+    if (low >= part.to || high <= part.from) return;
+    if (node === 0) {
+      this.#write(part, low, high, best, 0);
+      return;
+    }
+    const prefix = this.#get(node + LPM.PREFIX);
+    const covered = 2 ** Math.max(0, part.start + part.width - prefix);
+    const first = this.#bits(node + LPM.DATA, part.start, part.width) & -covered;
+    this.#write(part, low, first, best, 0);
+    this.#write(part, first + covered, high, best, 0);
+    if (prefix >= part.start + part.width) {
+      if (first < part.from || first >= part.to) return;
+      this.#write(part, first, first + 1, best, node);
+      if (this.#get(node + LPM.TABLE) === 0) this.#build(node + LPM.TABLE, node, prefix);
+      return;
+    }
+    // No way leads to this node but through the table.
+    this.#drop(node + LPM.TABLE);
+    const longer = this.#get(node + LPM.BRANCH) === 0 ? node : best;
+    this.#fill(part, this.#get(node + LPM.CHILD), first, first + covered / 2, longer);
+    this.#fill(part, this.#get(node + LPM.CHILD + 4), first + covered / 2, first + covered, longer);
+  }
+
+  #write({ table, from, to }: Part, low: number, high: number, best: Address, next: Address): void {
+    const words = this.#memory.u32;
+    const end = Math.min(high, to);
+    for (let slot = Math.max(low, from); slot < end; slot++) {
+      const at = table + LPM_TABLE.SLOTS + LPM_TABLE.SLOT * slot;
+      words[(at + LPM_TABLE.BEST) >>> 2] = best;
+      words[(at + LPM_TABLE.NEXT) >>> 2] = next;
+    }
+  }
+
+  /** Prefixes at and below a node; counting may stop at `enough`. Tables know how many are theirs. */
+  #count(top: Address, enough: number): number {
+    const nodes = top === 0 ? [] : [top];
+    let count = 0;
+    for (let node = nodes.pop(); node !== undefined && count < enough; node = nodes.pop()) {
+      const table = this.#get(node + LPM.TABLE);
+      if (table !== 0) {
+        count += this.#get(table + LPM_TABLE.COUNT);
+        continue;
+      }
+      if (this.#get(node + LPM.BRANCH) === 0) count++;
+      for (const child of [this.#get(node + LPM.CHILD), this.#get(node + LPM.CHILD + 4)]) {
+        if (child !== 0) nodes.push(child);
+      }
+    }
+    return count;
+  }
+
+  /** Whether the first `prefix` bits are the node's. */
+  #matches(node: Address, data: Address, prefix: number): boolean {
+    const bytes = this.#memory.u8;
+    const whole = prefix >>> 3;
+    for (let i = 0; i < whole; i++) if (bytes[node + LPM.DATA + i] !== bytes[data + i]) return false;
+    const rest = prefix & 7;
+    return rest === 0 || (bytes[node + LPM.DATA + whole] ^ bytes[data + whole]) >>> (8 - rest) === 0;
+  }
+
+  /** The `width` bits of a key that follow the first `start`. Bytes after the key may be read, to no effect. */
+  #bits(data: Address, start: number, width: number): number {
+    const word = this.#memory.view.getUint32(data + (start >>> 3));
+    return (word << (start & 7)) >>> (32 - width);
+  }
+
+  #child(node: Address, data: Address, index: number): Address {
+    return this.#get(node + LPM.CHILD + 4 * this.#bits(data, index, 1));
+  }
+  #get(address: Address): number {
+    return this.#memory.u32[address >>> 2];
+  }
+  #set(address: Address, value: number): void {
+    this.#memory.u32[address >>> 2] = value;
+  }
+}
