@@ -5,33 +5,12 @@ import { helperRefused } from '../base/messages/helper.ts';
 import type { HelperEnv, StateKey } from '../spec/helper.ts';
 import type { Address, Memory } from '../spec/memory.ts';
 import type { SocketInfo } from '../spec/network.ts';
-import { BPF_SOCK } from '../spec/sockets.ts';
+import { BPF_SOCK, TCP_COUNTERS } from '../spec/sockets.ts';
 
 const AF_INET = 2;
 
 /** struct bpf_tcp_sock: offsets and sizes by field, all readable scalars. */
-const TCP_WORDS = [
-  'snd_cwnd',
-  'srtt_us',
-  'rtt_min',
-  'snd_ssthresh',
-  'rcv_nxt',
-  'snd_nxt',
-  'snd_una',
-  'mss_cache',
-  'ecn_flags',
-  'rate_delivered',
-  'rate_interval_us',
-  'packets_out',
-  'retrans_out',
-  'total_retrans',
-  'segs_in',
-  'data_segs_in',
-  'segs_out',
-  'data_segs_out',
-  'lost_out',
-  'sacked_out',
-] as const;
+const TCP_WORDS = ['snd_cwnd', 'srtt_us', ...TCP_COUNTERS] as const;
 const TCP_LONGS = ['bytes_received', 'bytes_acked'] as const;
 const TCP_LAST_WORDS = ['dsack_dups', 'delivered', 'delivered_ce', 'icsk_retransmits'] as const;
 const TCP_SIZE = 4 * TCP_WORDS.length + 8 * TCP_LONGS.length + 4 * TCP_LAST_WORDS.length;

@@ -1,10 +1,6 @@
 // The map types: one row each. A new type is a file and a line here.
-import { fail } from '../base/diagnostic.ts';
-import { mapRefused, mapTypeUnsupported } from '../base/messages/map.ts';
-import { errnoName } from '../spec/errno.ts';
-import type { BpfMap, MapContext, MapTypeRow } from '../spec/map.ts';
+import type { MapTypeRow } from '../spec/map.ts';
 import type { MapTypeName } from '../spec/map-types.ts';
-import type { MapSpec } from '../spec/object.ts';
 import { array } from './array.ts';
 import { arrayOfMaps } from './array-of-maps.ts';
 import { bloomFilter } from './bloom-filter.ts';
@@ -74,20 +70,3 @@ export const MAP_TYPE_ROWS: { readonly [Name in MapTypeName]: MapTypeRow } = {
   cgrp_storage: cgrpStorage,
   arena,
 };
-
-/**
- * Makes a map, as BPF_MAP_CREATE does. Call with attributes as libbpf would pass them (loader-defaults.ts).
- * @throws AnyBpfError map/unsupported for types that no host can give a meaning, map/refused where Linux refuses the
- *   attributes (the message names the errno), map/too-large or run/out-of-memory where the linear memory does not hold it
- */
-export function createMap(spec: MapSpec, context: MapContext): BpfMap {
-  const row = MAP_TYPE_ROWS[spec.type];
-  const place = { map: spec.name };
-  if (row.unsupported !== undefined) fail(mapTypeUnsupported(place, spec.type, row.unsupported));
-  const status = row.check(spec);
-  if (status !== 0) fail(mapRefused(place, spec.type, errnoName(status), attributes(spec)));
-  return row.create(spec, context);
-}
-
-const attributes = (spec: MapSpec): string =>
-  `key_size ${spec.keySize}, value_size ${spec.valueSize}, max_entries ${spec.maxEntries}, flags 0x${(spec.flags >>> 0).toString(16)}`;

@@ -153,12 +153,6 @@ class RingBuffer extends BaseMap implements RingBufferMap {
   }
 }
 
-/** The ring buffer that a sample was reserved in: what bpf_ringbuf_submit and _discard, which get only the sample, need. */
-export function ringOfSample(context: MapContext, sample: Address): RingBufferMap | undefined {
-  const map = context.mapById(context.memory.u32[(sample - 4) >>> 2]);
-  return map?.type === 'ringbuf' ? (map as RingBufferMap) : undefined;
-}
-
 export const ringbuf: MapTypeRow = {
   type: 'ringbuf',
   check: (spec) => checkRing(spec, MAP_FLAGS.NUMA_NODE),

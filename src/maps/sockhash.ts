@@ -1,13 +1,13 @@
-// BPF_MAP_TYPE_SOCKHASH: a hash table whose values, hidden from programs, are two u32 words: address of the socket's
-// struct bpf_sock and the application's handle.
-import type { MapContext, MapTypeRow, SocketMap, Status } from '../spec/map.ts';
+// BPF_MAP_TYPE_SOCKHASH: a hash table whose values are sockets, by the address of their struct bpf_sock and the application's
+// handle.
+import type { MapTypeRow, SocketMap, Status } from '../spec/map.ts';
 import { MAP_FLAGS } from '../spec/map-types.ts';
 import type { Address } from '../spec/memory.ts';
 import type { MapSpec } from '../spec/object.ts';
-import { checkCommon, E2BIG, EINVAL, ENOENT, ENOSPC, ENOTSUPP, EOPNOTSUPP } from './attributes.ts';
+import { checkCommon, E2BIG, EINVAL, ENOENT, ENOSPC } from './attributes.ts';
 import { existence, flagsNumber } from './base-map.ts';
 import { EBADF, u32Bytes } from './handle-array.ts';
-import { HashLike } from './hash-map.ts';
+import { HandleHash } from './handle-hash.ts';
 import { cookieBytes, socketHandle } from './socket-array.ts';
 
 /** MAX_BPF_STACK: programs build keys on their stack. */
@@ -22,25 +22,7 @@ function check(spec: MapSpec): Status {
   return spec.keySize > LONGEST_KEY ? E2BIG : 0;
 }
 
-class Sockhash extends HashLike implements SocketMap {
-  constructor(spec: MapSpec, context: MapContext) {
-    super(spec, context, { copies: 1, hidden: true });
-  }
-
-  override lookupElem(key: Address): Address {
-    const value = super.lookupElem(key);
-    return value === 0 ? 0 : this.memory.u32[value >>> 2];
-  }
-
-  handleAt(key: Address): number {
-    const row = this.table.find(key);
-    return row === 0 ? 0 : this.memory.u32[(this.table.value(row) + 4) >>> 2];
-  }
-
-  override updateElem(): Status {
-    return EOPNOTSUPP;
-  }
-
+class Sockhash extends HandleHash implements SocketMap {
   setSocket(key: Address, handle: number, flags: bigint): Status {
     return this.write(key, u32Bytes(handle), flagsNumber(flags));
   }
@@ -57,19 +39,7 @@ class Sockhash extends HashLike implements SocketMap {
     const socket = this.context.socketByHandle?.(handle);
     if (socket === undefined) return EBADF;
     if (existence(flags, false) === undefined) return EINVAL;
-    return this.put(
-      key,
-      flags,
-      (to) => {
-        this.memory.u32[to >>> 2] = socket.address;
-        this.memory.u32[(to + 4) >>> 2] = handle;
-      },
-      true,
-    );
-  }
-
-  protected override take(): Status {
-    return ENOTSUPP;
+    return this.putHandle(key, flags, socket.address, handle);
   }
 }
 

@@ -1,34 +1,11 @@
 import type { ContextField, ContextLayout, ProgramTypeRow } from '../spec/program.ts';
+import { TCP_COUNTERS } from '../spec/sockets.ts';
 import { NETWORK, WINDOWS_GLOBAL } from './families.ts';
 import { field, packet, series, socket } from './fields.ts';
 import { plainHarness } from './plain-context.ts';
 
 /** u32 fields between is_fullsock and sk_txhash, in order. */
-const TCP_FIELDS = [
-  'is_fullsock',
-  'snd_cwnd',
-  'srtt_us',
-  'bpf_sock_ops_cb_flags',
-  'state',
-  'rtt_min',
-  'snd_ssthresh',
-  'rcv_nxt',
-  'snd_nxt',
-  'snd_una',
-  'mss_cache',
-  'ecn_flags',
-  'rate_delivered',
-  'rate_interval_us',
-  'packets_out',
-  'retrans_out',
-  'total_retrans',
-  'segs_in',
-  'data_segs_in',
-  'segs_out',
-  'data_segs_out',
-  'lost_out',
-  'sacked_out',
-];
+const TCP_FIELDS = ['is_fullsock', 'snd_cwnd', 'srtt_us', 'bpf_sock_ops_cb_flags', 'state', ...TCP_COUNTERS];
 
 /** net/core/filter.c: sock_ops_is_valid_access. `args`, `reply` and `replylong` are one union. */
 const LINUX: ContextLayout = {

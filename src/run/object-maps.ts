@@ -1,7 +1,7 @@
 // The maps of an object: created through the platform, filled with their initial data, shared with other objects where asked.
 import { AnyBpfError, type Diagnostic, fail } from '../base/diagnostic.ts';
-import { mapRefused, mapTypeUnsupported } from '../base/messages/map.ts';
 import { mapMismatch, mapOperation, noSuchMap, unknownMapType } from '../base/messages/run.ts';
+import { createMap as createMapOf } from '../maps/create.ts';
 import { loaderDefaults } from '../maps/loader-defaults.ts';
 import { errnoName } from '../spec/errno.ts';
 import type { BpfMap } from '../spec/map.ts';
@@ -27,17 +27,11 @@ const FIRST = new Uint8Array(4);
 export function createMap(runtime: Runtime, platform: Platform, spec: MapSpec): BpfMap {
   const place = { map: spec.name };
   const row = platform.mapType(spec.type) ?? fail(unknownMapType(place, spec.type, platform.dialect));
-  if (row.unsupported !== undefined) fail(mapTypeUnsupported(place, spec.type, row.unsupported));
   const wanted = loaderDefaults(spec, runtime.host.services.cpus);
-  const status = row.check(wanted);
-  if (status !== 0) fail(mapRefused(place, spec.type, errnoName(status), attributes(wanted)));
-  const map = row.create(wanted, runtime.mapContext);
+  const map = createMapOf(row, wanted, runtime.mapContext);
   runtime.addMap(map);
   return map;
 }
-
-const attributes = ({ keySize, valueSize, maxEntries, flags }: MapSpec): string =>
-  `key_size ${keySize}, value_size ${valueSize}, max_entries ${maxEntries}, flags 0x${(flags >>> 0).toString(16)}`;
 
 /** Where an object's maps come from. */
 interface Source extends ExternOptions {

@@ -28,3 +28,25 @@ export const BPF_SOCK = {
     rx_queue_mapping: { offset: 76, size: 4, ...read, narrow: 'start' },
   },
 } as const satisfies ContextLayout;
+
+/** The u32 fields that struct bpf_tcp_sock and struct bpf_sock_ops have in the same order, from rtt_min on. */
+export const TCP_COUNTERS = [
+  'rtt_min',
+  'snd_ssthresh',
+  'rcv_nxt',
+  'snd_nxt',
+  'snd_una',
+  'mss_cache',
+  'ecn_flags',
+  'rate_delivered',
+  'rate_interval_us',
+  'packets_out',
+  'retrans_out',
+  'total_retrans',
+  'segs_in',
+  'data_segs_in',
+  'segs_out',
+  'data_segs_out',
+  'lost_out',
+  'sacked_out',
+] as const;

@@ -2,7 +2,8 @@
 import { invokeHelper } from '../../src/compile/helper-call.ts';
 import { HELPER_FAMILIES } from '../../src/helpers/index.ts';
 import { type MemoryHost, memoryHost, type MemoryHostOptions } from '../../src/hosts/memory/host.ts';
-import { createMap } from '../../src/maps/index.ts';
+import { createMap } from '../../src/maps/create.ts';
+import { MAP_TYPE_ROWS } from '../../src/maps/index.ts';
 import { PROGRAM_TYPE_ROWS } from '../../src/programs/index.ts';
 import { LinearMemory } from '../../src/run/memory.ts';
 import type { HelperEnv, HelperRow, PacketArea, StateKey } from '../../src/spec/helper.ts';
@@ -143,7 +144,7 @@ export class FakeRun implements HelperEnv {
       tags: [],
       ...spec,
     };
-    const map = createMap(whole, context);
+    const map = createMap(MAP_TYPE_ROWS[whole.type], whole, context);
     this.#maps.set(map.handle, map);
     return map;
   }

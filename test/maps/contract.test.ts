@@ -1,7 +1,8 @@
 // What every map type promises, type by type.
 import { describe, expect, test } from 'vitest';
 import { AnyBpfError } from '../../src/base/diagnostic.ts';
-import { createMap, MAP_TYPE_ROWS } from '../../src/maps/index.ts';
+import { createMap } from '../../src/maps/create.ts';
+import { MAP_TYPE_ROWS } from '../../src/maps/index.ts';
 import { DESCRIPTOR } from '../../src/spec/map-layout.ts';
 import { loaderDefaults } from '../../src/maps/loader-defaults.ts';
 import type { HandleMap, SocketMap, StorageMap } from '../../src/spec/map.ts';
@@ -59,7 +60,9 @@ describe.each(makeable)('%s', (type) => {
 
   test('attributes that Linux refuses are refused with the errno and the place', () => {
     const wrong = { ...typical(type), flags: 0x4000_0000 };
-    expect(codeOf(() => createMap(wrong, place()))).toMatch(new RegExp(`^map/refused map test_${type}: .*EINVAL`));
+    expect(codeOf(() => createMap(MAP_TYPE_ROWS[type], wrong, place()))).toMatch(
+      new RegExp(`^map/refused map test_${type}: .*EINVAL`),
+    );
   });
 
   test('fields that are no u32 are refused, not believed', () => {
@@ -103,7 +106,7 @@ describe.each(makeable)('%s', (type) => {
     let made = false;
     if (MAP_TYPE_ROWS[type].check(big) !== 0) return;
     const outcome = codeOf(() => {
-      createMap(big, p);
+      createMap(MAP_TYPE_ROWS[type], big, p);
       made = true;
     });
     if (!made) {
@@ -252,7 +255,9 @@ test('mmapable arrays show their data, others do not', () => {
 
 test('types that cannot be made say why', () => {
   for (const type of ['struct_ops', 'arena'] as const) {
-    expect(codeOf(() => createMap(spec(type, 4, 4, 1), place()))).toMatch(/^map\/unsupported .*not supported/);
+    expect(codeOf(() => createMap(MAP_TYPE_ROWS[type], spec(type, 4, 4, 1), place()))).toMatch(
+      /^map\/unsupported .*not supported/,
+    );
   }
 });
 

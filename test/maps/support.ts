@@ -1,5 +1,6 @@
 // Maps in a fresh linear memory, for tests.
-import { createMap } from '../../src/maps/index.ts';
+import { createMap } from '../../src/maps/create.ts';
+import { MAP_TYPE_ROWS } from '../../src/maps/index.ts';
 import { LinearMemory } from '../../src/run/memory.ts';
 import type { BpfMap, MapContext } from '../../src/spec/map.ts';
 import type { MapTypeName } from '../../src/spec/map-types.ts';
@@ -60,7 +61,7 @@ export function place(cpus = 2, limit?: number): Place {
     },
     nextMapId: () => ++ids,
     make(mapSpec) {
-      const map = createMap(mapSpec, context);
+      const map = createMap(MAP_TYPE_ROWS[mapSpec.type], mapSpec, context);
       maps.set(map.id, map);
       return map;
     },
