@@ -6,12 +6,13 @@ import { decodeProgram, encodeProgram, makeInsn } from '../../src/isa/insn.ts';
 import { LinearMemory } from '../../src/run/memory.ts';
 import { ENGINES } from '../../src/run/engines.ts';
 import type { EngineName, Invocation, ProgramImage } from '../../src/spec/backend.ts';
-import type { ProgramSpec } from '../../src/spec/object.ts';
 import { close, mapCreate, mapUpdate, progLoad, progTestRun } from '../support/bpf.ts';
 import { Random } from '../support/random.ts';
 import {
   INPUT_SIZE,
+  NO_REFERENCES,
   programCode,
+  RANDOM_SPEC,
   VALUE_SIZE,
   type RandomProgram,
   randomProgram,
@@ -43,28 +44,6 @@ export interface Differential {
 
 const CTX_SIZE = 24;
 
-const SPEC: Omit<ProgramSpec, 'code'> = {
-  name: 'random',
-  section: 'xdp',
-  type: 'xdp',
-  license: 'GPL',
-  dialect: 'linux',
-  sleepable: false,
-  fragments: false,
-  autoload: true,
-  functions: [],
-  lines: [],
-  core: [],
-  tags: [],
-};
-const nothing = (): undefined => undefined;
-const NO_REFERENCES = {
-  helper: nothing,
-  kfunc: nothing,
-  mapHandle: nothing,
-  extern: nothing,
-};
-
 /** An engine on a context whose packet is the input, without anything else of a run. */
 class Ours {
   readonly name: string;
@@ -89,7 +68,7 @@ class Ours {
     const image: ProgramImage = {
       ...NO_REFERENCES,
       id: 1,
-      spec: { ...SPEC, code },
+      spec: { ...RANDOM_SPEC, code },
       memory: this.#memory,
       code: undefined,
       mapValue: (_index, offset) => this.#value + offset,

@@ -2,6 +2,7 @@
 // subprogram, over all ops of the table that work on numbers and the stack. Registers start with what the packet holds,
 // so one program has many runs; at the end everything that it could have changed is hashed into r0.
 import { encodeProgram, type Insn, makeInsn, slotsOf } from '../../src/isa/insn.ts';
+import type { ProgramSpec } from '../../src/spec/object.ts';
 import { type Format, OP_NAMES, OPS, type OpName, opRow } from '../../src/isa/opcodes.ts';
 import type { Random } from '../support/random.ts';
 
@@ -248,3 +249,28 @@ export function shrink(program: RandomProgram, fails: (candidate: RandomProgram)
   }
   return best;
 }
+
+/** All of a program's spec but its code. */
+export const RANDOM_SPEC: Omit<ProgramSpec, 'code'> = {
+  name: 'random',
+  section: 'xdp',
+  type: 'xdp',
+  license: 'GPL',
+  dialect: 'linux',
+  sleepable: false,
+  fragments: false,
+  autoload: true,
+  functions: [],
+  lines: [],
+  core: [],
+  tags: [],
+};
+
+const nothing = (): undefined => undefined;
+/** An image's references, for programs that have none. */
+export const NO_REFERENCES = {
+  helper: nothing,
+  kfunc: nothing,
+  mapHandle: nothing,
+  extern: nothing,
+};
