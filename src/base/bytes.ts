@@ -195,10 +195,6 @@ export class ByteWriter {
     this.#view.setUint32(offset, value, this.#little);
     return this;
   }
-  patchU64(offset: number, value: bigint): this {
-    this.#view.setBigUint64(offset, value, this.#little);
-    return this;
-  }
 
   finish(): Uint8Array<ArrayBuffer> {
     return this.#bytes.slice(0, this.#length);

@@ -1,6 +1,5 @@
 // 64-bit values are bigint at every public edge; these are the conversions and constants used everywhere.
 
-export const U64_MAX = 0xffff_ffff_ffff_ffffn;
 export const U32_MAX = 0xffff_ffffn;
 
 /** The value modulo 2^64, as an unsigned number. */

@@ -1,5 +1,5 @@
 // Turns a program image into what every back end starts from, and refuses code that could never be right.
-import { fail, type Place } from '../base/diagnostic.ts';
+import { AnyBpfError, fail, type Place } from '../base/diagnostic.ts';
 import {
   emptyProgram,
   frameWrite,
@@ -49,6 +49,13 @@ export function placeOf(image: ProgramImage, insn: number): Place {
       ? {}
       : { source: { file: line.file, line: line.line, column: line.column, text: line.text } }),
   };
+}
+
+/** The error with the place of an instruction, where it is a finding that has none yet. */
+export function withPlace(error: unknown, image: ProgramImage, slot: number): unknown {
+  if (!(error instanceof AnyBpfError) || error.diagnostic.place.insn !== undefined) return error;
+  const place = { ...placeOf(image, slot), ...error.diagnostic.place };
+  return new AnyBpfError({ ...error.diagnostic, place }, { cause: error });
 }
 
 /** The last line that begins at or before the slot. */

@@ -3,6 +3,7 @@
 // The meaning is isa/reference.ts's; what WebAssembly does differently is handled here and nowhere else:
 //   - division by zero and INT_MIN / -1 trap there, and give 0 (or the dividend) and INT_MIN here
 //   - shift counts are taken modulo the width by both
+// The memory has one thread: atomic operations are a load and a store, and nothing needs an order.
 import {
   type Format,
   OP_NAMES,
@@ -13,7 +14,7 @@ import {
   type Width,
 } from '../isa/opcodes.ts';
 import type { Emitter } from './wasm/emitter.ts';
-import { type AtomicOp, I32, I64, type MemoryOp, type PlainOp } from './wasm/encoding.ts';
+import { I32, I64, type MemoryOp, type PlainOp } from './wasm/encoding.ts';
 
 /** What is done at an address; atomic operations read and write, and need it to be a multiple of the size. */
 export type Access = 'read' | 'write' | 'atomic';
@@ -41,8 +42,6 @@ export interface Site {
   storeValue(width: Width): void;
   /** A local for intermediate values; each call gives the same one for a type and number. */
   temp(type: typeof I32 | typeof I64, number: number): number;
-  /** True where atomic operations must be atomic: the memory is shared between threads. */
-  readonly atomic: boolean;
   /** What leads elsewhere, or needs the host: the owner of the control flow does it. */
   readonly control: Control;
 }
@@ -205,51 +204,31 @@ const STORE: { readonly [W in Width]: MemoryOp } = {
   64: 'i64.store',
 };
 
-const ORDERED: { readonly [W in Width]: { readonly load: AtomicOp; readonly store: AtomicOp } } = {
-  8: { load: 'i64.atomic.load8_u', store: 'i64.atomic.store8' },
-  16: { load: 'i64.atomic.load16_u', store: 'i64.atomic.store16' },
-  32: { load: 'i64.atomic.load32_u', store: 'i64.atomic.store32' },
-  64: { load: 'i64.atomic.load', store: 'i64.atomic.store' },
+/** How the old value and the source register make the new one; undefined: the register is it. */
+const UPDATE: { readonly [O in Operation<'atomic' | 'atomic_fetch'>]: PlainOp | undefined } = {
+  atomic_add: 'i64.add',
+  atomic_or: 'i64.or',
+  atomic_and: 'i64.and',
+  atomic_xor: 'i64.xor',
+  atomic_fetch_add: 'i64.add',
+  atomic_fetch_or: 'i64.or',
+  atomic_fetch_and: 'i64.and',
+  atomic_fetch_xor: 'i64.xor',
+  xchg: undefined,
 };
-
-/** The read-modify-write instruction of each operation, and the plain one that stands for it in unshared memory. */
-const UPDATE: {
-  readonly [O in Operation<'atomic' | 'atomic_fetch'>]: { readonly rmw: string; readonly plain: PlainOp | undefined };
-} = {
-  atomic_add: { rmw: 'add', plain: 'i64.add' },
-  atomic_or: { rmw: 'or', plain: 'i64.or' },
-  atomic_and: { rmw: 'and', plain: 'i64.and' },
-  atomic_xor: { rmw: 'xor', plain: 'i64.xor' },
-  atomic_fetch_add: { rmw: 'add', plain: 'i64.add' },
-  atomic_fetch_or: { rmw: 'or', plain: 'i64.or' },
-  atomic_fetch_and: { rmw: 'and', plain: 'i64.and' },
-  atomic_fetch_xor: { rmw: 'xor', plain: 'i64.xor' },
-  xchg: { rmw: 'xchg', plain: undefined },
-};
-
-const rmw = (name: string, width: Width): AtomicOp =>
-  (width === 64 ? `i64.atomic.rmw.${name}` : `i64.atomic.rmw32.${name}_u`) as AtomicOp;
 
 function update(operation: Operation<'atomic' | 'atomic_fetch'>, width: Width, fetch: boolean): Lowering {
-  const row = UPDATE[operation];
+  const combine = UPDATE[operation];
   return (site) => {
     const { e } = site;
-    if (site.atomic) {
-      const offset = site.address('dst', width / 8, 'atomic');
-      site.src64();
-      e.atomic(rmw(row.rmw, width), offset);
-      if (fetch) site.setSrc();
-      else e.op('drop');
-      return;
-    }
     const at = site.temp(I32, 0);
     const old = site.temp(I64, 0);
     const offset = site.address('dst', width / 8, 'atomic');
     e.tee(at).get(at).memory(LOAD[width].ldx, offset);
     if (fetch) e.tee(old);
-    if (row.plain === undefined) e.op('drop');
+    if (combine === undefined) e.op('drop');
     site.src64();
-    if (row.plain !== undefined) e.op(row.plain);
+    if (combine !== undefined) e.op(combine);
     e.memory(STORE[width], offset);
     if (fetch) {
       e.get(old);
@@ -267,13 +246,6 @@ function compareExchange(width: Width): Lowering {
       if (width === 32) e.op('i32.wrap_i64').op('i64.extend_i32_u');
     };
     const offset = site.address('dst', width / 8, 'atomic');
-    if (site.atomic) {
-      expected();
-      site.src64();
-      e.atomic(rmw('cmpxchg', width), offset);
-      site.setR0();
-      return;
-    }
     const at = site.temp(I32, 0);
     const old = site.temp(I64, 0);
     e.tee(at).memory(LOAD[width].ldx, offset).tee(old);
@@ -424,8 +396,7 @@ const LOWERINGS: { readonly [F in Format]: (row: RowOf<F>) => Lowering } = {
     ({ width }) =>
     (site) => {
       const offset = site.address('src', width / 8, 'read');
-      if (site.atomic) site.e.atomic(ORDERED[width].load, offset);
-      else site.e.memory(LOAD[width].ldx, offset);
+      site.e.memory(LOAD[width].ldx, offset);
       site.setDst();
     },
   store_release:
@@ -433,8 +404,7 @@ const LOWERINGS: { readonly [F in Format]: (row: RowOf<F>) => Lowering } = {
     (site) => {
       const offset = site.address('dst', width / 8, 'atomic');
       site.src64();
-      if (site.atomic) site.e.atomic(ORDERED[width].store, offset);
-      else site.e.memory(STORE[width], offset);
+      site.e.memory(STORE[width], offset);
     },
 };
 

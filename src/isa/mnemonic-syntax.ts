@@ -49,9 +49,6 @@ for (const name of OP_NAMES) {
   for (const word of words) BY_MNEMONIC.set(word, [...(BY_MNEMONIC.get(word) ?? []), name]);
 }
 
-/** Mnemonic of an instruction in this language, where it has one. */
-export const mnemonicOf = (op: OpName): string | undefined => MNEMONIC[OPS[op].format]?.(OPS[op]);
-
 /** True where the next words begin a statement of this language. */
 export const isMnemonic = (cursor: Cursor): boolean =>
   cursor.peek() === 'lock' ? cursor.peek(1) !== '*' : BY_MNEMONIC.has(cursor.peek() ?? '');

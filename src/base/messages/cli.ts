@@ -57,12 +57,6 @@ export const abortedOn = (packet: number, finding: Diagnostic): Diagnostic => ({
 
 export const badPreset = message('cli/map', (entry: string, why: string) => `the entry ${entry} cannot be set: ${why}`);
 
-export const noSuchGlobal = message(
-  'cli/global',
-  (name: string, present: readonly string[]) =>
-    `there is no global "${name}"; the object has ${present.length === 0 ? 'none' : present.join(', ')}`,
-);
-
 export const rawIpNotice = message(
   'cli/raw-ip',
   () => 'the capture holds raw IP packets: an Ethernet header with zero addresses is put before each',

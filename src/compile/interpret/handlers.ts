@@ -26,7 +26,7 @@ export function interpreterModule(): WebAssembly.Module {
 
 function interpreterBytes(): Uint8Array<ArrayBuffer> {
   const builder = new ModuleBuilder();
-  builder.importMemory('env', 'memory', undefined);
+  builder.importMemory('env', 'memory');
   const run = builder.declare({ params: [I32, I32, I32], results: [I32] });
   builder.define(run, new LoopEmitter().emit());
   builder.export('run', run);
@@ -58,7 +58,6 @@ class LoopEmitter implements Site {
   readonly e = new Emitter(3);
   readonly imm = undefined;
   // Memory that is shared between threads has no interpreter yet.
-  readonly atomic = false;
   readonly #stop = this.e.local(I32);
   readonly #temps = new Map<string, number>();
   /** Depths of the loop and of the block around it. */

@@ -1,5 +1,5 @@
 // The interpreter of one memory: runs records, and does for them what needs the host.
-import { AnyBpfError, fail } from '../../base/diagnostic.ts';
+import { fail } from '../../base/diagnostic.ts';
 import {
   badAccess,
   badCallTarget,
@@ -20,7 +20,7 @@ import type { HelperRow } from '../../spec/helper.ts';
 import type { Address, Memory } from '../../spec/memory.ts';
 import { describeAddress, describeFrameAddress } from '../describe-address.ts';
 import { invokeHelper } from '../helper-call.ts';
-import { type LoadedProgram, placeOf, slotOfCode } from '../load.ts';
+import { type LoadedProgram, placeOf, slotOfCode, withPlace } from '../load.ts';
 import { loadPacket } from '../packet-load.ts';
 import { FRAME_STRIDE, MAX_FRAMES, MAY_GOTO_LIMIT, STACK_SIZE } from '../limits.ts';
 import { baseOf, handlerNumber } from './handler-names.ts';
@@ -235,12 +235,9 @@ export class Interpreter {
 
   /** The error with the place of the instruction that was under way, where it has none yet. */
   #placed(error: unknown, record: Address): unknown {
-    if (!(error instanceof AnyBpfError) || error.diagnostic.place.insn !== undefined) return error;
     const records = this.#programs.find(({ base, end }) => record >= base && record < end);
     const slot = records?.slotAt(record);
-    if (records === undefined || slot === undefined) return error;
-    const place = { ...placeOf(records.program.image, slot), ...error.diagnostic.place };
-    return new AnyBpfError({ ...error.diagnostic, place }, { cause: error });
+    return records === undefined || slot === undefined ? error : withPlace(error, records.program.image, slot);
   }
 
   // Memory

@@ -1,5 +1,5 @@
 // The checked interpreter: steps through the reference meaning of each instruction and lets nothing pass unchecked.
-import { AnyBpfError, fail } from '../../base/diagnostic.ts';
+import { fail } from '../../base/diagnostic.ts';
 import {
   badAccess,
   badCallTarget,
@@ -22,7 +22,7 @@ import { describeAddress, describeFrameAddress } from '../describe-address.ts';
 import { invokeHelper } from '../helper-call.ts';
 import { FRAME_STRIDE, MAX_FRAMES, MAY_GOTO_LIMIT, STACK_SIZE } from '../limits.ts';
 import { loadPacket } from '../packet-load.ts';
-import { type LoadedProgram, placeOf, slotOfCode } from '../load.ts';
+import { type LoadedProgram, withPlace, slotOfCode } from '../load.ts';
 
 /** A program with the meaning of each instruction beside it, by slot. */
 export interface SteppedProgram extends LoadedProgram {
@@ -101,7 +101,7 @@ export class InterpretedCode implements Code, Machine {
       this.#interpret(invocation, 0);
       return this.registers[0];
     } catch (error) {
-      throw this.#placed(error);
+      throw withPlace(error, this.#current.image, this.#slot);
     } finally {
       this.#invocation = undefined;
       this.#depth = 0;
@@ -122,13 +122,6 @@ export class InterpretedCode implements Code, Machine {
       this.#next = slot + slotsOf(insn.op);
       step(this, insn);
     }
-  }
-
-  /** The error with the place of the instruction that was under way, where it has none yet. */
-  #placed(error: unknown): unknown {
-    if (!(error instanceof AnyBpfError) || error.diagnostic.place.insn !== undefined) return error;
-    const place = { ...placeOf(this.#current.image, this.#slot), ...error.diagnostic.place };
-    return new AnyBpfError({ ...error.diagnostic, place }, { cause: error });
   }
 
   // Functions

@@ -29,7 +29,7 @@ import type { HelperRow } from '../../spec/helper.ts';
 import { describeAddress } from '../describe-address.ts';
 import { argumentForm, helperCaller, invokeHelper, type Register } from '../helper-call.ts';
 import { FRAME_STRIDE, MAX_FRAMES, MAY_GOTO_LIMIT } from '../limits.ts';
-import { type LoadedProgram, loadProgram, placeOf, slotOfCode } from '../load.ts';
+import { type LoadedProgram, loadProgram, placeOf, slotOfCode, withPlace } from '../load.ts';
 import { loadPacket } from '../packet-load.ts';
 import { Emitter } from './emitter.ts';
 import { F64, I32, I64, VOID } from './encoding.ts';
@@ -101,7 +101,7 @@ class CompiledCode implements Code {
       packet: (slot: number, r6: bigint, offset: number, size: number) => this.#loadPacket(slot, r6, offset, size),
       callx: (slot: number, target: bigint, ...rest: unknown[]) => this.#callRegister(slot, target, rest),
     };
-    builder.importMemory('env', 'memory', undefined);
+    builder.importMemory('env', 'memory');
     builder.importTable('env', 'table');
     for (const name of GLOBALS) {
       env[name] = this.#machine.globals[name];
@@ -155,7 +155,6 @@ class CompiledCode implements Code {
           controlBlock: this.#machine.control,
           stackLow: this.#machine.stack,
           checked: options.trusted !== true,
-          atomic: false,
         },
         entry,
         isMain,
@@ -295,7 +294,7 @@ class CompiledCode implements Code {
       try {
         return call(registers);
       } catch (error) {
-        throw this.#at(error, slot);
+        throw withPlace(error, this.#program.image, slot);
       }
     };
   }
@@ -323,7 +322,7 @@ class CompiledCode implements Code {
       if (row === undefined) return fail(missingHelper({}, Number(to), this.#program.image.spec.type));
       return invokeHelper(row, this.#running(), args);
     } catch (error) {
-      throw this.#at(error, slot);
+      throw withPlace(error, this.#program.image, slot);
     }
   }
 
@@ -333,7 +332,7 @@ class CompiledCode implements Code {
       if (u64(r6) !== BigInt(invocation.ctx)) return fail(badPacketLoad({}, 'r6 does not hold the context'));
       return loadPacket(invocation, offset, size as 1 | 2 | 4) ?? -1n;
     } catch (error) {
-      throw this.#at(error, slot);
+      throw withPlace(error, this.#program.image, slot);
     }
   }
 
@@ -387,13 +386,6 @@ class CompiledCode implements Code {
       case ABORT.NO_ARENA:
         return fail(noArena(place));
     }
-  }
-
-  /** The error with the place of an instruction of this program, where it has none yet. */
-  #at(error: unknown, slot: number): unknown {
-    if (!(error instanceof AnyBpfError) || error.diagnostic.place.insn !== undefined) return error;
-    const place = { ...placeOf(this.#program.image, slot), ...error.diagnostic.place };
-    return new AnyBpfError({ ...error.diagnostic, place }, { cause: error });
   }
 
   /** A trap as a typed abort: with its instruction where the runtime's stack trace tells the offset in the module. */

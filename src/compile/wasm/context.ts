@@ -8,10 +8,9 @@ import type { MapConstants } from './map-lookup.ts';
 export const ABORT = {
   BUDGET: 0,
   CALL_DEPTH: 1,
-  POINTER: 2,
-  MISSING_HELPER: 3,
-  MISSING_KFUNC: 4,
-  NO_ARENA: 5,
+  MISSING_HELPER: 2,
+  MISSING_KFUNC: 3,
+  NO_ARENA: 4,
 } as const;
 export type AbortKind = (typeof ABORT)[keyof typeof ABORT];
 
@@ -40,7 +39,6 @@ export interface FunctionContext {
   readonly stackLow: number;
   /** Ask before each access whether the program may do it: for code without a verdict. */
   readonly checked: boolean;
-  readonly atomic: boolean;
 }
 
 /** A compiled body, and where in its code each instruction begins (for the place of a trap). */

@@ -1,15 +1,5 @@
 // The body of one WebAssembly function, instruction by instruction.
-import {
-  ATOMIC,
-  type AtomicOp,
-  type BlockType,
-  Bytes,
-  MEMORY,
-  type MemoryOp,
-  PLAIN,
-  type PlainOp,
-  type ValueType,
-} from './encoding.ts';
+import { type BlockType, Bytes, MEMORY, type MemoryOp, PLAIN, type PlainOp, type ValueType } from './encoding.ts';
 
 export class Emitter {
   readonly code = new Bytes();
@@ -83,12 +73,6 @@ export class Emitter {
     return this;
   }
 
-  atomic(name: AtomicOp, offset = 0): this {
-    const [opcode, alignment] = ATOMIC[name];
-    this.code.byte(0xfe).byte(opcode).u32(alignment).u32(offset);
-    return this;
-  }
-
   block(type: BlockType): this {
     this.depth++;
     this.code.byte(0x02).byte(type);
@@ -129,17 +113,6 @@ export class Emitter {
     return this;
   }
 
-  /** Pops the index in the table. */
-  callIndirect(type: number): this {
-    this.code.byte(0x11).u32(type).u32(0);
-    return this;
-  }
-
-  returnCall(index: number): this {
-    this.code.byte(0x12).u32(index);
-    return this;
-  }
-
   returnCallIndirect(type: number): this {
     this.code.byte(0x13).u32(type).u32(0);
     return this;
@@ -163,12 +136,6 @@ export class Emitter {
   /** Pops destination, value, size. */
   memoryFill(): this {
     this.code.byte(0xfc).u32(11).byte(0);
-    return this;
-  }
-
-  /** Pops destination, source, size. */
-  memoryCopy(): this {
-    this.code.byte(0xfc).u32(10).byte(0).byte(0);
     return this;
   }
 

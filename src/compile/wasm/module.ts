@@ -36,14 +36,9 @@ export class ModuleBuilder {
     return this.#types.length - 1;
   }
 
-  /** Pages of 64 KiB; the memory given may have more and a lower maximum. */
-  importMemory(module: string, name: string, shared: { readonly maximum: number } | undefined): void {
-    const write = (out: Bytes): void => {
-      out.byte(KIND.memory);
-      if (shared === undefined) out.byte(0).u32(1);
-      else out.byte(3).u32(1).u32(shared.maximum);
-    };
-    this.#imports.push({ module, name, write });
+  /** At least one page of 64 KiB. */
+  importMemory(module: string, name: string): void {
+    this.#imports.push({ module, name, write: (out) => out.byte(KIND.memory).byte(0).u32(1) });
   }
 
   importTable(module: string, name: string): void {

@@ -19,7 +19,6 @@ const parametersOf = (main: boolean): number => (main ? 2 : 5);
 
 export abstract class FunctionSite implements Site {
   readonly e: Emitter;
-  readonly atomic: boolean;
   abstract readonly control: Control;
   protected readonly context: FunctionContext;
   protected readonly graph: FlowGraph;
@@ -38,7 +37,6 @@ export abstract class FunctionSite implements Site {
 
   constructor(context: FunctionContext, entry: number, main: boolean) {
     this.context = context;
-    this.atomic = context.atomic;
     this.main = main;
     this.graph = flowGraph(context.insns, entry);
     const parameters = parametersOf(main);
