@@ -93,6 +93,9 @@ export type HelperBody<Args extends readonly ArgKind[]> = (
   ...args: { -readonly [I in keyof Args]: ArgTypes[Args[I]] }
 ) => number | bigint | void;
 
+/** What a back end may do itself instead of calling the row's body (compile/wasm/intrinsics.ts has a row for each). */
+export type IntrinsicName = 'mapLookup' | 'tailCall';
+
 /** A helper as data. A negative number result is a negated errno (or Windows' negated ebpf_result_t). */
 export interface HelperRow {
   /** Without `bpf_`: `map_lookup_elem`. */
@@ -112,7 +115,7 @@ export interface HelperRow {
   readonly releases?: 'socket' | 'ringRecord';
   readonly sleepable?: boolean;
   /** The body does nothing but this, which a back end may do itself without calling it. */
-  readonly intrinsic?: 'mapLookup' | 'tailCall';
+  readonly intrinsic?: IntrinsicName;
   /** One or two sentences: meaning, units, errors. */
   readonly doc: string;
   // oxlint-disable-next-line typescript/no-explicit-any -- the argument types are checked where the row is declared

@@ -1,14 +1,13 @@
 // What leads out of a function: helpers, other functions and programs, maps, packets, its exit.
 import { OPS } from '../../isa/opcodes.ts';
-import type { HelperRow } from '../../spec/helper.ts';
-import { HANDLE_ELEMENT } from '../../spec/map-layout.ts';
 import { argumentForm } from '../helper-call.ts';
 import { knownMaps } from '../known-maps.ts';
 import { FRAME_STRIDE } from '../limits.ts';
 import type { Control } from '../lower.ts';
-import { ABORT, type FunctionContext } from './context.ts';
+import type { CallSite } from './call-site.ts';
+import { ABORT, type FunctionContext, type HelperImport } from './context.ts';
 import { F64, I32, I64, VOID } from './encoding.ts';
-import { lookupFor } from './map-lookup.ts';
+import { INTRINSICS } from './intrinsics.ts';
 import { globalIndex } from './machine.ts';
 import { FunctionSite } from './site.ts';
 
@@ -18,6 +17,7 @@ export abstract class FunctionCalls extends FunctionSite {
   constructor(context: FunctionContext, entry: number, main: boolean) {
     super(context, entry, main);
     this.#knownMaps = knownMaps(context.insns, this.graph);
+    this.#site = this.#newSite();
   }
 
   // Control
@@ -91,62 +91,59 @@ export abstract class FunctionCalls extends FunctionSite {
   }
 
   protected callHelper(): void {
-    const { e } = this;
     const helper = this.context.helper(this.insn.imm);
     if (helper === undefined) return this.abort(ABORT.MISSING_HELPER, this.insn.imm);
+    const { intrinsic } = helper.row;
+    if (intrinsic === undefined || !INTRINSICS[intrinsic](this.#site)) this.callRow(helper);
+  }
+
+  /** What intrinsics see of this function, at the call that is being lowered. */
+  readonly #site: CallSite;
+
+  #newSite(): CallSite {
+    const { e } = this;
+    return {
+      e,
+      checked: this.context.checked,
+      cpu: this.field('CPU'),
+      register: (number) => this.registers[number],
+      temp: (type, number) => this.temp(type, number),
+      map: (register) => {
+        const index = this.#knownMaps.get(this.slot)?.[register - 1];
+        return index === undefined ? undefined : this.context.map(index);
+      },
+      pushAddress: (register, size, access) => {
+        if (this.context.checked) this.checkedAddress(register, 0, size, access);
+        else this.push32(register);
+      },
+      setR0: () => this.setR0(),
+      goOn: (pushId) => {
+        this.flushFuel();
+        this.goOn(pushId);
+      },
+      orHost: (direct) => {
+        e.block(VOID).block(VOID);
+        const { depth } = e;
+        direct(() => e.depth - depth);
+        e.br(1).op('end');
+        this.callRow(this.context.helper(this.insn.imm) as HelperImport);
+        e.op('end');
+      },
+    };
+  }
+
+  /** A call of the helper's row, and of what it sets going: callbacks, another program. */
+  protected callRow(helper: HelperImport): void {
+    const { e } = this;
     const { row } = helper;
-    if (row.intrinsic === 'mapLookup' && this.lookup()) return;
     const tailCalls = row.returns === 'integerOrNoReturn';
     const callsBack = row.args.includes('callback');
     if (callsBack || tailCalls) this.beforeHost();
-    if (row.intrinsic === 'tailCall') this.tailCall();
     this.callHost(helper);
     if (callsBack) this.reloadFuel();
     if (!tailCalls) return;
     e.getGlobal(globalIndex('TAIL')).if(VOID);
     this.goOn(() => e.getGlobal(globalIndex('TAIL')));
-    e.op('end');
-  }
-
-  /** A lookup in a map that is known here; false where the host has to do it. */
-  protected lookup(): boolean {
-    const { e } = this;
-    const index = this.#knownMaps.get(this.slot)?.[0];
-    const map = index === undefined ? undefined : this.context.map(index);
-    const lookup = map && lookupFor(map);
-    if (map === undefined || lookup === undefined) return false;
-    const key = this.temp(I32, 5);
-    if (this.context.checked) this.checkedAddress(2, 0, map.keySize, 'read');
-    else e.get(this.registers[2]).op('i32.wrap_i64');
-    e.set(key);
-    lookup({ e, key, cpu: this.field('CPU'), temp: (type, number) => this.temp(type, number) }, map);
-    e.op('i64.extend_i32_u');
-    this.setR0();
-    return true;
-  }
-
-  /** Goes on with a program that is compiled, without the host; all else, errors included, is left to the host's row. */
-  protected tailCall(): void {
-    const { e } = this;
-    const index = this.#knownMaps.get(this.slot)?.[1];
-    const map = index === undefined ? undefined : this.context.map(index);
-    if (map?.type !== 'prog_array') return;
-    const id = this.temp(I32, 1);
-    const left = this.temp(I32, 2);
-    e.block(VOID);
-    e.get(this.registers[3]).op('i32.wrap_i64').tee(id).i32(map.maxEntries).op('i32.ge_u').brIf(0);
-    e.get(id)
-      .i32(HANDLE_ELEMENT)
-      .op('i32.mul')
-      .memory('i32.load', map.data + 4)
-      .tee(id)
-      .op('i32.eqz')
-      .brIf(0);
-    e.getGlobal(globalIndex('TAILS')).tee(left).op('i32.eqz').brIf(0);
-    e.get(id).tableSize().op('i32.ge_u').brIf(0);
-    e.get(id).tableGet().refIsNull().brIf(0);
-    e.get(left).i32(1).op('i32.sub').setGlobal(globalIndex('TAILS'));
-    this.goOn(() => e.get(id));
     e.op('end');
   }
 
@@ -164,7 +161,7 @@ export abstract class FunctionCalls extends FunctionSite {
   }
 
   /** Calls the import that runs a helper, with its arguments in their forms; its result into r0. */
-  protected callHost({ index, row }: { readonly index: number; readonly row: HelperRow }): void {
+  protected callHost({ index, row }: HelperImport): void {
     const { e } = this;
     e.i32(this.slot);
     row.args.forEach((kind, i) => {

@@ -14,6 +14,12 @@ export const ABORT = {
 } as const;
 export type AbortKind = (typeof ABORT)[keyof typeof ABORT];
 
+/** The row of a helper and the index of the import that runs it. */
+export interface HelperImport {
+  readonly index: number;
+  readonly row: HelperRow;
+}
+
 /** What a function needs of its program and module. */
 export interface FunctionContext {
   readonly insns: readonly (Insn | undefined)[];
@@ -21,11 +27,11 @@ export interface FunctionContext {
   constant(insn: Insn): bigint;
   /** Index of the WebAssembly function that stands for the function at a slot. */
   functionAt(slot: number): number;
-  /** The row of a helper number and the index of the import that runs it, undefined where there is none. */
-  helper(number: number): { readonly index: number; readonly row: HelperRow } | undefined;
+  /** Undefined where there is none with that number. */
+  helper(number: number): HelperImport | undefined;
   /** The map that `map_by_idx(index)` names. */
   map(index: number): MapConstants | undefined;
-  kfunc(index: number): { readonly index: number; readonly row: HelperRow } | undefined;
+  kfunc(index: number): HelperImport | undefined;
   readonly imports: {
     readonly abort: number;
     readonly admit: number;

@@ -5,6 +5,7 @@ import { MAP_TYPES, type MapTypeName } from '../../spec/map-types.ts';
 import type { Address, Memory } from '../../spec/memory.ts';
 import type { Emitter } from './emitter.ts';
 import { I32, I64, VOID } from './encoding.ts';
+import type { Intrinsic } from './intrinsics.ts';
 import { lpmLookup } from './lpm-lookup.ts';
 
 /** What does not change in a map's descriptor while the map lives. */
@@ -192,3 +193,18 @@ const MOST_KEY = 64;
 export function lookupFor(map: MapConstants): Lookup | undefined {
   return map.keySize <= MOST_KEY ? LOOKUPS[map.type] : undefined;
 }
+
+/** A lookup in a map that is known. */
+export const mapLookup: Intrinsic = (site) => {
+  const map = site.map(1);
+  const lookup = map && lookupFor(map);
+  if (map === undefined || lookup === undefined) return false;
+  const { e, cpu } = site;
+  const key = site.temp(I32, 5);
+  site.pushAddress(2, map.keySize, 'read');
+  e.set(key);
+  lookup({ e, key, cpu, temp: (type, number) => site.temp(type, number) }, map);
+  e.op('i64.extend_i32_u');
+  site.setR0();
+  return true;
+};

@@ -1,0 +1,34 @@
+// One call of a helper while it is compiled: what the emitters of intrinsics (intrinsics.ts) have to work with.
+import type { Address } from '../../spec/memory.ts';
+import type { Access } from '../lower.ts';
+import type { Emitter } from './emitter.ts';
+import type { ValueType } from './encoding.ts';
+import type { MapConstants } from './map-lookup.ts';
+
+export interface CallSite {
+  readonly e: Emitter;
+  /** Arguments have to be checked as the host does before it runs the helper (compile/helper-call.ts). */
+  readonly checked: boolean;
+  /** Address of the word that holds the CPU of the run. */
+  readonly cpu: Address;
+  /** Local (i64) of a register r0 to r9. */
+  register(number: number): number;
+  /** A local for intermediate values: always the same one for a type and number, so nothing lasts beyond the call. */
+  temp(type: ValueType, number: number): number;
+  /** The map that an argument in r1 or r2 certainly is. */
+  map(register: 1 | 2): MapConstants | undefined;
+  /**
+   * Leaves the address in a register on the stack as an i32; checked code stops first where the program may not access that
+   * many bytes there.
+   */
+  pushAddress(register: number, size: number, access: Access): void;
+  /** Pops r0, an i64. */
+  setR0(): void;
+  /** Leaves this function for the program whose id `pushId` leaves on the stack. */
+  goOn(pushId: () => void): void;
+  /**
+   * Emits the call in code, with the call of the host beside it: branching to the label that `host()` gives (at the depth where
+   * it is asked) hands over to the helper's row, which must find everything as before the call.
+   */
+  orHost(direct: (host: () => number) => void): void;
+}

@@ -1,0 +1,14 @@
+// Helpers that compiled code runs itself, without a call to the host: one row an intrinsic of spec/helper.ts.
+import type { IntrinsicName } from '../../spec/helper.ts';
+import type { CallSite } from './call-site.ts';
+import { mapLookup } from './map-lookup.ts';
+import { tailCall } from './tail-call.ts';
+
+/**
+ * Emits one call. True where that is all; false where the host's row is still to be called, for which nothing may have been
+ * emitted that has an effect by then. What it does and every error must be what the row does (helpers/) after the checks of
+ * helper-call.ts, of which code that is not `checked` may leave out those that the verifier has made.
+ */
+export type Intrinsic = (site: CallSite) => boolean;
+
+export const INTRINSICS: { readonly [N in IntrinsicName]: Intrinsic } = { mapLookup, tailCall };
