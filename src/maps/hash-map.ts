@@ -61,8 +61,6 @@ export abstract class HashLike extends BaseMap {
   protected readonly table: HashTable;
   readonly #stride: number;
   readonly #limit: number;
-  /** Which value is the spare one, 0 before the first element. */
-  #spare: Address = 0;
 
   constructor(spec: MapSpec, context: MapContext, options: HashOptions) {
     super(spec, context, options.copies);
@@ -207,7 +205,7 @@ export abstract class HashLike extends BaseMap {
     if (table.count >= this.#limit) return E2BIG;
     const row = table.insert(key, hash);
     if (row === 0) return -ERRNO.ENOMEM;
-    if (this.#spare === 0 && !this.#perCpu) this.#spare = table.slab.spareValue(0);
+    if (this.field('SPARE') === 0 && !this.#perCpu) this.setField('SPARE', table.slab.spareValue(0));
     this.inserted(row);
     const value = table.value(row);
     const partly = this.#perCpu || this.spec.special !== undefined;
@@ -225,11 +223,11 @@ export abstract class HashLike extends BaseMap {
       fill(this.#copy(old, all));
       return;
     }
-    const spare = this.#spare;
+    const spare = this.field('SPARE');
     if (this.spec.special !== undefined) this.memory.u8.fill(0, spare, spare + this.#stride);
     fill(spare);
     table.setValue(row, spare);
-    this.#spare = old;
+    this.setField('SPARE', old);
   }
 
   #copy(value: Address, all: boolean): Address {

@@ -18,27 +18,36 @@ export class HashTable {
   readonly #keySize: number;
   readonly #keyOffset: number;
   readonly #seed: number;
-  /** DATA, MASK and COUNT of the descriptor. */
-  #buckets: Address;
-  #mask = FIRST_BUCKETS - 1;
-  #count = 0;
 
-  /** @param handle the map's descriptor, of which this keeps DATA, MASK, COUNT, SEED and KEY_OFFSET */
+  /** @param handle the map's descriptor, of which this keeps DATA, MASK, COUNT, SEED, KEY_OFFSET and the slab's fields */
   constructor(memory: Memory, handle: Address, shape: SlabShape, seed: number) {
-    this.slab = new Slab(memory, shape);
+    this.slab = new Slab(memory, handle, shape);
     this.#memory = memory;
     this.#handle = handle;
     this.#keySize = shape.keySize;
     this.#keyOffset = shape.keyOffset;
     this.#seed = seed;
-    this.#buckets = memory.alloc(FIRST_BUCKETS * 4);
+    const buckets = memory.alloc(FIRST_BUCKETS * 4);
+    this.#publish(buckets, FIRST_BUCKETS - 1);
     memory.u32[(handle + DESCRIPTOR.SEED) >>> 2] = seed;
     memory.u32[(handle + DESCRIPTOR.KEY_OFFSET) >>> 2] = shape.keyOffset;
-    this.#publish();
   }
 
   get count(): number {
-    return this.#count;
+    return this.#memory.u32[(this.#handle + DESCRIPTOR.COUNT) >>> 2];
+  }
+
+  get #buckets(): Address {
+    return this.#memory.u32[(this.#handle + DESCRIPTOR.DATA) >>> 2];
+  }
+
+  get #mask(): number {
+    return this.#memory.u32[(this.#handle + DESCRIPTOR.MASK) >>> 2];
+  }
+
+  /** Index among the words of the head of a hash's chain. */
+  #head(hash: number): number {
+    return (this.#buckets >>> 2) + (hash & this.#mask);
   }
 
   hash(key: Address): number {
@@ -49,7 +58,7 @@ export class HashTable {
   find(key: Address, hash: number = this.hash(key)): Address {
     const memory = this.#memory;
     const words = memory.u32;
-    let row = words[(this.#buckets >>> 2) + (hash & this.#mask)];
+    let row = words[this.#head(hash)];
     while (row !== 0) {
       if (words[(row + ROW.HASH) >>> 2] === hash && equalMemory(memory, row + this.#keyOffset, key, this.#keySize)) {
         return row;
@@ -63,25 +72,25 @@ export class HashTable {
   insert(key: Address, hash: number): Address {
     const row = this.slab.take();
     if (row === 0) return 0;
-    if (this.#count > this.#mask) this.#growBuckets();
+    if (this.count > this.#mask) this.#growBuckets();
     const memory = this.#memory;
     copyMemory(memory, row + this.#keyOffset, key, this.#keySize);
     const words = memory.u32;
-    const head = (this.#buckets >>> 2) + (hash & this.#mask);
+    const head = this.#head(hash);
     words[(row + ROW.HASH) >>> 2] = hash;
     words[(row + ROW.NEXT) >>> 2] = words[head];
     words[head] = row;
-    this.#setCount(this.#count + 1);
+    this.#setCount(this.count + 1);
     return row;
   }
 
   remove(row: Address): void {
     const words = this.#memory.u32;
-    let link = (this.#buckets >>> 2) + (words[(row + ROW.HASH) >>> 2] & this.#mask);
+    let link = this.#head(words[(row + ROW.HASH) >>> 2]);
     while (words[link] !== row) link = (words[link] + ROW.NEXT) >>> 2;
     words[link] = words[(row + ROW.NEXT) >>> 2];
     this.slab.release(row);
-    this.#setCount(this.#count - 1);
+    this.#setCount(this.count - 1);
   }
 
   /** The element after `row` in iteration order, the first for 0; 0 after the last. */
@@ -114,8 +123,9 @@ export class HashTable {
     // Without memory for more buckets the chains get longer, nothing else.
     if (grown === 0) return;
     const words = memory.u32;
-    for (let bucket = 0; bucket <= this.#mask; bucket++) {
-      let row = words[(this.#buckets >>> 2) + bucket];
+    const buckets = this.#buckets;
+    for (let bucket = 0; bucket < size / 2; bucket++) {
+      let row = words[(buckets >>> 2) + bucket];
       while (row !== 0) {
         const following = words[(row + ROW.NEXT) >>> 2];
         const head = (grown >>> 2) + (words[(row + ROW.HASH) >>> 2] & (size - 1));
@@ -124,20 +134,17 @@ export class HashTable {
         row = following;
       }
     }
-    memory.free(this.#buckets);
-    this.#buckets = grown;
-    this.#mask = size - 1;
-    this.#publish();
+    memory.free(buckets);
+    this.#publish(grown, size - 1);
   }
 
-  #publish(): void {
+  #publish(buckets: Address, mask: number): void {
     const words = this.#memory.u32;
-    words[(this.#handle + DESCRIPTOR.DATA) >>> 2] = this.#buckets;
-    words[(this.#handle + DESCRIPTOR.MASK) >>> 2] = this.#mask;
+    words[(this.#handle + DESCRIPTOR.DATA) >>> 2] = buckets;
+    words[(this.#handle + DESCRIPTOR.MASK) >>> 2] = mask;
   }
 
   #setCount(count: number): void {
-    this.#count = count;
     this.#memory.u32[(this.#handle + DESCRIPTOR.COUNT) >>> 2] = count;
   }
 }

@@ -19,4 +19,5 @@ export function writeDescriptor(memory: Memory, handle: Address, spec: MapSpec, 
   words[at + (DESCRIPTOR.FLAGS >> 2)] = spec.flags;
   words[at + (DESCRIPTOR.CPUS >> 2)] = cpus;
   words[at + (DESCRIPTOR.STRIDE >> 2)] = round8(spec.valueSize);
+  words[at + (DESCRIPTOR.SPECIAL >> 2)] = spec.special?.length ?? 0;
 }

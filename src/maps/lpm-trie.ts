@@ -45,7 +45,7 @@ class LpmTrieMap extends BaseMap {
 
   constructor(spec: MapSpec, context: MapContext) {
     super(spec, context);
-    this.#slab = new Slab(context.memory, {
+    this.#slab = new Slab(context.memory, this.handle, {
       name: spec.name,
       keySize: spec.keySize,
       keyOffset: KEY,

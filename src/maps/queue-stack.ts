@@ -22,9 +22,6 @@ export function checkQueueStack(spec: MapSpec): Status {
 
 export abstract class QueueStackMap extends BaseMap {
   readonly #data: Address;
-  #head = 0;
-  #tail = 0;
-  #count = 0;
 
   constructor(spec: MapSpec, context: MapContext) {
     super(spec, context);
@@ -51,7 +48,7 @@ export abstract class QueueStackMap extends BaseMap {
 
   peekElem(value: Address): Status {
     const { valueSize } = this.spec;
-    if (this.#count === 0) {
+    if (this.field('COUNT') === 0) {
       this.memory.u8.fill(0, value, value + valueSize);
       return ENOENT;
     }
@@ -68,7 +65,7 @@ export abstract class QueueStackMap extends BaseMap {
   }
 
   protected read(): Uint8Array | Status {
-    if (this.#count === 0) return ENOENT;
+    if (this.field('COUNT') === 0) return ENOENT;
     const from = this.#first();
     return this.memory.u8.slice(from, from + this.spec.valueSize);
   }
@@ -90,16 +87,15 @@ export abstract class QueueStackMap extends BaseMap {
   #push(wish: number, fill: (to: Address) => void): Status {
     if (wish === UPDATE_FLAGS.NOEXIST || wish > UPDATE_FLAGS.EXIST) return EINVAL;
     const { maxEntries } = this.spec;
-    if (this.#count === maxEntries) {
+    if (this.field('COUNT') === maxEntries) {
       if (wish !== UPDATE_FLAGS.EXIST) return E2BIG;
       // The oldest gives way, in a stack too.
-      this.#tail = (this.#tail + 1) % maxEntries;
-      this.#count--;
+      this.#step('TAIL', 1);
+      this.setField('COUNT', maxEntries - 1);
     }
-    fill(this.#at(this.#head));
-    this.#head = (this.#head + 1) % maxEntries;
-    this.#count++;
-    this.#publish();
+    fill(this.#at(this.field('HEAD')));
+    this.#step('HEAD', 1);
+    this.setField('COUNT', this.field('COUNT') + 1);
     return 0;
   }
 
@@ -109,20 +105,16 @@ export abstract class QueueStackMap extends BaseMap {
 
   #first(): Address {
     const { maxEntries } = this.spec;
-    return this.#at(this.oldestFirst ? this.#tail : (this.#head + maxEntries - 1) % maxEntries);
+    return this.#at(this.oldestFirst ? this.field('TAIL') : (this.field('HEAD') + maxEntries - 1) % maxEntries);
   }
 
   #drop(): void {
-    const { maxEntries } = this.spec;
-    if (this.oldestFirst) this.#tail = (this.#tail + 1) % maxEntries;
-    else this.#head = (this.#head + maxEntries - 1) % maxEntries;
-    this.#count--;
-    this.#publish();
+    if (this.oldestFirst) this.#step('TAIL', 1);
+    else this.#step('HEAD', this.spec.maxEntries - 1);
+    this.setField('COUNT', this.field('COUNT') - 1);
   }
 
-  #publish(): void {
-    this.setField('HEAD', this.#head);
-    this.setField('TAIL', this.#tail);
-    this.setField('COUNT', this.#count);
+  #step(end: 'HEAD' | 'TAIL', by: number): void {
+    this.setField(end, (this.field(end) + by) % this.spec.maxEntries);
   }
 }

@@ -5,9 +5,10 @@
 //   4   u32, in Linux the header's page number in the ring, for nobody but the kernel; here the map's id, for the same
 //       purpose: to find the ring of a sample
 //   8   the data, padded to 8
-// HEAD and TAIL of the descriptor are the low halves of the producer and the consumer position, which only ever grow.
+// Positions (PRODUCER, CONSUMER, PENDING of the descriptor) only ever grow.
 import { ERRNO } from '../spec/errno.ts';
 import type { MapContext, MapTypeRow, RingBufferMap, Status } from '../spec/map.ts';
+import { DESCRIPTOR } from '../spec/map-layout.ts';
 import { MAP_FLAGS } from '../spec/map-types.ts';
 import type { Address, Region } from '../spec/memory.ts';
 import type { MapSpec } from '../spec/object.ts';
@@ -24,15 +25,13 @@ const FORCE_WAKEUP = 2n;
 /** bpf_ringbuf_query's BPF_RB_AVAIL_DATA and so on. */
 const QUERY = { AVAIL_DATA: 0n, RING_SIZE: 1n, CONS_POS: 2n, PROD_POS: 3n } as const;
 
+type Position = 'PRODUCER' | 'CONSUMER' | 'PENDING';
+
 class RingBuffer extends BaseMap implements RingBufferMap {
   readonly #data: Address;
   readonly #mask: number;
   /** Records that programs are writing, by the address of their data. */
   readonly #open = new Map<Address, Region>();
-  #producer = 0;
-  #consumer = 0;
-  /** Everything before this is submitted or discarded. */
-  #pending = 0;
   onData: (() => void) | undefined;
 
   constructor(spec: MapSpec, context: MapContext) {
@@ -54,14 +53,13 @@ class RingBuffer extends BaseMap implements RingBufferMap {
     if (!(size >= 0 && size <= LARGEST_RECORD)) return 0;
     const length = recordSize(size);
     if (length > this.#mask + 1) return 0;
-    this.#skipDone();
-    const end = this.#producer + length;
-    if (end - this.#consumer > this.#mask || end - this.#pending > this.#mask) return 0;
-    const header = this.#at(this.#producer);
+    const producer = this.#position('PRODUCER');
+    const end = producer + length;
+    if (end - this.#position('CONSUMER') > this.#mask || end - this.#skipDone(producer) > this.#mask) return 0;
+    const header = this.#at(producer);
     this.memory.u32[header >>> 2] = (size | BUSY) >>> 0;
     this.memory.u32[(header + 4) >>> 2] = this.id;
-    this.#producer = end;
-    this.setField('HEAD', end % 2 ** 32);
+    this.#move('PRODUCER', end);
     const sample = header + HEADER;
     const region: Region = { base: sample, size, kind: 'ring-record', name: this.spec.name, writable: true };
     this.#open.set(sample, this.memory.addRegion(region));
@@ -84,7 +82,7 @@ class RingBuffer extends BaseMap implements RingBufferMap {
     const header = (sample - HEADER) >>> 2;
     this.memory.u32[header] = ((this.memory.u32[header] & LENGTH) | discard) >>> 0;
     // As epoll is woken: always or never where the flags say so, else if the consumer has caught up to this very record.
-    const here = this.#at(this.#consumer) === sample - HEADER;
+    const here = this.#at(this.#position('CONSUMER')) === sample - HEADER;
     if ((flags & FORCE_WAKEUP) !== 0n || (here && (flags & NO_WAKEUP) === 0n)) this.onData?.();
   }
 
@@ -98,23 +96,24 @@ class RingBuffer extends BaseMap implements RingBufferMap {
   }
 
   query(flags: bigint): bigint {
-    if (flags === QUERY.AVAIL_DATA) return BigInt(this.#producer - this.#consumer);
+    if (flags === QUERY.AVAIL_DATA) return BigInt(this.#position('PRODUCER') - this.#position('CONSUMER'));
     if (flags === QUERY.RING_SIZE) return BigInt(this.#mask + 1);
-    if (flags === QUERY.CONS_POS) return BigInt(this.#consumer);
-    if (flags === QUERY.PROD_POS) return BigInt(this.#producer);
+    if (flags === QUERY.CONS_POS) return BigInt(this.#position('CONSUMER'));
+    if (flags === QUERY.PROD_POS) return BigInt(this.#position('PRODUCER'));
     return 0n;
   }
 
   consume(callback: (record: Uint8Array) => void): number {
     let count = 0;
-    while (this.#consumer < this.#producer) {
-      const header = this.#at(this.#consumer);
+    for (;;) {
+      const consumer = this.#position('CONSUMER');
+      if (consumer === this.#position('PRODUCER')) break;
+      const header = this.#at(consumer);
       const word = this.memory.u32[header >>> 2];
       if ((word & BUSY) !== 0) break;
       const size = word & LENGTH;
       const record = this.memory.u8.slice(header + HEADER, header + HEADER + size);
-      this.#consumer += recordSize(size);
-      this.setField('TAIL', this.#consumer % 2 ** 32);
+      this.#move('CONSUMER', consumer + recordSize(size));
       if ((word & DISCARD) !== 0) continue;
       count++;
       callback(record);
@@ -139,12 +138,27 @@ class RingBuffer extends BaseMap implements RingBufferMap {
     return ENOTSUPP;
   }
 
-  #skipDone(): void {
-    while (this.#pending < this.#producer) {
-      const word = this.memory.u32[this.#at(this.#pending) >>> 2];
-      if ((word & BUSY) !== 0) return;
-      this.#pending += recordSize(word & LENGTH);
+  /** Moves PENDING over records that are submitted or discarded. */
+  #skipDone(producer: number): number {
+    let pending = this.#position('PENDING');
+    while (pending < producer) {
+      const word = this.memory.u32[this.#at(pending) >>> 2];
+      if ((word & BUSY) !== 0) break;
+      pending += recordSize(word & LENGTH);
     }
+    this.#move('PENDING', pending);
+    return pending;
+  }
+
+  #position(name: Position): number {
+    const at = (this.handle + DESCRIPTOR[name]) >>> 2;
+    return this.memory.u32[at] + this.memory.u32[at + 1] * 2 ** 32;
+  }
+
+  #move(name: Position, to: number): void {
+    const at = (this.handle + DESCRIPTOR[name]) >>> 2;
+    this.memory.u32[at] = to % 2 ** 32;
+    this.memory.u32[at + 1] = to / 2 ** 32;
   }
 
   /** Address of a position's byte. Positions may be above 2^32, where & alone would be wrong. */

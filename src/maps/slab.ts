@@ -1,6 +1,8 @@
 // Storage for elements that come and go: chunks of rows, each chunk as large as all before it, so that a map of which few
-// elements are used costs little however many it declares. A chunk is two allocations:
-//   rows    header and key of each element; programs may read the key bytes (bpf_for_each_map_elem gives them)
+// elements are used costs little however many it declares. What there is of them stands in the map's descriptor, for compiled
+// code and for other threads. A chunk is two allocations:
+//   rows    four u32 fields (CHUNK), then header and key of each element; programs may read the key bytes
+//           (bpf_for_each_map_elem gives them)
 //   values  the values, `copies` of STRIDE bytes each; programs may read and, unless the map forbids it, write them
 // A row of the slab starts with four u32 fields, the rest of the header is the owner's:
 //   0   NEXT    next element in the bucket, or next free row; 0 ends the chain
@@ -10,11 +12,17 @@
 // Rows are never given back before the map is: a program may still hold the address of a deleted element's value. It then
 // reads and writes a free value or, after reuse, another element's, as with Linux's preallocated maps.
 import { AnyBpfError } from '../base/diagnostic.ts';
-import { ROW } from '../spec/map-layout.ts';
+import { DESCRIPTOR, ROW } from '../spec/map-layout.ts';
 import type { Address, Memory, Region } from '../spec/memory.ts';
 import { round8 } from './layout.ts';
 
 const FIRST_CHUNK = 8;
+
+/** Fields before the rows of a chunk: the next chunk or 0, slot of the first row, number of rows, address of the values. */
+const CHUNK = { NEXT: 0, FIRST: 4, COUNT: 8, VALUES: 12 } as const;
+const CHUNK_HEADER = 16;
+
+type Field = 'FREE' | 'FRESH' | 'FRESH_ROW' | 'CAPACITY' | 'CHUNKS';
 
 export interface SlabShape {
   /** For messages about regions. */
@@ -34,6 +42,7 @@ export interface SlabShape {
 }
 
 interface Chunk {
+  readonly base: Address;
   readonly firstSlot: number;
   readonly count: number;
   readonly rows: Address;
@@ -46,43 +55,51 @@ export class Slab {
   /** Bytes of all copies of one value. */
   readonly valueBytes: number;
   readonly #memory: Memory;
+  readonly #handle: Address;
+  /** Those that this thread knows of. */
   readonly #chunks: Chunk[] = [];
   readonly #regions: Region[] = [];
-  /** Rows that exist in chunks. */
-  #capacity = 0;
-  /** Slots at and above this were never used. */
-  #fresh = 0;
-  #free: Address = 0;
 
-  constructor(memory: Memory, shape: SlabShape) {
+  /** @param handle the map's descriptor, of which this keeps FREE, FRESH, FRESH_ROW, CAPACITY and CHUNKS */
+  constructor(memory: Memory, handle: Address, shape: SlabShape) {
     this.#memory = memory;
+    this.#handle = handle;
     this.shape = shape;
     this.rowSize = round8(shape.keyOffset + shape.keySize);
     this.valueBytes = round8(shape.valueSize) * shape.copies;
   }
 
+  #get(field: Field): number {
+    return this.#memory.u32[(this.#handle + DESCRIPTOR[field]) >>> 2];
+  }
+
+  #set(field: Field, value: number): void {
+    this.#memory.u32[(this.#handle + DESCRIPTOR[field]) >>> 2] = value;
+  }
+
   /** A row to use, its STATE in use and its VALUE set, the value's bytes undefined; 0 where memory or `limit` is reached. */
   take(): Address {
     const words = this.#memory.u32;
-    const reused = this.#free;
+    const reused = this.#get('FREE');
     if (reused !== 0) {
-      this.#free = words[(reused + ROW.NEXT) >>> 2];
+      this.#set('FREE', words[(reused + ROW.NEXT) >>> 2]);
       words[(reused + ROW.STATE) >>> 2] |= 1;
       return reused;
     }
-    if (this.#fresh === this.#capacity && !this.#grow()) return 0;
-    const chunk = this.#chunks[this.#chunks.length - 1];
-    const row = chunk.rows + (this.#fresh - chunk.firstSlot) * this.rowSize;
-    this.#memory.u32[(row + ROW.STATE) >>> 2] = this.#fresh * 2 + 1;
-    this.#fresh++;
+    const fresh = this.#get('FRESH');
+    if (fresh === this.#get('CAPACITY') && !this.#grow()) return 0;
+    const row = this.#get('FRESH_ROW');
+    this.#memory.u32[(row + ROW.STATE) >>> 2] = fresh * 2 + 1;
+    this.#set('FRESH', fresh + 1);
+    this.#set('FRESH_ROW', row + this.rowSize);
     return row;
   }
 
   release(row: Address): void {
     const words = this.#memory.u32;
     words[(row + ROW.STATE) >>> 2] &= ~1;
-    words[(row + ROW.NEXT) >>> 2] = this.#free;
-    this.#free = row;
+    words[(row + ROW.NEXT) >>> 2] = this.#get('FREE');
+    this.#set('FREE', row);
   }
 
   /** Address of spare value `index`: the chunk of the first element has them after its own. */
@@ -97,9 +114,10 @@ export class Slab {
   /** The first row in use whose slot is at least this; 0 where there is none. Rows keep their slot, so growth loses none. */
   from(first: number): Address {
     const words = this.#memory.u32;
+    const fresh = this.#get('FRESH');
     let slot = first;
     for (const chunk of this.#chunks) {
-      const end = Math.min(chunk.firstSlot + chunk.count, this.#fresh);
+      const end = Math.min(chunk.firstSlot + chunk.count, fresh);
       if (slot >= end) continue;
       let at = chunk.rows + (slot - chunk.firstSlot) * this.rowSize;
       for (; slot < end; slot++, at += this.rowSize) {
@@ -113,54 +131,69 @@ export class Slab {
     for (const region of this.#regions) this.#memory.removeRegion(region);
     for (const chunk of this.#chunks) {
       this.#memory.free(chunk.values);
-      this.#memory.free(chunk.rows);
+      this.#memory.free(chunk.base);
     }
     this.#regions.length = 0;
     this.#chunks.length = 0;
   }
 
   #grow(): boolean {
-    const left = this.shape.limit - this.#capacity;
+    const capacity = this.#get('CAPACITY');
+    const left = this.shape.limit - capacity;
     if (left === 0) return false;
     // Doubling may ask for more than is left of the memory where a smaller chunk would do.
-    for (let count = Math.min(left, Math.max(FIRST_CHUNK, this.#capacity)); count > 0; count >>>= 1) {
-      if (this.#addChunk(count)) return true;
+    for (let count = Math.min(left, Math.max(FIRST_CHUNK, capacity)); count > 0; count >>>= 1) {
+      if (this.#addChunk(capacity, count)) return true;
     }
     return false;
   }
 
-  #addChunk(count: number): boolean {
+  #addChunk(first: number, count: number): boolean {
     const { shape, rowSize, valueBytes } = this;
     const memory = this.#memory;
     const spare = this.#chunks.length === 0 ? shape.spareValues : 0;
     // The keys' region is a whole number of rows from the first key on: it ends a header after the last row.
-    const rows = tryAlloc(memory, count * rowSize + shape.keyOffset);
-    if (rows === 0) return false;
+    const base = tryAlloc(memory, CHUNK_HEADER + count * rowSize + shape.keyOffset);
+    if (base === 0) return false;
     const values = tryAlloc(memory, (count + spare) * valueBytes);
     if (values === 0) {
-      memory.free(rows);
+      memory.free(base);
       return false;
     }
     const words = memory.u32;
+    const rows = base + CHUNK_HEADER;
     for (let i = 0; i < count; i++) words[(rows + i * rowSize + ROW.VALUE) >>> 2] = values + i * valueBytes;
-    this.#chunks.push({ firstSlot: this.#capacity, count, rows, values });
-    this.#capacity += count;
-    if (shape.access !== 'none') {
-      const kind = 'map-value';
-      const { name } = shape;
-      if (shape.keySize > 0) {
-        const base = rows + shape.keyOffset;
-        const size = count * rowSize;
-        this.#addRegion({ base, size, kind, name, writable: false, stride: rowSize, slot: shape.keySize });
-      }
-      if (shape.valueSize > 0) {
-        const writable = shape.access === 'write';
-        const size = (count + spare) * valueBytes;
-        const stride = round8(shape.valueSize);
-        this.#addRegion({ base: values, size, kind, name, writable, stride, slot: shape.valueSize });
-      }
-    }
+    words[(base + CHUNK.FIRST) >>> 2] = first;
+    words[(base + CHUNK.COUNT) >>> 2] = count;
+    words[(base + CHUNK.VALUES) >>> 2] = values;
+    this.#set('CAPACITY', first + count);
+    this.#set('FRESH_ROW', rows);
+    const last = this.#chunks.at(-1);
+    if (last === undefined) this.#set('CHUNKS', base);
+    else words[(last.base + CHUNK.NEXT) >>> 2] = base;
+    this.#know({ base, firstSlot: first, count, rows, values });
     return true;
+  }
+
+  /** Lets programs of this thread access a chunk. */
+  #know(chunk: Chunk): void {
+    const { shape, rowSize } = this;
+    const { name } = shape;
+    const spare = this.#chunks.length === 0 ? shape.spareValues : 0;
+    this.#chunks.push(chunk);
+    if (shape.access === 'none') return;
+    const kind = 'map-value';
+    if (shape.keySize > 0) {
+      const base = chunk.rows + shape.keyOffset;
+      const size = chunk.count * rowSize;
+      this.#addRegion({ base, size, kind, name, writable: false, stride: rowSize, slot: shape.keySize });
+    }
+    if (shape.valueSize > 0) {
+      const writable = shape.access === 'write';
+      const size = (chunk.count + spare) * this.valueBytes;
+      const stride = round8(shape.valueSize);
+      this.#addRegion({ base: chunk.values, size, kind, name, writable, stride, slot: shape.valueSize });
+    }
   }
 
   #addRegion(region: Region): void {

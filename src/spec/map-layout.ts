@@ -2,7 +2,7 @@
 // the host (compile/).
 //
 // The descriptor that a map's handle points at: what a program holds as `struct bpf_map *`, and what generated code reads to
-// find elements without a host call. Programs cannot access it. All fields are u32, little-endian:
+// find elements without a host call. Programs cannot access it. All fields are u32, little-endian, but for three:
 //
 //   offset  field         meaning
 //   0       TYPE          Linux's map type number
@@ -19,8 +19,20 @@
 //   40      COUNT         elements in use
 //   44      SEED          hash tables, bloom filters: start value of the hash
 //   48      KEY_OFFSET    hash tables, LPM: where the key is in an element
-//   52      HEAD, 56 TAIL queues: index of the next free and of the oldest element; ring buffers: producer and consumer position
+//   52      HEAD, 56 TAIL queues: index of the next free and of the oldest element
 //   60      EXTRA         bloom filter: number of hash functions; LRU: address of the list heads; LPM: the first table, or 0
+//   64      FREE          slabs: first row of the free list (chained by NEXT), or 0
+//   68      FRESH         slabs: slots that were ever used; the slots above have no row in a chain yet
+//   72      FRESH_ROW     slabs: row of slot FRESH, where FRESH < CAPACITY
+//   76      CAPACITY      slabs: rows that exist in chunks
+//   80      CHUNKS        slabs: address of the first chunk (maps/slab.ts), or 0
+//   84      SPARE         hash tables, LPM: the value that the next update of a present element writes, or 0
+//   88      VERSION       hash tables of shared memory: goes up with each element that leaves a bucket's chain
+//   92      LOCK          1 while a thread changes a map of shared memory
+//   96      PRODUCER      ring buffers, u64: position of the next record; positions only ever grow
+//   104     CONSUMER      ring buffers, u64: position of the next record to consume
+//   112     PENDING       ring buffers, u64: everything before it is submitted or discarded
+//   120     SPECIAL       number of fields of a value that are the kernel's (spin locks, timers)
 //
 // The value of an array element is at DATA + index * CPUS * STRIDE + cpu * STRIDE. Hash tables: hash-table.ts.
 
@@ -42,10 +54,22 @@ export const DESCRIPTOR = {
   HEAD: 52,
   TAIL: 56,
   EXTRA: 60,
+  FREE: 64,
+  FRESH: 68,
+  FRESH_ROW: 72,
+  CAPACITY: 76,
+  CHUNKS: 80,
+  SPARE: 84,
+  VERSION: 88,
+  LOCK: 92,
+  PRODUCER: 96,
+  CONSUMER: 104,
+  PENDING: 112,
+  SPECIAL: 120,
 } as const;
 
 /** Bytes of a descriptor. */
-export const DESCRIPTOR_SIZE = 64;
+export const DESCRIPTOR_SIZE = 128;
 
 export type DescriptorField = keyof typeof DESCRIPTOR;
 
