@@ -173,20 +173,20 @@ export class Bytes {
     }
   }
 
-  append(other: Bytes): this {
-    this.#reserve(other.length);
-    this.data.set(other.data.subarray(0, other.length), this.length);
-    this.length += other.length;
-    return this;
-  }
-
-  name(text: string): this {
-    const bytes = new TextEncoder().encode(text);
-    this.u32(bytes.length);
+  raw(bytes: Uint8Array): this {
     this.#reserve(bytes.length);
     this.data.set(bytes, this.length);
     this.length += bytes.length;
     return this;
+  }
+
+  append(other: Bytes): this {
+    return this.raw(other.data.subarray(0, other.length));
+  }
+
+  name(text: string): this {
+    const bytes = new TextEncoder().encode(text);
+    return this.u32(bytes.length).raw(bytes);
   }
 
   finish(): Uint8Array<ArrayBuffer> {

@@ -1,5 +1,5 @@
 // A WebAssembly module under construction: imports first, then functions, in one index space.
-import { Bytes, I32, type ValueType } from './encoding.ts';
+import { Bytes, I32, PLAIN, type ValueType } from './encoding.ts';
 import type { Emitter } from './emitter.ts';
 
 export interface Signature {
@@ -11,6 +11,7 @@ const MAGIC = [0x00, 0x61, 0x73, 0x6d, 0x01, 0x00, 0x00, 0x00];
 const KIND = { function: 0, table: 1, memory: 2, global: 3 } as const;
 const FUNCREF = 0x70;
 const FUNCTYPE = 0x60;
+const CONST_I32 = 0x41;
 
 interface FunctionEntry {
   readonly type: number;
@@ -21,9 +22,15 @@ export class ModuleBuilder {
   readonly #types: Signature[] = [];
   readonly #typeKeys = new Map<string, number>();
   readonly #imports: { readonly module: string; readonly name: string; readonly write: (out: Bytes) => void }[] = [];
-  readonly #exports: { readonly name: string; readonly index: number }[] = [];
+  readonly #exports: { readonly name: string; readonly kind: number; readonly index: number }[] = [];
   readonly #functions: FunctionEntry[] = [];
+  readonly #elements: { readonly at: number; readonly index: number }[] = [];
+  readonly #data: { readonly at: number; readonly bytes: Uint8Array }[] = [];
+  readonly #custom: { readonly name: string; readonly bytes: Uint8Array }[] = [];
   #importedFunctions = 0;
+  #tableSize: number | undefined;
+  #globals = 0;
+  #start: number | undefined;
   /** After `finish`: where each defined function's code begins in the module, by function index. */
   readonly codeOffsets = new Map<number, number>();
 
@@ -36,9 +43,17 @@ export class ModuleBuilder {
     return this.#types.length - 1;
   }
 
-  /** At least one page of 64 KiB. */
-  importMemory(module: string, name: string): void {
-    this.#imports.push({ module, name, write: (out) => out.byte(KIND.memory).byte(0).u32(1) });
+  /** @param pages of 64 KiB, at least; `maximum`: those that it may grow to, where the memory has to declare it */
+  importMemory(module: string, name: string, pages = 1, maximum?: number): void {
+    this.#imports.push({
+      module,
+      name,
+      write: (out) => {
+        out.byte(KIND.memory);
+        if (maximum === undefined) out.byte(0).u32(pages);
+        else out.byte(1).u32(pages).u32(maximum);
+      },
+    });
   }
 
   importTable(module: string, name: string): void {
@@ -68,8 +83,38 @@ export class ModuleBuilder {
     this.#functions[index - this.#importedFunctions].emitter = emitter;
   }
 
-  export(name: string, index: number): void {
-    this.#exports.push({ name, index });
+  export(name: string, index: number, kind: keyof typeof KIND = 'function'): void {
+    this.#exports.push({ name, kind: KIND[kind], index });
+  }
+
+  /** The module's own table of functions, in place of an imported one. */
+  defineTable(size: number): void {
+    this.#tableSize = size;
+  }
+
+  /** A mutable i32 of the module itself, 0 at first; its index. Not together with imported ones. */
+  defineGlobal(): number {
+    return this.#globals++;
+  }
+
+  /** Puts a function into the table when the module is made ready. */
+  element(at: number, index: number): void {
+    this.#elements.push({ at, index });
+  }
+
+  /** Writes bytes into the memory when the module is made ready. */
+  data(at: number, bytes: Uint8Array): void {
+    this.#data.push({ at, bytes });
+  }
+
+  /** Runs after the data were written. */
+  start(index: number): void {
+    this.#start = index;
+  }
+
+  /** A section for others than the WebAssembly machine, before all others. */
+  custom(name: string, bytes: Uint8Array): void {
+    this.#custom.push({ name, bytes });
   }
 
   finish(): Uint8Array<ArrayBuffer> {
@@ -78,6 +123,7 @@ export class ModuleBuilder {
     const section = (id: number, content: Bytes): void => {
       out.byte(id).u32(content.length).append(content);
     };
+    for (const { name, bytes } of this.#custom) section(0, new Bytes().name(name).raw(bytes));
     const types = list(this.#types, (to, { params, results }) => {
       to.byte(FUNCTYPE).u32(params.length);
       for (const type of params) to.byte(type);
@@ -93,10 +139,25 @@ export class ModuleBuilder {
       3,
       list(this.#functions, (to, { type }) => to.u32(type)),
     );
+    if (this.#tableSize !== undefined) section(4, new Bytes().u32(1).byte(FUNCREF).byte(0).u32(this.#tableSize));
+    if (this.#globals > 0) {
+      const globals = Array.from({ length: this.#globals }, () => 0);
+      section(
+        6,
+        list(globals, (to, value) => constant(to.byte(I32).byte(1), value)),
+      );
+    }
     section(
       7,
-      list(this.#exports, (to, { name, index }) => to.name(name).byte(KIND.function).u32(index)),
+      list(this.#exports, (to, { name, kind, index }) => to.name(name).byte(kind).u32(index)),
     );
+    if (this.#start !== undefined) section(8, new Bytes().u32(this.#start));
+    if (this.#elements.length > 0) {
+      section(
+        9,
+        list(this.#elements, (to, { at, index }) => constant(to.u32(0), at).u32(1).u32(index)),
+      );
+    }
     const code = new Bytes().u32(this.#functions.length);
     const starts: number[] = [];
     for (const { emitter } of this.#functions) {
@@ -108,9 +169,23 @@ export class ModuleBuilder {
     }
     out.byte(10).u32(code.length);
     starts.forEach((start, i) => this.codeOffsets.set(this.#importedFunctions + i, out.length + start));
-    return out.append(code).finish();
+    out.append(code);
+    if (this.#data.length > 0) {
+      section(
+        11,
+        list(this.#data, (to, { at, bytes }) => constant(to.u32(0), at).u32(bytes.length).raw(bytes)),
+      );
+    }
+    return out.finish();
   }
 }
+
+/** A constant expression of an i32. */
+const constant = (to: Bytes, value: number): Bytes =>
+  to
+    .byte(CONST_I32)
+    .s32(value | 0)
+    .byte(PLAIN.end);
 
 /** A vector of the specification: a count, then the items. */
 function list<T>(items: readonly T[], write: (to: Bytes, item: T) => void): Bytes {

@@ -1,0 +1,305 @@
+// A compiled program as the run sees it: its entries, and the functions of the host that its code imports.
+import { AnyBpfError, fail } from '../../base/diagnostic.ts';
+import {
+  badAccess,
+  badCallTarget,
+  badPacketLoad,
+  budgetSpent,
+  callDepth,
+  misalignedAtomic,
+  missingHelper,
+  missingKfunc,
+  noArena,
+  trapped,
+} from '../../base/messages/execute.ts';
+import { helperMemory, helperPointer } from '../../base/messages/helper.ts';
+import { U32_MAX, u64 } from '../../base/u64.ts';
+import { OPS } from '../../isa/opcodes.ts';
+import { type Code, type CodeBatch, type Invocation, MAX_TAIL_CALLS, type ProgramImage } from '../../spec/backend.ts';
+import type { HelperRow } from '../../spec/helper.ts';
+import { describeAddress } from '../describe-address.ts';
+import { helperCaller, invokeHelper, type Register } from '../helper-call.ts';
+import { FRAME_STRIDE, MAX_FRAMES } from '../limits.ts';
+import { type LoadedProgram, placeOf, slotOfCode, withPlace } from '../load.ts';
+import { loadPacket } from '../packet-load.ts';
+import { ABORT, type AbortKind } from './context.ts';
+import { CONTROL, type Machine } from './machine.ts';
+import type { HostImportName, ImportedFunction } from './program.ts';
+
+/** The budget is counted in 32 signed bits. */
+const MAX_FUEL = 2 ** 31 - 1;
+
+type HostCall = (slot: number, ...registers: Register[]) => number;
+type Subprogram = (r1: bigint, r2: bigint, r3: bigint, r4: bigint, r5: bigint, base: number) => bigint;
+
+/** What a program's part of an instance exports (program.ts). */
+export interface ProgramExports {
+  /** The program itself, as tail calls enter it. */
+  readonly main: unknown;
+  run(r1: number, r2: number, base: number, fuel: number): bigint;
+  run32(r1: number, r2: number, base: number, fuel: number): number;
+  batch(contexts: number, results: number, count: number, fuel: number, base: number): void;
+  /** The function at a slot, for callbacks. */
+  functionAt(slot: number): unknown;
+}
+
+/** A program in an instance of a module, which is made with `imports` and then made known by `link`. */
+export class CompiledCode implements Code {
+  readonly #program: LoadedProgram;
+  /** Code of a program that a tail call goes on with and that has none yet. */
+  readonly #load: (image: ProgramImage) => Code;
+  #machine!: Machine;
+  #exports!: ProgramExports;
+  /** Where each instruction's code begins in the module, ascending: offset, slot, offset, slot, ... */
+  #offsets: readonly number[] = [];
+
+  constructor(program: LoadedProgram, load: (image: ProgramImage) => Code) {
+    this.#program = program;
+    this.#load = load;
+  }
+
+  /** The functions that the program's code imports, by name. */
+  imports(wanted: readonly ImportedFunction[]): Record<string, (...args: never[]) => unknown> {
+    return Object.fromEntries(
+      wanted.map((item) => [item.name, item.row === undefined ? this.#host[item.name] : this.#hostCall(item.row)]),
+    );
+  }
+
+  readonly #host: { readonly [N in HostImportName]: (...args: never[]) => unknown } = {
+    abort: (kind: AbortKind, slot: number, detail: number) => this.#abort(kind, slot, detail),
+    admit: (slot: number, register: number, address: number, size: number, write: number) =>
+      this.#admit(slot, register, address >>> 0, size, write !== 0),
+    refuse: (slot: number, address: bigint, size: number, write: number) =>
+      this.#refuse(slot, u64(address), size, write === 0 ? 'read' : 'write'),
+    packet: (slot: number, r6: bigint, offset: number, size: number) => this.#loadPacket(slot, r6, offset, size),
+    callx: (slot: number, target: bigint, ...rest: unknown[]) => this.#callRegister(slot, target, rest),
+  };
+
+  /** From here on it can run, and other programs can go on with it. */
+  link(machine: Machine, exports: ProgramExports, offsets: readonly number[]): void {
+    this.#machine = machine;
+    this.#exports = exports;
+    this.#offsets = offsets;
+    machine.enter(this.#program.image.id, exports.main);
+  }
+
+  run(invocation: Invocation, r1: bigint, r2 = 0n): bigint {
+    this.#begin(invocation);
+    try {
+      return u64(this.#exports.run(Number(r1), Number(r2), this.#machine.topFrame, fuelOf(invocation)));
+    } catch (error) {
+      throw this.#placed(error);
+    } finally {
+      this.#end(invocation);
+    }
+  }
+
+  run32(invocation: Invocation, r1: number): number {
+    this.#begin(invocation);
+    try {
+      return this.#exports.run32(r1, 0, this.#machine.topFrame, fuelOf(invocation)) >>> 0;
+    } catch (error) {
+      throw this.#placed(error);
+    } finally {
+      this.#end(invocation);
+    }
+  }
+
+  runBatch(invocation: Invocation, batch: CodeBatch): void {
+    const machine = this.#machine;
+    this.#begin(invocation);
+    machine.batch = batch;
+    machine.selected = -1;
+    try {
+      this.#exports.batch(batch.contexts, batch.results, batch.count, fuelOf(invocation), machine.topFrame);
+    } catch (error) {
+      throw this.#placed(error);
+    } finally {
+      machine.batch = undefined;
+      machine.invocation = undefined;
+    }
+  }
+
+  #begin(invocation: Invocation): void {
+    const machine = this.#machine;
+    machine.invocation = invocation;
+    invocation.call = this.#call;
+    machine.memory.u32[(machine.control + CONTROL.CPU) >>> 2] = invocation.cpu;
+    machine.refreshWindows();
+  }
+
+  #end(invocation: Invocation): void {
+    const left = this.#machine.read('FUEL') | 0;
+    invocation.budget -= fuelOf(invocation) - Math.max(0, left);
+    this.#machine.invocation = undefined;
+  }
+
+  dispose(): void {
+    this.#machine.enter(this.#program.image.id, null);
+  }
+
+  /** Runs a function of this program for a helper: below the frame of the function that called the helper. */
+  readonly #call = (callback: bigint, ...args: readonly bigint[]): bigint => {
+    const slot = slotOfCode(this.#program, u64(callback));
+    const target = slot === undefined ? undefined : (this.#exports.functionAt(slot) as Subprogram | undefined);
+    if (target === undefined) return fail(badCallTarget({}, u64(callback)));
+    const machine = this.#machine;
+    const frame = machine.read('FRAME');
+    if (frame - FRAME_STRIDE < machine.stack) fail(callDepth({}, MAX_FRAMES));
+    const [r1 = 0n, r2 = 0n, r3 = 0n, r4 = 0n, r5 = 0n] = args;
+    const result = target(r1, r2, r3, r4, r5, frame - FRAME_STRIDE);
+    machine.write('FRAME', frame);
+    return u64(result);
+  };
+
+  #running(): Invocation {
+    const { invocation } = this.#machine;
+    if (invocation === undefined) throw new Error('no run is under way');
+    return invocation;
+  }
+
+  /** The import for a helper: checks and runs it, and makes a tail call's target ready. */
+  #hostCall(row: HelperRow): HostCall {
+    const { id, spec } = this.#program.image;
+    const identity = { id, name: spec.name, type: spec.type };
+    const run = helperCaller(row);
+    const tailCalls = row.returns === 'integerOrNoReturn';
+    const call = (registers: readonly Register[]): number => {
+      const machine = this.#machine;
+      const invocation = this.#running();
+      if (machine.batch !== undefined) machine.select();
+      // A program entered by a tail call runs its own callbacks, under its own name.
+      invocation.call = this.#call;
+      invocation.program = identity;
+      if (tailCalls) invocation.tailCalls = MAX_TAIL_CALLS - machine.read('TAILS');
+      const result = run(invocation, registers);
+      machine.refreshWindows();
+      if (invocation.tail !== undefined) this.#takeTail(invocation);
+      if (typeof result === 'number') return result;
+      if (result === undefined) return 0;
+      machine.result = result as bigint;
+      return Number.NaN;
+    };
+    return (slot, ...registers) => {
+      try {
+        return call(registers);
+      } catch (error) {
+        throw withPlace(error, this.#program.image, slot);
+      }
+    };
+  }
+
+  #takeTail(invocation: Invocation): void {
+    const image = invocation.tail as ProgramImage;
+    invocation.tail = undefined;
+    image.code ??= this.#load(image);
+    if (!(image.code instanceof CompiledCode)) throw new Error('a tail call into the code of another engine');
+    this.#machine.write('TAIL', image.id);
+    this.#machine.write('TAILS', MAX_TAIL_CALLS - invocation.tailCalls);
+  }
+
+  #callRegister(slot: number, target: bigint, rest: readonly unknown[]): bigint {
+    try {
+      const args = rest.slice(0, 5) as bigint[];
+      const base = rest[5] as number;
+      const to = u64(target);
+      if (slotOfCode(this.#program, to) !== undefined) {
+        this.#machine.write('FRAME', base);
+        return this.#call(to, ...args);
+      }
+      const row = to > U32_MAX ? undefined : this.#program.image.helper(Number(to));
+      if (to > U32_MAX) return fail(badCallTarget({}, to));
+      if (row === undefined) return fail(missingHelper({}, Number(to), this.#program.image.spec.type));
+      return invokeHelper(row, this.#running(), args);
+    } catch (error) {
+      throw withPlace(error, this.#program.image, slot);
+    }
+  }
+
+  #loadPacket(slot: number, r6: bigint, offset: number, size: number): bigint {
+    try {
+      const invocation = this.#running();
+      if (u64(r6) !== BigInt(invocation.ctx)) return fail(badPacketLoad({}, 'r6 does not hold the context'));
+      return loadPacket(invocation, offset, size as 1 | 2 | 4) ?? -1n;
+    } catch (error) {
+      throw withPlace(error, this.#program.image, slot);
+    }
+  }
+
+  /** Answers checked code that asks about an access; raises where the program may not do it. */
+  #admit(slot: number, register: number, address: number, size: number, write: boolean): void {
+    if (this.#machine.admit(register, address, size, write) && !this.#misaligned(slot, address, size)) return;
+    this.#refuse(slot, BigInt(address >>> 0), size, write ? 'write' : 'read');
+  }
+
+  /** Only atomic operations need an address that is a multiple of their size. */
+  #misaligned(slot: number, address: number, size: number): boolean {
+    if (address % size === 0) return false;
+    const format = OPS[this.#program.insns[slot]?.op ?? 'exit'].format;
+    return format.startsWith('atomic') || format === 'cmpxchg' || format === 'store_release';
+  }
+
+  #refuse(slot: number, address: bigint, size: number, access: 'read' | 'write'): void {
+    const { image, insns } = this.#program;
+    const place = placeOf(image, slot);
+    const { memory } = this.#machine;
+    const insn = insns[slot];
+    if (insn?.op === 'call_helper') {
+      // The key of a lookup that needs no host, told as the helper's own check does.
+      const name = image.helper(insn.imm)?.name ?? '';
+      if (address === 0n || address > U32_MAX) fail(helperPointer(place, name, 2, address));
+      fail(helperMemory(place, name, 2, address, size, 'read'));
+    }
+    // As the other engines: what may not be accessed at all is not called misaligned.
+    if (
+      address <= U32_MAX &&
+      this.#misaligned(slot, Number(address), size) &&
+      memory.accessible(Number(address), size, access === 'write')
+    ) {
+      fail(misalignedAtomic(place, size, address));
+    }
+    fail(badAccess(place, access, size, address, describeAddress(memory, address, size, access)));
+  }
+
+  #abort(kind: AbortKind, slot: number, detail: number): void {
+    const place = placeOf(this.#program.image, slot);
+    switch (kind) {
+      case ABORT.BUDGET:
+        this.#machine.write('FUEL', 0);
+        return fail(budgetSpent(place));
+      case ABORT.CALL_DEPTH:
+        return fail(callDepth(place, MAX_FRAMES));
+      case ABORT.MISSING_HELPER:
+        return fail(missingHelper(place, detail, this.#program.image.spec.type));
+      case ABORT.MISSING_KFUNC:
+        return fail(missingKfunc(place, detail));
+      case ABORT.NO_ARENA:
+        return fail(noArena(place));
+    }
+  }
+
+  /** A trap as a typed abort: with its instruction where the runtime's stack trace tells the offset in the module. */
+  #placed(error: unknown): unknown {
+    if (error instanceof AnyBpfError) return error;
+    if (!(error instanceof WebAssembly.RuntimeError) && !(error instanceof RangeError)) return error;
+    const offset = /wasm-function\[\d+\]:0x([0-9a-f]+)/.exec(error.stack ?? '')?.[1];
+    const slot = offset === undefined ? undefined : this.#slotAt(Number.parseInt(offset, 16));
+    const { image } = this.#program;
+    const place = slot === undefined ? { program: image.spec.name } : placeOf(image, slot);
+    return new AnyBpfError(trapped(place, error.message), { cause: error });
+  }
+
+  #slotAt(offset: number): number | undefined {
+    const pairs = this.#offsets;
+    let low = 0;
+    let high = pairs.length / 2;
+    while (low < high) {
+      const middle = (low + high) >>> 1;
+      if (pairs[2 * middle] <= offset) low = middle + 1;
+      else high = middle;
+    }
+    return low === 0 ? undefined : pairs[2 * low - 1];
+  }
+}
+
+const fuelOf = (invocation: Invocation): number => Math.min(invocation.budget, MAX_FUEL);
