@@ -1,14 +1,21 @@
 // One call of a helper while it is compiled: what the emitters of intrinsics (intrinsics.ts) have to work with.
 import type { Address } from '../../spec/memory.ts';
-import type { Access } from '../lower.ts';
+import type { Dialect } from '../../spec/object.ts';
 import type { Emitter } from './emitter.ts';
 import type { ValueType } from './encoding.ts';
 import type { MapConstants } from './map-lookup.ts';
+import type { Signature } from './module.ts';
 
 export interface CallSite {
   readonly e: Emitter;
   /** Arguments have to be checked as the host does before it runs the helper (compile/helper-call.ts). */
   readonly checked: boolean;
+  /** Of the program: what convention errors are given in. */
+  readonly dialect: Dialect;
+  /** No other thread reaches the memory: code may change maps without a lock. */
+  readonly exclusive: boolean;
+  /** Index of a function that the module has besides the program's: made when its name is first asked for. */
+  routine(name: string, signature: Signature, body: () => Emitter): number;
   /** Address of the word that holds the CPU of the run. */
   readonly cpu: Address;
   /** Local (i64) of a register r0 to r9. */
@@ -18,10 +25,15 @@ export interface CallSite {
   /** The map that an argument in r1 or r2 certainly is. */
   map(register: 1 | 2): MapConstants | undefined;
   /**
-   * Leaves the address in a register on the stack as an i32; checked code stops first where the program may not access that
-   * many bytes there.
+   * Leaves the address in a register on the stack as an i32. Checked code branches to the label `host()` first where the program
+   * may not access that many bytes there (a number, or a local that has it as an i64): the row's check says why.
    */
-  pushAddress(register: number, size: number, access: Access): void;
+  pushAddress(
+    register: number,
+    size: number | { readonly local: number },
+    access: 'read' | 'write',
+    host: () => number,
+  ): void;
   /** Pops r0, an i64. */
   setR0(): void;
   /** Leaves this function for the program whose id `pushId` leaves on the stack. */

@@ -105,6 +105,9 @@ export abstract class FunctionCalls extends FunctionSite {
     return {
       e,
       checked: this.context.checked,
+      dialect: this.context.dialect,
+      exclusive: this.context.exclusive,
+      routine: this.context.routine,
       cpu: this.field('CPU'),
       register: (number) => this.registers[number],
       temp: (type, number) => this.temp(type, number),
@@ -112,10 +115,7 @@ export abstract class FunctionCalls extends FunctionSite {
         const index = this.#knownMaps.get(this.slot)?.[register - 1];
         return index === undefined ? undefined : this.context.map(index);
       },
-      pushAddress: (register, size, access) => {
-        if (this.context.checked) this.checkedAddress(register, 0, size, access);
-        else this.push32(register);
-      },
+      pushAddress: (register, size, access, host) => this.argument(register, size, access === 'write', host),
       setR0: () => this.setR0(),
       goOn: (pushId) => {
         this.flushFuel();
@@ -124,9 +124,13 @@ export abstract class FunctionCalls extends FunctionSite {
       orHost: (direct) => {
         e.block(VOID).block(VOID);
         const { depth } = e;
-        direct(() => e.depth - depth);
+        let asked = false;
+        direct(() => {
+          asked = true;
+          return e.depth - depth;
+        });
         e.br(1).op('end');
-        this.callRow(this.context.helper(this.insn.imm) as HelperImport);
+        if (asked) this.callRow(this.context.helper(this.insn.imm) as HelperImport);
         e.op('end');
       },
     };

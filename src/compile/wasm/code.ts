@@ -12,7 +12,6 @@ import {
   noArena,
   trapped,
 } from '../../base/messages/execute.ts';
-import { helperMemory, helperPointer } from '../../base/messages/helper.ts';
 import { U32_MAX, u64 } from '../../base/u64.ts';
 import { OPS } from '../../isa/opcodes.ts';
 import { type Code, type CodeBatch, type Invocation, MAX_TAIL_CALLS, type ProgramImage } from '../../spec/backend.ts';
@@ -69,6 +68,8 @@ export class CompiledCode implements Code {
     abort: (kind: AbortKind, slot: number, detail: number) => this.#abort(kind, slot, detail),
     admit: (slot: number, register: number, address: number, size: number, write: number) =>
       this.#admit(slot, register, address >>> 0, size, write !== 0),
+    asks: (register: number, address: number, size: number, write: number) =>
+      this.#machine.admit(register, address >>> 0, size >>> 0, write !== 0) ? 1 : 0,
     refuse: (slot: number, address: bigint, size: number, write: number) =>
       this.#refuse(slot, u64(address), size, write === 0 ? 'read' : 'write'),
     packet: (slot: number, r6: bigint, offset: number, size: number) => this.#loadPacket(slot, r6, offset, size),
@@ -240,16 +241,8 @@ export class CompiledCode implements Code {
   }
 
   #refuse(slot: number, address: bigint, size: number, access: 'read' | 'write'): void {
-    const { image, insns } = this.#program;
-    const place = placeOf(image, slot);
+    const place = placeOf(this.#program.image, slot);
     const { memory } = this.#machine;
-    const insn = insns[slot];
-    if (insn?.op === 'call_helper') {
-      // The key of a lookup that needs no host, told as the helper's own check does.
-      const name = image.helper(insn.imm)?.name ?? '';
-      if (address === 0n || address > U32_MAX) fail(helperPointer(place, name, 2, address));
-      fail(helperMemory(place, name, 2, address, size, 'read'));
-    }
     // As the other engines: what may not be accessed at all is not called misaligned.
     if (
       address <= U32_MAX &&

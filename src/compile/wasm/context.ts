@@ -1,8 +1,10 @@
 // What compiling a function needs of its program and module, and why compiled code stops by itself.
 import type { Insn } from '../../isa/insn.ts';
 import type { HelperRow } from '../../spec/helper.ts';
+import type { Dialect } from '../../spec/object.ts';
 import type { Emitter } from './emitter.ts';
 import type { MapConstants } from './map-lookup.ts';
+import type { Signature } from './module.ts';
 
 /** Why compiled code stops by itself; the host turns it into the message. */
 export const ABORT = {
@@ -35,10 +37,16 @@ export interface FunctionContext {
   readonly imports: {
     readonly abort: number;
     readonly admit: number;
+    readonly asks: number;
     readonly refuse: number;
     readonly packet: number;
     readonly callx: number;
   };
+  /** Index of a function that the module has besides the program's: made when its name is first asked for. */
+  routine(name: string, signature: Signature, body: () => Emitter): number;
+  readonly dialect: Dialect;
+  /** No other thread reaches the memory: code may change maps without a lock. */
+  readonly exclusive: boolean;
   /** Type index of a program's main function. */
   readonly mainType: number;
   readonly controlBlock: number;

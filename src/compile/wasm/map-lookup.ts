@@ -201,10 +201,12 @@ export const mapLookup: Intrinsic = (site) => {
   if (map === undefined || lookup === undefined) return false;
   const { e, cpu } = site;
   const key = site.temp(I32, 5);
-  site.pushAddress(2, map.keySize, 'read');
-  e.set(key);
-  lookup({ e, key, cpu, temp: (type, number) => site.temp(type, number) }, map);
-  e.op('i64.extend_i32_u');
-  site.setR0();
+  site.orHost((host) => {
+    site.pushAddress(2, map.keySize, 'read', host);
+    e.set(key);
+    lookup({ e, key, cpu, temp: (type, number) => site.temp(type, number) }, map);
+    e.op('i64.extend_i32_u');
+    site.setR0();
+  });
   return true;
 };

@@ -28,6 +28,8 @@ const HOST = {
   abort: { params: [I32, I32, I32], results: [] },
   /** Slot, register, address, size, whether it writes. */
   admit: { params: [I32, I32, I32, I32, I32], results: [] },
+  /** Register, address, size, whether it writes; whether the program may. */
+  asks: { params: [I32, I32, I32, I32], results: [I32] },
   /** Slot, address, size, whether it writes. */
   refuse: { params: [I32, I64, I32, I32], results: [] },
   /** Slot, r6, offset, size; a negative result is past the end of the packet. */
@@ -160,6 +162,9 @@ export function addProgram(
         },
         kfunc: imports.kfunc,
         imports: imports.host,
+        routine: (name, signature, body) => builder.routine(prefix + name, signature, body),
+        dialect: image.spec.dialect,
+        exclusive: true,
         mainType: builder.type(MAIN),
         controlBlock: control,
         stackLow: stack,

@@ -229,4 +229,44 @@ export abstract class FunctionSite implements Site {
     e.get(at);
     return 0;
   }
+
+  /**
+   * Leaves the address in a register, which a helper takes as an argument. Checked code branches to the label `refused()` where
+   * the program may not access that many bytes there: a number, or the local (i64) that has it.
+   */
+  protected argument(
+    register: number,
+    size: number | { readonly local: number },
+    write: boolean,
+    refused: () => number,
+  ) {
+    const { e } = this;
+    if (this.context.checked) {
+      const pushSize = (): Emitter => (typeof size === 'number' ? e.i64Small(size) : e.get(size.local));
+      // Both fit 32 bits, so that their sum does not wrap.
+      this.push64(register);
+      if (typeof size !== 'number') e.get(size.local).op('i64.or');
+      e.i64(0xffff_ffffn).op('i64.gt_u').brIf(refused());
+      const window = this.context.controlBlock + windowOffset(register % 10, write);
+      this.push64(register);
+      e.i32(0).memory('i64.load32_u', window).op('i64.lt_u');
+      this.push64(register);
+      pushSize().op('i64.add');
+      e.i32(0)
+        .memory('i64.load32_u', window + 4)
+        .op('i64.gt_u')
+        .op('i32.or')
+        .if(VOID);
+      e.i32(register % 10);
+      this.push32(register);
+      pushSize()
+        .op('i32.wrap_i64')
+        .i32(write ? 1 : 0)
+        .call(this.context.imports.asks)
+        .op('i32.eqz')
+        .brIf(refused());
+      e.op('end');
+    }
+    this.push32(register);
+  }
 }
