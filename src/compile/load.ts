@@ -9,8 +9,8 @@ import {
   missingMapValue,
   unlinkedReference,
 } from '../base/messages/execute.ts';
-import { decodeProgram, type Insn, registersWritten, upperImm } from '../isa/insn.ts';
-import { OPS, type Operation } from '../isa/opcodes.ts';
+import { decodeProgram, type Insn, upperImm } from '../isa/insn.ts';
+import { type Format, FORMATS, OP_NAMES, OPS, type Operation, type OpName } from '../isa/opcodes.ts';
 import type { ProgramImage } from '../spec/backend.ts';
 import type { LineSpec } from '../spec/object.ts';
 
@@ -88,21 +88,37 @@ const CONSTANTS: {
 const isSymbolic = (operation: Operation): operation is Operation<'ld_pseudo' | 'ld_pseudo_off'> =>
   operation in CONSTANTS;
 
-/** Slot that the instruction names as a target, where it names one. */
-function targetOf(insn: Insn, slot: number): number | undefined {
-  switch (OPS[insn.op].format) {
-    case 'goto':
-    case 'may_goto':
-    case 'branch_imm':
-    case 'branch_reg':
-      return slot + 1 + insn.off;
-    case 'gotol':
-    case 'call_local':
-      return slot + 1 + insn.imm;
-    default:
-      return insn.op === 'ld_code_addr' ? slot + 1 + insn.imm : undefined;
-  }
+/** What checking an instruction needs of its op. */
+interface OpCheck {
+  /** Field that holds the distance to the slot that the instruction names. */
+  readonly target: 'off' | 'imm' | undefined;
+  /** Whether it writes the register that dst, or src, names. */
+  readonly writesDst: boolean;
+  readonly writesSrc: boolean;
+  readonly symbolic: Operation<'ld_pseudo' | 'ld_pseudo_off'> | undefined;
 }
+
+const TARGETS: { readonly [F in Format]?: 'off' | 'imm' } = {
+  goto: 'off',
+  may_goto: 'off',
+  branch_imm: 'off',
+  branch_reg: 'off',
+  gotol: 'imm',
+  call_local: 'imm',
+};
+
+function checkOf(op: OpName): OpCheck {
+  const { format, operation } = OPS[op];
+  const writes: readonly unknown[] = FORMATS[format].writes;
+  return {
+    target: op === 'ld_code_addr' ? 'imm' : TARGETS[format],
+    writesDst: writes.includes('dst'),
+    writesSrc: writes.includes('src'),
+    symbolic: isSymbolic(operation) ? operation : undefined,
+  };
+}
+
+const CHECKS: ReadonlyMap<OpName, OpCheck> = new Map(OP_NAMES.map((op) => [op, checkOf(op)]));
 
 /**
  * Decodes and checks a program: every jump, call and function address must meet an instruction, r10 is not written, and
@@ -114,15 +130,16 @@ export function loadProgram(image: ProgramImage): LoadedProgram {
   const insns = decodeProgram(image.spec.code, { program: name });
   if (insns.length === 0) fail(emptyProgram({ program: name }));
   const constants = new Map<Insn, bigint>();
-  insns.forEach((insn, slot) => {
-    if (insn === undefined) return;
-    const target = targetOf(insn, slot);
-    if (target !== undefined && insns[target] === undefined) {
-      fail(jumpOutside(placeOf(image, slot), target, insns.length));
+  for (let slot = 0; slot < insns.length; slot++) {
+    const insn = insns[slot];
+    if (insn === undefined) continue;
+    const { target, writesDst, writesSrc, symbolic } = CHECKS.get(insn.op) as OpCheck;
+    if (target !== undefined) {
+      const to = slot + 1 + insn[target];
+      if (insns[to] === undefined) fail(jumpOutside(placeOf(image, slot), to, insns.length));
     }
-    if (registersWritten(insn).includes(10)) fail(frameWrite(placeOf(image, slot)));
-    const { operation } = OPS[insn.op];
-    if (isSymbolic(operation)) constants.set(insn, BigInt.asUintN(64, CONSTANTS[operation](image, insn, slot)));
-  });
+    if ((writesDst && insn.dst === 10) || (writesSrc && insn.src === 10)) fail(frameWrite(placeOf(image, slot)));
+    if (symbolic !== undefined) constants.set(insn, BigInt.asUintN(64, CONSTANTS[symbolic](image, insn, slot)));
+  }
   return { image, insns, constants };
 }

@@ -5,9 +5,9 @@ export interface Dominance {
   /** Blocks in reverse postorder, the entry first. */
   readonly order: readonly number[];
   /** Position of each block in `order`. */
-  readonly position: readonly number[];
+  readonly position: ArrayLike<number>;
   /** Immediate dominator of each block; the entry's is itself. */
-  readonly idom: readonly number[];
+  readonly idom: ArrayLike<number>;
   /** Blocks that each block immediately dominates, in reverse postorder. */
   readonly children: readonly (readonly number[])[];
   /** Whether a block is entered by an edge from a block at or after it in `order`. */
@@ -17,37 +17,36 @@ export interface Dominance {
   dominates(a: number, b: number): boolean;
 }
 
+const NONE: readonly number[] = [];
+
 /** Postorder without recursion: programs may have thousands of blocks in a row. */
 function reversePostorder({ blocks }: FlowGraph): number[] {
   const order: number[] = [];
-  const seen = new Array<boolean>(blocks.length).fill(false);
-  const stack: { block: number; next: number }[] = [{ block: 0, next: 0 }];
-  seen[0] = true;
+  const seen = new Uint8Array(blocks.length);
+  const stack = [0];
+  // Successors of each block on the stack that were looked at.
+  const next = new Uint8Array(blocks.length);
+  seen[0] = 1;
   while (stack.length > 0) {
     const top = stack[stack.length - 1];
-    const { successors } = blocks[top.block];
-    if (top.next < successors.length) {
-      const successor = successors[top.next++];
-      if (!seen[successor]) {
-        seen[successor] = true;
-        stack.push({ block: successor, next: 0 });
+    const { successors } = blocks[top];
+    if (next[top] < successors.length) {
+      const successor = successors[next[top]++];
+      if (seen[successor] === 0) {
+        seen[successor] = 1;
+        stack.push(successor);
       }
     } else {
-      order.push(top.block);
+      order.push(top);
       stack.pop();
     }
   }
   return order.reverse();
 }
 
-export function dominance(graph: FlowGraph): Dominance {
-  const { blocks } = graph;
-  const order = reversePostorder(graph);
-  const position = new Array<number>(blocks.length).fill(-1);
-  order.forEach((block, index) => {
-    position[block] = index;
-  });
-  const idom = new Array<number>(blocks.length).fill(-1);
+/** Immediate dominators, by a walk over all blocks until nothing changes: twice where the graph is reducible. */
+function immediateDominators({ blocks }: FlowGraph, order: readonly number[], position: Int32Array): Int32Array {
+  const idom = new Int32Array(blocks.length).fill(-1);
   idom[0] = 0;
   const meet = (a: number, b: number): number => {
     while (a !== b) {
@@ -58,8 +57,8 @@ export function dominance(graph: FlowGraph): Dominance {
   };
   for (let changed = true; changed; ) {
     changed = false;
-    for (const block of order) {
-      if (block === 0) continue;
+    for (let i = 1; i < order.length; i++) {
+      const block = order[i];
       let nearest = -1;
       for (const predecessor of blocks[block].predecessors) {
         if (idom[predecessor] < 0) continue;
@@ -71,27 +70,43 @@ export function dominance(graph: FlowGraph): Dominance {
       }
     }
   }
-  const children: number[][] = blocks.map(() => []);
-  for (const block of order) if (block !== 0) children[idom[block]].push(block);
-  // Depth-first numbers over the dominator tree answer "dominates" without a walk.
-  const enter = new Array<number>(blocks.length).fill(0);
-  const leave = new Array<number>(blocks.length).fill(0);
-  let clock = 0;
-  const stack: { block: number; next: number }[] = [{ block: 0, next: 0 }];
-  enter[0] = clock++;
-  while (stack.length > 0) {
-    const top = stack[stack.length - 1];
-    if (top.next < children[top.block].length) {
-      const child = children[top.block][top.next++];
-      enter[child] = clock++;
-      stack.push({ block: child, next: 0 });
-    } else {
-      leave[top.block] = clock++;
-      stack.pop();
+  return idom;
+}
+
+function childrenOf(order: readonly number[], idom: Int32Array): (readonly number[])[] {
+  const children: (readonly number[])[] = Array.from(idom, () => NONE);
+  for (let i = 1; i < order.length; i++) {
+    const parent = idom[order[i]];
+    const siblings = children[parent];
+    if (siblings === NONE) children[parent] = [order[i]];
+    else (siblings as number[]).push(order[i]);
+  }
+  return children;
+}
+
+export function dominance(graph: FlowGraph): Dominance {
+  const { blocks } = graph;
+  const order = reversePostorder(graph);
+  const position = new Int32Array(blocks.length).fill(-1);
+  for (let i = 0; i < order.length; i++) position[order[i]] = i;
+  const idom = immediateDominators(graph, order, position);
+  const children = childrenOf(order, idom);
+  // Depth-first numbers over the dominator tree answer "dominates" without a walk: a block's first, and its subtree's last.
+  const enter = new Int32Array(blocks.length);
+  const leave = new Int32Array(blocks.length);
+  const sizes = new Int32Array(blocks.length).fill(1);
+  for (let i = order.length - 1; i > 0; i--) sizes[idom[order[i]]] += sizes[order[i]];
+  leave[0] = sizes[0] - 1;
+  for (const block of order) {
+    let at = enter[block] + 1;
+    for (const child of children[block]) {
+      enter[child] = at;
+      at += sizes[child];
+      leave[child] = at - 1;
     }
   }
-  const dominates = (a: number, b: number): boolean => enter[a] <= enter[b] && leave[b] <= leave[a];
-  const loopHead = new Array<boolean>(blocks.length).fill(false);
+  const dominates = (a: number, b: number): boolean => enter[a] <= enter[b] && enter[b] <= leave[a];
+  const loopHead = blocks.map(() => false);
   let reducible = true;
   for (const block of order) {
     for (const successor of blocks[block].successors) {

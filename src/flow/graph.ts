@@ -2,7 +2,7 @@
 import { fail } from '../base/diagnostic.ts';
 import { badJump, endless } from '../base/messages/flow.ts';
 import { type Insn, slotsOf } from '../isa/insn.ts';
-import { OPS } from '../isa/opcodes.ts';
+import { type Format, OP_NAMES, OPS, type OpName } from '../isa/opcodes.ts';
 
 /** How a basic block ends. Targets are indices of blocks. */
 export type Terminator =
@@ -31,26 +31,39 @@ export interface FlowGraph {
   readonly blocks: readonly Block[];
 }
 
-/** Slot that a jump goes to, undefined for an instruction that does not jump. */
-export function jumpTarget(insn: Insn, slot: number): number | undefined {
-  switch (OPS[insn.op].format) {
-    case 'goto':
-    case 'may_goto':
-    case 'branch_imm':
-    case 'branch_reg':
-      return slot + 1 + insn.off;
-    case 'gotol':
-      return slot + 1 + insn.imm;
-    default:
-      return undefined;
-  }
+/** How control leaves an instruction. */
+interface Leaving {
+  /** Field that holds the distance of a jump. */
+  readonly jump: 'off' | 'imm' | undefined;
+  /** Whether control may go on at the next instruction. */
+  readonly falls: boolean;
+  readonly slots: 1 | 2;
 }
 
-/** Whether control may go on at the next instruction. */
-const fallsThrough = (insn: Insn): boolean => {
-  const { format } = OPS[insn.op];
-  return format !== 'goto' && format !== 'gotol' && format !== 'exit';
+const JUMPS: { readonly [F in Format]?: 'off' | 'imm' } = {
+  goto: 'off',
+  may_goto: 'off',
+  branch_imm: 'off',
+  branch_reg: 'off',
+  gotol: 'imm',
 };
+
+/** By op, as graphs are made of all instructions of a program, one by one. */
+const LEAVING: ReadonlyMap<OpName, Leaving> = new Map(
+  OP_NAMES.map((op) => {
+    const { format } = OPS[op];
+    const falls = format !== 'goto' && format !== 'gotol' && format !== 'exit';
+    return [op, { jump: JUMPS[format], falls, slots: slotsOf(op) }];
+  }),
+);
+
+const leaving = (insn: Insn): Leaving => LEAVING.get(insn.op) as Leaving;
+
+/** Slot that a jump goes to, undefined for an instruction that does not jump. */
+export function jumpTarget(insn: Insn, slot: number): number | undefined {
+  const { jump } = leaving(insn);
+  return jump === undefined ? undefined : slot + 1 + insn[jump];
+}
 
 /** First slots of the functions that the instructions name (local calls and code addresses), and slot 0, in order. */
 export function functionEntries(insns: readonly (Insn | undefined)[]): number[] {
@@ -68,66 +81,72 @@ export function functionEntries(insns: readonly (Insn | undefined)[]): number[] 
  * @throws AnyBpfError flow/bad-jump, flow/no-exit where control leaves the code or enters the middle of an instruction
  */
 export function flowGraph(insns: readonly (Insn | undefined)[], entry: number): FlowGraph {
-  const starts = new Set([entry]);
-  const reached = new Set<number>();
+  const marks = new Uint8Array(insns.length);
   const work = [entry];
   for (let slot = work.pop(); slot !== undefined; slot = work.pop()) {
-    for (let at: number | undefined = slot; at !== undefined && !reached.has(at); ) {
-      const insn: Insn | undefined = insns[at];
-      if (insn === undefined) fail(at >= insns.length ? endless({ insn: at }) : badJump({ insn: slot }, at));
-      reached.add(at);
-      const target = jumpTarget(insn, at);
-      const next: number = at + slotsOf(insn.op);
-      if (target !== undefined) {
+    for (let at = slot; at >= insns.length || (marks[at] & REACHED) === 0; ) {
+      const insn = insns[at];
+      if (insn === undefined) return fail(at >= insns.length ? endless({ insn: at }) : badJump({ insn: slot }, at));
+      marks[at] |= REACHED;
+      const { jump, falls, slots } = leaving(insn);
+      const next = at + slots;
+      if (jump !== undefined) {
+        const target = at + 1 + insn[jump];
         if (insns[target] === undefined) fail(badJump({ insn: at }, target));
-        starts.add(target);
-        work.push(target);
-        if (fallsThrough(insn)) starts.add(next);
+        if ((marks[target] & START) === 0) {
+          marks[target] |= START;
+          work.push(target);
+        }
+        if (falls && next < insns.length) marks[next] |= START;
       }
-      at = fallsThrough(insn) ? next : undefined;
+      if (!falls) break;
+      at = next;
     }
   }
-  return { entry, blocks: cut(insns, entry, starts, reached) };
+  return { entry, blocks: cut(insns, entry, marks) };
 }
 
-function cut(
-  insns: readonly (Insn | undefined)[],
-  entry: number,
-  starts: ReadonlySet<number>,
-  reached: ReadonlySet<number>,
-): Block[] {
+/** Marks of a slot. */
+const REACHED = 1;
+const START = 2;
+
+function cut(insns: readonly (Insn | undefined)[], entry: number, marks: Uint8Array): Block[] {
   // The entry comes first whatever its slot, so that block 0 is where every walk begins.
-  const order = [entry, ...[...starts].filter((slot) => slot !== entry).sort((a, b) => a - b)];
-  const indexOf = new Map(order.map((slot, index) => [slot, index]));
-  const blockAt = (slot: number): number => {
-    const index = indexOf.get(slot);
-    if (index === undefined) throw new Error(`slot ${slot} begins no block`);
-    return index;
-  };
-  const predecessors: number[][] = order.map(() => []);
-  const blocks = order.map((start, index): Block => {
+  marks[entry] &= ~START;
+  const starts = [entry];
+  for (let slot = 0; slot < marks.length; slot++) if ((marks[slot] & START) !== 0) starts.push(slot);
+  marks[entry] |= START;
+  const indexOf = new Int32Array(marks.length);
+  const predecessors: number[][] = [];
+  for (let index = 0; index < starts.length; index++) {
+    indexOf[starts[index]] = index;
+    predecessors.push([]);
+  }
+  return starts.map((start, index): Block => {
     let slot = start;
     let insn = insns[slot] as Insn;
-    let next = slot + slotsOf(insn.op);
-    while (jumpTarget(insn, slot) === undefined && fallsThrough(insn) && !starts.has(next) && reached.has(next)) {
-      slot = next;
+    let { jump, falls, slots } = leaving(insn);
+    while (jump === undefined && falls && (marks[slot + slots] & START) === 0) {
+      slot += slots;
       insn = insns[slot] as Insn;
-      next = slot + slotsOf(insn.op);
+      ({ jump, falls, slots } = leaving(insn));
     }
-    const target = jumpTarget(insn, slot);
+    const next = slot + slots;
+    const taken = jump === undefined ? -1 : indexOf[slot + 1 + insn[jump]];
+    const otherwise = falls ? indexOf[next] : -1;
     let terminator: Terminator;
-    if (target === undefined)
-      terminator = fallsThrough(insn) ? { kind: 'goto', target: blockAt(next) } : { kind: 'exit' };
-    else if (!fallsThrough(insn)) terminator = { kind: 'goto', target: blockAt(target) };
-    else terminator = { kind: 'branch', slot, taken: blockAt(target), otherwise: blockAt(next) };
-    const successors =
-      terminator.kind === 'goto'
-        ? [terminator.target]
-        : terminator.kind === 'branch'
-          ? [...new Set([terminator.taken, terminator.otherwise])]
-          : [];
+    let successors: readonly number[];
+    if (taken >= 0 && otherwise >= 0) {
+      terminator = { kind: 'branch', slot, taken, otherwise };
+      successors = taken === otherwise ? [taken] : [taken, otherwise];
+    } else if (taken < 0 && otherwise < 0) {
+      terminator = { kind: 'exit' };
+      successors = [];
+    } else {
+      terminator = { kind: 'goto', target: Math.max(taken, otherwise) };
+      successors = [terminator.target];
+    }
     for (const successor of successors) predecessors[successor].push(index);
     return { index, start, end: next, terminator, successors, predecessors: predecessors[index] };
   });
-  return blocks;
 }

@@ -41,63 +41,84 @@ export type Structured =
 export function structure(graph: FlowGraph, dom: Dominance): readonly Structured[] {
   if (!dom.reducible) throw new Error('an irreducible graph has no structured form');
   const { blocks } = graph;
+  const { position, children, loopHead } = dom;
   // Entered from more than one place going forward: such a block cannot be put in line with one of them.
-  const isMerge = blocks.map(
-    (block) => block.predecessors.filter((p) => dom.position[p] < dom.position[block.index]).length > 1,
-  );
-  // A branch whose sides are the same block enters it twice.
-  for (const { terminator } of blocks) {
-    if (terminator.kind === 'branch' && terminator.taken === terminator.otherwise) isMerge[terminator.taken] = true;
+  const isMerge = new Uint8Array(blocks.length);
+  for (const { index, predecessors, terminator } of blocks) {
+    let forward = 0;
+    for (const predecessor of predecessors) if (position[predecessor] < position[index]) forward++;
+    if (forward > 1) isMerge[index] = 1;
+    // A branch whose sides are the same block enters it twice.
+    if (terminator.kind === 'branch' && terminator.taken === terminator.otherwise) isMerge[terminator.taken] = 1;
   }
   // Number of scopes around the `loop` and the `block` that stand for each block: labels are differences of depths.
-  const loopDepth: number[] = [];
-  const mergeDepth: number[] = [];
+  const loopDepth = new Int32Array(blocks.length);
+  const mergeDepth = new Int32Array(blocks.length);
 
-  function tree(block: number, depth: number): Structured[] {
-    const merges = dom.children[block].filter((child) => isMerge[child]);
-    if (!dom.loopHead[block]) return within(block, merges, merges.length, depth);
+  // Each of these adds to the end of `out`.
+
+  function tree(out: Structured[], block: number, depth: number): void {
+    const last = children[block].length;
+    if (!loopHead[block]) return within(out, block, last, depth);
     loopDepth[block] = depth;
-    return [{ kind: 'loop', head: block, body: within(block, merges, merges.length, depth + 1) }];
+    const body: Structured[] = [];
+    out.push({ kind: 'loop', head: block, body });
+    within(body, block, last, depth + 1);
   }
 
-  /** The block's own code with the first `count` of its merge children after it, the last in reverse postorder outermost. */
-  function within(block: number, merges: readonly number[], count: number, depth: number): Structured[] {
-    if (count === 0) return own(block, depth);
-    const last = merges[count - 1];
+  /** The block's own code with the merges of its first `count` children after it, the last in reverse postorder outermost. */
+  function within(out: Structured[], block: number, count: number, depth: number): void {
+    const among = children[block];
+    while (count > 0 && isMerge[among[count - 1]] === 0) count--;
+    if (count === 0) return own(out, block, depth);
+    const last = among[count - 1];
     mergeDepth[last] = depth;
-    return [{ kind: 'block', body: within(block, merges, count - 1, depth + 1) }, ...tree(last, depth)];
+    const body: Structured[] = [];
+    out.push({ kind: 'block', body });
+    within(body, block, count - 1, depth + 1);
+    tree(out, last, depth);
   }
 
-  function own(block: number, depth: number): Structured[] {
+  function own(out: Structured[], block: number, depth: number): void {
     const { terminator } = blocks[block];
-    const code: Structured = { kind: 'code', block };
-    if (terminator.kind === 'exit') return [code, { kind: 'exit', block }];
-    if (terminator.kind === 'goto') return [code, ...edge(block, terminator.target, depth)];
+    out.push({ kind: 'code', block });
+    if (terminator.kind === 'exit') {
+      out.push({ kind: 'exit', block });
+      return;
+    }
+    if (terminator.kind === 'goto') return edge(out, block, terminator.target, depth);
+    const { taken, otherwise } = terminator;
     // A side that only branches needs no scope, and what follows it none either.
-    const out = jump(block, terminator.taken, depth);
-    if (out !== undefined) {
-      return [code, { ...out, kind: 'branch-if', negated: false }, ...edge(block, terminator.otherwise, depth)];
+    const negated = !branches(block, taken);
+    if (!negated || branches(block, otherwise)) {
+      const target = negated ? otherwise : taken;
+      const { label, back } = jump(block, target, depth);
+      out.push({ kind: 'branch-if', negated, block, target, label, back });
+      return edge(out, block, negated ? taken : otherwise, depth);
     }
-    const stay = jump(block, terminator.otherwise, depth);
-    if (stay !== undefined) {
-      return [code, { ...stay, kind: 'branch-if', negated: true }, ...edge(block, terminator.taken, depth)];
-    }
-    const taken = edge(block, terminator.taken, depth + 1);
-    const otherwise = edge(block, terminator.otherwise, depth + 1);
-    return [code, { kind: 'if', block, taken, otherwise }];
+    const step = { kind: 'if' as const, block, taken: [] as Structured[], otherwise: [] as Structured[] };
+    out.push(step);
+    edge(step.taken, block, taken, depth + 1);
+    edge(step.otherwise, block, otherwise, depth + 1);
   }
 
-  function edge(from: number, to: number, depth: number): Structured[] {
-    const out = jump(from, to, depth);
-    return out === undefined ? tree(to, depth) : [{ ...out, kind: 'branch' }];
+  function edge(out: Structured[], from: number, to: number, depth: number): void {
+    if (!branches(from, to)) return tree(out, to, depth);
+    const { label, back } = jump(from, to, depth);
+    out.push({ kind: 'branch', block: from, target: to, label, back });
   }
 
-  /** The branch that an edge is, undefined where the block can stand in line. */
-  function jump(from: number, to: number, depth: number): Jump | undefined {
-    const back = dom.position[to] <= dom.position[from];
-    if (!back && !isMerge[to]) return undefined;
-    return { block: from, target: to, label: depth - 1 - (back ? loopDepth[to] : mergeDepth[to]), back };
+  const isBack = (from: number, to: number): boolean => position[to] <= position[from];
+
+  /** Whether an edge is a branch: its target cannot stand in line. */
+  const branches = (from: number, to: number): boolean => isMerge[to] !== 0 || isBack(from, to);
+
+  function jump(from: number, to: number, depth: number): { readonly label: number; readonly back: boolean } {
+    const back = isBack(from, to);
+    return { label: depth - 1 - (back ? loopDepth[to] : mergeDepth[to]), back };
   }
 
-  return tree(0, 0);
+  const out: Structured[] = [];
+  tree(out, 0, 0);
+  return out;
 }

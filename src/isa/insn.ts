@@ -10,7 +10,7 @@ import {
   unknownOpcode,
   unknownVariant,
 } from '../base/messages/isa.ts';
-import { FORMATS, type Field, isWide, OP_NAMES, OPS, type OpName, type OpRow, opRow } from './opcodes.ts';
+import { FORMATS, type Field, type Format, isWide, OP_NAMES, OPS, type OpName, opRow, WIDE_OPCODE } from './opcodes.ts';
 
 /** Bytes of one slot. */
 export const SLOT_SIZE = 8;
@@ -57,75 +57,99 @@ export const slotsOf = (op: OpName): 1 | 2 => (isWide(op) ? 2 : 1);
 /** The upper half of a two-part immediate: offset in the map's value (ld_map_value, ld_map_idx_value). */
 export const upperImm = (insn: Insn): number => Number(BigInt.asIntN(32, (insn.imm64 ?? 0n) >> 32n));
 
-// The rows of each opcode, for decoding.
-const BY_OPCODE: readonly (readonly OpName[])[] = Array.from({ length: 256 }, (_, opcode) =>
-  OP_NAMES.filter((name) => OPS[name].opcode === opcode),
-);
-
 const CHECKED_FIELDS = ['src', 'off', 'imm'] as const;
 
-/** Fields of an instruction that are neither an operand nor fixed by its row: these must be zero. */
-function reservedFields(row: OpRow): readonly ('dst' | 'src' | 'off' | 'imm')[] {
-  const fields: readonly Field[] = FORMATS[row.format].fields;
-  const used = (field: 'dst' | 'src' | 'off' | 'imm'): boolean =>
-    fields.includes(field) || (field === 'imm' && fields.includes('imm64'));
-  return (['dst', 'src', 'off', 'imm'] as const).filter(
-    (field) => !used(field) && (field === 'dst' || row.fixed[field] === undefined),
-  );
+/** Fields as bits of a mask. */
+const BIT = { dst: 1, src: 2, off: 4, imm: 8 } as const;
+type RawField = keyof typeof BIT;
+
+/** What decoding checks of an op, as plain fields: programs are read instruction by instruction. */
+interface Candidate {
+  readonly op: OpName;
+  /** Values that the table fixes, by which the ops of one opcode are told apart. */
+  readonly src: number | undefined;
+  readonly off: number | undefined;
+  readonly imm: number | undefined;
+  /** Bits of the fields that are neither an operand nor fixed: these must be zero. */
+  readonly reserved: number;
+  readonly format: Format;
+  readonly wide: boolean;
 }
 
-const RESERVED = Object.fromEntries(OP_NAMES.map((name) => [name, reservedFields(opRow(name))])) as Record<
-  OpName,
-  ReturnType<typeof reservedFields>
->;
+function candidateOf(op: OpName): Candidate {
+  const { fixed, format } = opRow(op);
+  const fields: readonly Field[] = FORMATS[format].fields;
+  const used = (field: RawField): boolean =>
+    fields.includes(field) ||
+    (field === 'imm' && fields.includes('imm64')) ||
+    (field !== 'dst' && fixed[field] !== undefined);
+  let reserved = 0;
+  for (const field of ['dst', ...CHECKED_FIELDS] as const) if (!used(field)) reserved |= BIT[field];
+  return { op, src: fixed.src, off: fixed.off, imm: fixed.imm, reserved, format, wide: isWide(op) };
+}
 
-type RawFields = Record<'dst' | 'src' | 'off' | 'imm', number>;
+let candidates: readonly (readonly Candidate[])[] | undefined;
 
-/** The row that the opcode and its distinguishing fields select. */
-function selectOp(opcode: number, raw: RawFields, place: Place): OpName {
-  const candidates = BY_OPCODE[opcode];
-  if (candidates.length === 0) fail(unknownOpcode(place, opcode));
-  const op = candidates.find((name) => {
-    const { fixed } = opRow(name);
-    return CHECKED_FIELDS.every((field) => fixed[field] === undefined || fixed[field] === raw[field]);
-  });
-  if (op !== undefined) return op;
-  // No sibling has these values: name the field that tells the siblings apart.
-  const field = CHECKED_FIELDS.find((f) => opRow(candidates[0]).fixed[f] !== undefined) ?? 'imm';
+/** The ops of each opcode; made at first use, as most of those who import this decode nothing. */
+function byOpcode(): readonly (readonly Candidate[])[] {
+  if (candidates !== undefined) return candidates;
+  const table: Candidate[][] = Array.from({ length: 256 }, () => []);
+  for (const name of OP_NAMES) table[OPS[name].opcode].push(candidateOf(name));
+  candidates = table;
+  return table;
+}
+
+type RawFields = Record<RawField, number>;
+
+/** No op of the opcode has these values: names the field that tells them apart. */
+function refuseVariant(of: readonly Candidate[], opcode: number, raw: RawFields, place: Place): never {
+  if (of.length === 0) fail(unknownOpcode(place, opcode));
+  const field = CHECKED_FIELDS.find((f) => of[0][f] !== undefined) ?? 'imm';
   return fail(unknownVariant(place, opcode, field, raw[field]));
 }
 
 function decodeSlot(view: DataView, slot: number, slots: number, outer: Place): Insn {
-  const place = { ...outer, insn: slot };
   const at = slot * SLOT_SIZE;
   const opcode = view.getUint8(at);
   const registers = view.getUint8(at + 1);
-  const raw: RawFields = {
-    dst: registers & 0xf,
-    src: registers >> 4,
-    off: view.getInt16(at + 2, true),
-    imm: view.getInt32(at + 4, true),
-  };
-  const op = selectOp(opcode, raw, place);
-  const { fixed, format } = opRow(op);
+  let dst = registers & 0xf;
+  const src = registers >> 4;
+  const off = view.getInt16(at + 2, true);
+  let imm = view.getInt32(at + 4, true);
+  const rows = byOpcode()[opcode];
+  let row: Candidate | undefined;
+  for (let i = 0; i < rows.length && row === undefined; i++) {
+    const { src: fixedSrc, off: fixedOff, imm: fixedImm } = rows[i];
+    if (fixedSrc !== undefined && fixedSrc !== src) continue;
+    if (fixedOff !== undefined && fixedOff !== off) continue;
+    if (fixedImm === undefined || fixedImm === imm) row = rows[i];
+  }
+  if (row === undefined) return refuseVariant(rows, opcode, { dst, src, off, imm }, { ...outer, insn: slot });
+  const { op, format, reserved } = row;
   // clang before 19 puts the register of callx into imm, later ones and Linux into dst. Both mean the same.
-  if (format === 'callx' && raw.dst === 0) {
-    raw.dst = raw.imm;
-    raw.imm = 0;
+  if (format === 'callx' && dst === 0) {
+    dst = imm;
+    imm = 0;
   }
-  for (const field of RESERVED[op]) {
-    if (raw[field] !== 0) fail(reservedField(place, op, field, raw[field]));
+  const used =
+    (dst === 0 ? 0 : BIT.dst) | (src === 0 ? 0 : BIT.src) | (off === 0 ? 0 : BIT.off) | (imm === 0 ? 0 : BIT.imm);
+  if ((used & reserved) !== 0) {
+    const raw: RawFields = { dst, src, off, imm };
+    const field = (['dst', ...CHECKED_FIELDS] as const).find((f) => (used & reserved & BIT[f]) !== 0) ?? 'imm';
+    fail(reservedField({ ...outer, insn: slot }, op, field, raw[field]));
   }
-  if (raw.dst < 0 || raw.dst >= REGISTER_COUNT) fail(badRegister(place, 'dst', raw.dst));
-  if (fixed.src === undefined && raw.src >= REGISTER_COUNT) fail(badRegister(place, 'src', raw.src));
-  if (!isWide(op)) return { op, ...raw };
+  if (dst < 0 || dst >= REGISTER_COUNT) fail(badRegister({ ...outer, insn: slot }, 'dst', dst));
+  if (src >= REGISTER_COUNT && row.src === undefined) fail(badRegister({ ...outer, insn: slot }, 'src', src));
+  if (!row.wide) return { op, dst, src, off, imm };
 
-  if (slot + 1 >= slots) fail(cutWideInstruction(place));
-  if (view.getUint32(at + SLOT_SIZE, true) !== 0) fail(badSecondSlot(place));
+  if (slot + 1 >= slots) fail(cutWideInstruction({ ...outer, insn: slot }));
+  if (view.getUint32(at + SLOT_SIZE, true) !== 0) fail(badSecondSlot({ ...outer, insn: slot }));
   const upper = view.getUint32(at + 12, true);
-  if (format !== 'ld_pseudo') return { op, ...raw, imm64: view.getBigUint64(at + 8, true) | BigInt(raw.imm >>> 0) };
-  if (upper !== 0) fail(reservedField(place, op, 'second imm', upper));
-  return { op, ...raw };
+  if (format !== 'ld_pseudo') {
+    return { op, dst, src, off, imm, imm64: view.getBigUint64(at + 8, true) | BigInt(imm >>> 0) };
+  }
+  if (upper !== 0) fail(reservedField({ ...outer, insn: slot }, op, 'second imm', upper));
+  return { op, dst, src, off, imm };
 }
 
 /**
@@ -138,10 +162,11 @@ export function decodeProgram(code: Uint8Array, place: Place = {}): (Insn | unde
   const view = new DataView(code.buffer, code.byteOffset, code.byteLength);
   const slots = code.length / SLOT_SIZE;
   const insns: (Insn | undefined)[] = [];
-  while (insns.length < slots) {
-    const insn = decodeSlot(view, insns.length, slots, place);
-    insns.push(insn);
-    if (isWide(insn.op)) insns.push(undefined);
+  for (let slot = 0; slot < slots; slot++) {
+    insns.push(decodeSlot(view, slot, slots, place));
+    if (code[slot * SLOT_SIZE] !== WIDE_OPCODE) continue;
+    insns.push(undefined);
+    slot++;
   }
   return insns;
 }
@@ -215,10 +240,21 @@ export function toLittleEndian(code: Uint8Array, endian: Endian, place: Place = 
 }
 
 /** Registers that an instruction reads, each once. */
-export const registersRead = (insn: Insn): number[] => named(insn, FORMATS[OPS[insn.op].format].reads);
+export const registersRead = (insn: Insn): readonly number[] => named(insn, FORMATS[OPS[insn.op].format].reads);
 /** Registers that an instruction leaves with another value, each once. */
-export const registersWritten = (insn: Insn): number[] => named(insn, FORMATS[OPS[insn.op].format].writes);
+export const registersWritten = (insn: Insn): readonly number[] => named(insn, FORMATS[OPS[insn.op].format].writes);
 
-function named(insn: Insn, registers: readonly ('dst' | 'src' | number)[]): number[] {
+/** One array for each register: most instructions name one, and walks over programs ask for each. */
+const ALONE: readonly (readonly number[])[] = Array.from({ length: 16 }, (_, register) => [register]);
+
+const isNumbers = (registers: readonly ('dst' | 'src' | number)[]): registers is readonly number[] =>
+  registers.every((r) => typeof r === 'number');
+
+function named(insn: Insn, registers: readonly ('dst' | 'src' | number)[]): readonly number[] {
+  if (registers.length === 1) {
+    const [only] = registers;
+    return ALONE[typeof only === 'number' ? only : insn[only]];
+  }
+  if (isNumbers(registers)) return registers;
   return [...new Set(registers.map((r) => (typeof r === 'number' ? r : insn[r])))];
 }

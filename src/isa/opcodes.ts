@@ -334,5 +334,8 @@ export function findOp(format: Format, operation: string, width: number, off?: n
   });
 }
 
-/** True where the instruction takes two slots (RFC 9669 section 3.2). */
-export const isWide = (op: OpName): boolean => OPS[op].opcode === 0x18;
+/** The opcode of all instructions that take two slots (RFC 9669 section 3.2). */
+export const WIDE_OPCODE = 0x18;
+
+/** True where the instruction takes two slots. */
+export const isWide = (op: OpName): boolean => OPS[op].opcode === WIDE_OPCODE;
