@@ -1,6 +1,7 @@
 // What benchmarks share: the compiled project, compilers, tables.
 import { spawnSync } from 'node:child_process';
 import { existsSync, mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
+import { cpus, loadavg } from 'node:os';
 import { join } from 'node:path';
 
 export const ROOT = join(import.meta.dirname, '..');
@@ -38,6 +39,33 @@ const format = (value) =>
     : value >= 100
       ? value.toFixed(0)
       : value.toFixed(value >= 10 ? 1 : 2);
+
+/** So many turns of a linear congruential generator, each of which waits for the one before. */
+function turns(count, seed) {
+  let state = seed;
+  for (let turn = 0; turn < count; turn++) state = (Math.imul(state, 1664525) + 1013904223) | 0;
+  return state;
+}
+
+const CONTROL_TURNS = 2_000_000;
+const CONTROL_ROUNDS = 10;
+
+/**
+ * Says how busy the machine is: what a turn of a loop takes that needs nothing but the processor, least and most of some rounds.
+ * On an idle machine both are the same each time.
+ */
+export function sayControl() {
+  turns(CONTROL_TURNS, 1);
+  let state = 1;
+  const times = Array.from({ length: CONTROL_ROUNDS }, () =>
+    nanoseconds(CONTROL_TURNS, () => {
+      state = turns(CONTROL_TURNS, state);
+    }),
+  );
+  const [least, most] = [Math.min(...times), Math.max(...times)].map((time) => time.toFixed(2));
+  const [load] = loadavg();
+  console.log(`  control loop: ${least} to ${most} ns a turn; load ${load.toFixed(1)} on ${cpus().length} processors`);
+}
 
 /** Objects below a folder, the largest first. */
 export const objectsBelow = (folder) =>

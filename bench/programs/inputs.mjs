@@ -77,6 +77,56 @@ function prefixEntries(count) {
   return [...made.values()];
 }
 
+const bigEndian = (word) => [word >>> 24, (word >>> 16) & 0xff, (word >>> 8) & 0xff, word & 0xff];
+const littleEndian = (word) => bigEndian(word).reverse();
+
+/** `mixed` of lookup.bpf.c. */
+function mixed(number) {
+  let h = number >>> 0;
+  h = Math.imul(h ^ (h >>> 16), 0x85ebca6b);
+  h = Math.imul(h ^ (h >>> 13), 0xc2b2ae35);
+  return (h ^ (h >>> 16)) >>> 0;
+}
+
+/** Lengths of prefixes to how many of 100 have them, about as in the Internet's routing tables. */
+const LENGTHS = {
+  lpm4: { 24: 58, 23: 10, 22: 12, 21: 5, 20: 4, 19: 3, 18: 2, 17: 1, 16: 2, 12: 1, 27: 1, 32: 1 },
+  lpm6: { 48: 47, 44: 14, 40: 11, 32: 13, 36: 4, 29: 3, 46: 4, 64: 4 },
+};
+
+/** The key that lookup.bpf.c makes of a number: address bytes of the tries, all of it for the hash. */
+const KEYS_OF = {
+  hash: (n) => [...littleEndian(mixed(n)), ...littleEndian(n)],
+  lpm4: (n) => littleEndian(mixed(n)),
+  lpm6: (n) => [
+    ...bigEndian((0x20000000 | (mixed(Math.floor(n / 4)) >>> 8)) >>> 0),
+    ...littleEndian(mixed(~n)),
+    ...littleEndian(n),
+    ...littleEndian(n),
+  ],
+};
+
+/**
+ * So many entries of a map that lookup.bpf.c looks its keys up in, each of which is found. Prefix n is one of key n; where that is
+ * there already, a longer one.
+ */
+export function lookupEntries(kind, count) {
+  const lengths = Object.entries(LENGTHS[kind] ?? {}).flatMap(([bits, share]) => new Array(share).fill(Number(bits)));
+  const seen = new Set();
+  return entries(count, (n) => {
+    const bytes = KEYS_OF[kind](n);
+    const value = native64(n + 1);
+    if (lengths.length === 0) return [Uint8Array.from(bytes), value];
+    for (let bits = lengths[mixed(n + 7) % lengths.length]; ; bits++) {
+      const masked = bytes.map((byte, at) => byte & (0xff00 >> Math.max(0, Math.min(8, bits - 8 * at))) & 0xff);
+      const name = `${masked}/${bits}`;
+      if (seen.has(name)) continue;
+      seen.add(name);
+      return [Uint8Array.from([...native(bits), ...masked]), value];
+    }
+  });
+}
+
 /** Runs after which a ring must be emptied: one record of 72 bytes for each 64 packets, and some room. */
 const MOST_RUNS = ((1 << 22) / 72 - 1000) * PACKETS;
 

@@ -20,26 +20,28 @@ static __always_inline __u32 hash_bytes(const void *bytes, unsigned long size)
 	return hash >> 32;
 }
 
+/* The power of two that is twice the entries or more. */
+#define HASH_SLOTS(entries) (2u << (32 - __builtin_clz((entries)-1)))
+
 #define HASH_MAP(name, key_type, value_type, entries) \
-	_Static_assert(((entries) & ((entries)-1)) == 0, "a power of two"); \
 	static struct { \
 		__u32 used; \
 		key_type key; \
 		value_type value; \
-	} PASTE(name, _slots)[2 * (entries)]; \
+	} PASTE(name, _slots)[HASH_SLOTS(entries)]; \
 	static __always_inline value_type *PASTE(name, _find)(const key_type *key) \
 	{ \
-		__u32 at = hash_bytes(key, sizeof(*key)) & (2 * (entries)-1); \
-		for (; PASTE(name, _slots)[at].used; at = (at + 1) & (2 * (entries)-1)) \
+		__u32 at = hash_bytes(key, sizeof(*key)) & (HASH_SLOTS(entries) - 1); \
+		for (; PASTE(name, _slots)[at].used; at = (at + 1) & (HASH_SLOTS(entries) - 1)) \
 			if (__builtin_memcmp(&PASTE(name, _slots)[at].key, key, sizeof(*key)) == 0) \
 				return &PASTE(name, _slots)[at].value; \
 		return 0; \
 	} \
 	void PASTE(name, _update)(const key_type *key, const value_type *value) \
 	{ \
-		__u32 at = hash_bytes(key, sizeof(*key)) & (2 * (entries)-1); \
+		__u32 at = hash_bytes(key, sizeof(*key)) & (HASH_SLOTS(entries) - 1); \
 		while (PASTE(name, _slots)[at].used && __builtin_memcmp(&PASTE(name, _slots)[at].key, key, sizeof(*key))) \
-			at = (at + 1) & (2 * (entries)-1); \
+			at = (at + 1) & (HASH_SLOTS(entries) - 1); \
 		PASTE(name, _slots)[at].used = 1; \
 		__builtin_memcpy(&PASTE(name, _slots)[at].key, key, sizeof(*key)); \
 		__builtin_memcpy(&PASTE(name, _slots)[at].value, value, sizeof(*value)); \
@@ -64,7 +66,7 @@ static __always_inline __u32 hash_bytes(const void *bytes, unsigned long size)
 		__u32 child[2]; \
 		__u32 used; \
 		value_type value; \
-	} PASTE(name, _nodes)[32 * (entries)]; \
+	} PASTE(name, _nodes)[8 * (sizeof(key_type) - 4) * (entries)]; \
 	static __u32 PASTE(name, _count) = 1; \
 	static __always_inline value_type *PASTE(name, _find)(const key_type *key) \
 	{ \

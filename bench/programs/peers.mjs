@@ -24,10 +24,14 @@ const LOADS = 5;
 
 const FOLDER = join(ROOT, 'bench', 'programs');
 
+/** What a compiled file of NAME.bpf.c is called, each with its own `-D`s. */
+const fileName = (name, defines) => [name, ...defines].join('-').replaceAll('=', '-');
+const flags = (defines) => defines.map((define) => `-D${define}`);
+
 /** The linked object of NAME.bpf.c, undefined where clang is missing (which is said). */
-export function objectOf(name) {
-  const args = ['-target', 'bpf', '-mcpu=v3', '-O2', '-g', '-c'];
-  const path = compile(join(FOLDER, `${name}.bpf.c`), `${name}.o`, args);
+export function objectOf(name, defines = []) {
+  const args = ['-target', 'bpf', '-mcpu=v3', '-O2', '-g', '-c', ...flags(defines)];
+  const path = compile(join(FOLDER, `${name}.bpf.c`), `${fileName(name, defines)}.o`, args);
   return path === undefined ? undefined : linkObject(read(path));
 }
 
@@ -87,8 +91,11 @@ export function ours(spec, { program: entry = 'program', packets, maps = {}, rin
   };
 }
 
-/** The running kernel, or { reason }. */
-export async function kernel(spec, { program: entry = 'program', packets, maps = {}, rings = {}, most }) {
+/** The running kernel, or { reason }; `timed` are the packets that are measured, where not all. */
+export async function kernel(
+  spec,
+  { program: entry = 'program', packets, timed: chosen = packets, maps = {}, rings = {}, most },
+) {
   const { kernelCapability, mapUpdate, progTestRun } = await project('test/support/bpf.ts');
   const capability = kernelCapability();
   if (!capability.ok) return { reason: `bpf(2) is refused at ${capability.stage}, errno ${capability.errno}` };
@@ -124,7 +131,7 @@ export async function kernel(spec, { program: entry = 'program', packets, maps =
   // Runs of a packet at once: enough that the first, slower ones do not count, few enough for a ring.
   const repeatOf = () => {
     const wanted = Math.max(200, KERNEL_SAMPLE / Math.max(1, run(packets[0], 1000).duration));
-    return Math.floor(Math.min((most ?? Number.POSITIVE_INFINITY) / PACKETS, wanted));
+    return Math.floor(Math.min((most ?? Number.POSITIVE_INFINITY) / chosen.length, wanted));
   };
   let repeat;
   return {
@@ -135,14 +142,14 @@ export async function kernel(spec, { program: entry = 'program', packets, maps =
       kernel: {
         get calls() {
           repeat ??= repeatOf();
-          return repeat * PACKETS;
+          return repeat * chosen.length;
         },
         rounds: LOADS,
         before: () => {
           turn++;
           for (const consumer of consumers) consumer.take();
         },
-        time: () => packets.reduce((sum, data) => sum + run(data, repeat).duration * repeat, 0),
+        time: () => chosen.reduce((sum, data) => sum + run(data, repeat).duration * repeat, 0),
       },
     },
     dispose: () => object.dispose(),
@@ -150,9 +157,10 @@ export async function kernel(spec, { program: entry = 'program', packets, maps =
 }
 
 /** The same C, compiled for this machine by `compiler` -O2, with maps that it can inline (native.h); or { reason }. */
-export function native(name, { packets, maps = {}, rings = {}, most }, compiler) {
-  const args = ['-O2', '-shared', '-fPIC', '-Wno-unused-variable', `-DPROGRAM_FILE="${name}.bpf.c"`];
-  const path = compile(join(FOLDER, 'native.c'), `${name}.${compiler}.so`, args, compiler);
+export function native(name, { packets, maps = {}, rings = {}, most }, compiler, defines = []) {
+  const warnings = ['-Wno-unused-variable', '-Wno-unknown-pragmas'];
+  const args = ['-O2', '-shared', '-fPIC', ...warnings, `-DPROGRAM_FILE="${name}.bpf.c"`, ...flags(defines)];
+  const path = compile(join(FOLDER, 'native.c'), `${fileName(name, defines)}.${compiler}.so`, args, compiler);
   if (path === undefined) return { reason: `no ${compiler}` };
   let library;
   try {

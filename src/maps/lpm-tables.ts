@@ -8,6 +8,7 @@
 //   BEST   the longest prefix of more than START and less than START + WIDTH bits that matches, a node; 0 if none does
 //          (the first table counts the prefix of no bits in)
 //   NEXT   the one node where the trie goes on: the topmost with START + WIDTH bits or more; 0 if there is none
+// Where all prefixes share their first bits, as those of IPv6 do, there is no first table but one at the node where they part.
 // A shorter key than the longest may match less than BEST: only keys of full length go by tables.
 import { LPM, LPM_TABLE } from '../spec/map-layout.ts';
 import type { Address, Memory } from '../spec/memory.ts';
@@ -15,6 +16,8 @@ import { tryAlloc } from './slab.ts';
 
 /** A place is worth a table from so many prefixes on; it keeps it until half of them are gone. */
 const FEWEST = 16;
+/** From so many bits on that all prefixes share, a walk to the node where they part is less than a table half as good. */
+const FEWEST_SHARED = 4;
 /** Most bits that a table decides: 2 MB. Below 26, so that four bytes hold them at whatever bit they begin. */
 const WIDEST = 18;
 
@@ -74,8 +77,21 @@ export class LpmTables {
     for (const node of places.reverse()) {
       this.#adjust(node + LPM.TABLE, node, this.#get(node + LPM.PREFIX), data, length, change);
     }
-    if (this.#get(this.#first) === 0) this.#build(this.#first, 0, 0);
-    else this.#adjust(this.#first, 0, 0, data, length, change);
+    if (this.#get(this.#first) !== 0) this.#adjust(this.#first, 0, 0, data, length, change);
+    else this.#buildTopmost();
+  }
+
+  /** The table that lookups meet first: that of no node, unless all prefixes begin with the same bits, which it would decide over. */
+  #buildTopmost(): void {
+    let top = this.#get(this.#root);
+    while (top !== 0) {
+      const [left, right] = [this.#get(top + LPM.CHILD), this.#get(top + LPM.CHILD + 4)];
+      if (left !== 0 && right !== 0) break;
+      top = left === 0 ? right : left;
+    }
+    const start = top === 0 ? 0 : this.#get(top + LPM.PREFIX);
+    if (start < FEWEST_SHARED) this.#build(this.#first, 0, 0);
+    else if (this.#get(top + LPM.TABLE) === 0) this.#build(top + LPM.TABLE, top, start);
   }
 
   /** The node is about to go. */
