@@ -1,20 +1,13 @@
-// The order of elements of an LRU map: doubly linked lists through the elements themselves, newest first. Fields of an element
-// of an LRU map after those of slab.ts; the key follows at 32:
-//   16  PREV        towards the newest; the head's: the oldest
-//   20  NEXT        towards the oldest; the head's: the newest
-//   24  REFERENCED  set to 1 by every lookup of a program (all that generated code has to do); a head: elements in the list
-//   28  LIST        address of the list head
+// The order of elements of an LRU map: doubly linked lists through the elements themselves (spec/map-layout.ts: LRU), newest first.
 // There is one head for the map or, with BPF_F_NO_COMMON_LRU, one for each CPU, 32 bytes apart from EXTRA of the descriptor.
 //
 // To evict, the oldest element goes, but one that was referenced since it was last passed over is put to the front instead
 // (second chance: kernel/bpf/bpf_lru_list.c has the same idea with an active and an inactive list). Linux takes elements
 // from the list in batches of up to 128 a CPU and so evicts before the map is full; here exactly the element needed is evicted.
-import { REFERENCED } from '../spec/map-layout.ts';
+import { LRU } from '../spec/map-layout.ts';
 import type { Address, Memory } from '../spec/memory.ts';
 
-const PREV = 16;
-const NEXT = 20;
-const LIST = 28;
+const { PREV, NEXT, REFERENCED, LIST } = LRU;
 /** Header of an element of an LRU map: where its key is. */
 export const LRU_HEADER = 32;
 const HEAD_SIZE = 32;

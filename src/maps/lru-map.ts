@@ -5,7 +5,7 @@ import type { Address } from '../spec/memory.ts';
 import type { MapSpec } from '../spec/object.ts';
 import { HashLike } from './hash-map.ts';
 import { LRU_HEADER, LruLists } from './lru-list.ts';
-import { REFERENCED } from '../spec/map-layout.ts';
+import { LRU } from '../spec/map-layout.ts';
 
 export abstract class LruLike extends HashLike {
   readonly #lists: LruLists;
@@ -27,7 +27,7 @@ export abstract class LruLike extends HashLike {
   }
 
   protected override touched(row: Address): void {
-    this.memory.u32[(row + REFERENCED) >>> 2] = 1;
+    this.memory.u32[(row + LRU.REFERENCED) >>> 2] = 1;
   }
 
   protected override makeRoom(): void {

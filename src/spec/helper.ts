@@ -94,7 +94,7 @@ export type HelperBody<Args extends readonly ArgKind[]> = (
 ) => number | bigint | void;
 
 /** What a back end may do itself instead of calling the row's body (compile/wasm/intrinsics.ts has a row for each). */
-export type IntrinsicName = 'mapLookup' | 'tailCall';
+export type IntrinsicName = 'mapLookup' | 'mapUpdate' | 'mapDelete' | 'tailCall';
 
 /** A helper as data. A negative number result is a negated errno (or Windows' negated ebpf_result_t). */
 export interface HelperRow {

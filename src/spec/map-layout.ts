@@ -92,8 +92,12 @@ export const LPM = { TABLE: ROW.NEXT, BRANCH: ROW.HASH, CHILD: 16, PREFIX: 24, D
  */
 export const LPM_TABLE = { SHIFT: 0, COUNT: 4, SLOTS: 8, SLOT: 8, BEST: 0, NEXT: 4 } as const;
 
-/** LRU maps: offset in an element of the mark that every lookup of a program sets to 1 (maps/lru-list.ts). */
-export const REFERENCED = 24;
+/**
+ * Elements of LRU maps after the fields of ROW, and heads of their lists (maps/lru-list.ts), u32 each. PREV: towards the newest; a
+ * head's: the oldest. NEXT: towards the oldest; a head's: the newest. REFERENCED: 1 from a lookup of a program on; a head's: elements
+ * in the list. LIST: the head of the element's list.
+ */
+export const LRU = { PREV: 16, NEXT: 20, REFERENCED: 24, LIST: 28 } as const;
 
 /** Elements of prog_array and array_of_maps are two u32 words: what the program gets, and the id (maps/handle-array.ts). */
 export const HANDLE_ELEMENT = 8;

@@ -133,6 +133,12 @@ export class Emitter {
     return this;
   }
 
+  /** Pops destination, source, size. */
+  memoryCopy(): this {
+    this.code.byte(0xfc).u32(10).byte(0).byte(0);
+    return this;
+  }
+
   /** Pops destination, value, size. */
   memoryFill(): this {
     this.code.byte(0xfc).u32(11).byte(0);

@@ -2,6 +2,7 @@
 import type { IntrinsicName } from '../../spec/helper.ts';
 import type { CallSite } from './call-site.ts';
 import { mapLookup } from './map-lookup.ts';
+import { mapDelete, mapUpdate } from './map-update.ts';
 import { tailCall } from './tail-call.ts';
 
 /**
@@ -11,4 +12,4 @@ import { tailCall } from './tail-call.ts';
  */
 export type Intrinsic = (site: CallSite) => boolean;
 
-export const INTRINSICS: { readonly [N in IntrinsicName]: Intrinsic } = { mapLookup, tailCall };
+export const INTRINSICS: { readonly [N in IntrinsicName]: Intrinsic } = { mapLookup, mapUpdate, mapDelete, tailCall };

@@ -17,7 +17,9 @@ export const lpmLookup: Lookup = (site, { handle, keySize }) => {
   const { e, key } = site;
   const longest = (keySize - KEY_DATA) * 8;
   const oneWord = longest <= 32;
-  const [node, found, table, prefix, full, word, at, rest] = [1, 2, 3, 4, 6, 7, 8, 9].map((n) => site.temp(I32, n));
+  const [node, found, table, prefix, full, word, at, rest, left] = [1, 2, 3, 4, 6, 7, 8, 9, 10].map((n) =>
+    site.temp(I32, n),
+  );
 
   /** Leaves the word of the key's data that holds the bit after the first `prefix`, moved up so that this bit is the top one. */
   const pushBits = (): void => {
@@ -84,6 +86,8 @@ export const lpmLookup: Lookup = (site, { handle, keySize }) => {
     .memory('i32.load', handle + DESCRIPTOR.DATA)
     .set(node);
   e.op('end');
+  // Each node has a longer prefix than the one before.
+  e.i32(longest + 2).set(left);
   e.loop(VOID);
   e.get(node).op('i32.eqz').brIf(1);
   e.get(node).memory('i32.load', LPM.PREFIX).tee(prefix);
@@ -97,6 +101,6 @@ export const lpmLookup: Lookup = (site, { handle, keySize }) => {
   e.get(node);
   pushBits();
   e.i32(31).op('i32.shr_u').i32(4).op('i32.mul').op('i32.add').memory('i32.load', LPM.CHILD).set(node);
-  e.op('end').br(0).op('end').op('end');
+  e.op('end').get(left).i32(1).op('i32.sub').tee(left).brIf(0).br(site.host()).op('end').op('end');
   e.get(found).if(I32).get(found).memory('i32.load', ROW.VALUE).op('else').i32(0).op('end');
 };

@@ -24,6 +24,7 @@ export class ModuleBuilder {
   readonly #imports: { readonly module: string; readonly name: string; readonly write: (out: Bytes) => void }[] = [];
   readonly #exports: { readonly name: string; readonly kind: number; readonly index: number }[] = [];
   readonly #functions: FunctionEntry[] = [];
+  readonly #routines = new Map<string, number>();
   readonly #elements: { readonly at: number; readonly index: number }[] = [];
   readonly #data: { readonly at: number; readonly bytes: Uint8Array }[] = [];
   readonly #custom: { readonly name: string; readonly bytes: Uint8Array }[] = [];
@@ -41,6 +42,17 @@ export class ModuleBuilder {
     this.#types.push(signature);
     this.#typeKeys.set(key, this.#types.length - 1);
     return this.#types.length - 1;
+  }
+
+  /** A function that stands once in the module, by its name: made when it is first asked for. Its index. */
+  routine(name: string, signature: Signature, body: () => Emitter): number {
+    let index = this.#routines.get(name);
+    if (index === undefined) {
+      index = this.declare(signature);
+      this.#routines.set(name, index);
+      this.define(index, body());
+    }
+    return index;
   }
 
   /** @param pages of 64 KiB, at least; `maximum`: those that it may grow to, where the memory has to declare it */

@@ -162,7 +162,7 @@ export function addProgram(
         },
         kfunc: imports.kfunc,
         imports: imports.host,
-        routine: (name, signature, body) => builder.routine(prefix + name, signature, body),
+        routine: (name, signature, body) => builder.routine(name, signature, body),
         dialect: image.spec.dialect,
         exclusive: true,
         mainType: builder.type(MAIN),

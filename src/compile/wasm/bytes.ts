@@ -1,0 +1,40 @@
+// Bytes copied and cleared: few in a row of instructions, many by WebAssembly's own instructions, which cost a call.
+import type { Emitter } from './emitter.ts';
+
+/** Up to this many bytes are copied or cleared word by word. */
+const MOST_WORDS = 64;
+
+const PIECES = [
+  [8, 'i64.load', 'i64.store'],
+  [4, 'i32.load', 'i32.store'],
+  [2, 'i32.load16_u', 'i32.store16'],
+  [1, 'i32.load8_u', 'i32.store8'],
+] as const;
+
+/** Copies `size` bytes between the addresses in two locals, which may be the same. */
+export function copyBytes(e: Emitter, to: number, from: number, size: number, toOffset = 0): void {
+  if (size > MOST_WORDS) {
+    e.get(to);
+    if (toOffset !== 0) e.i32(toOffset).op('i32.add');
+    e.get(from).i32(size).memoryCopy();
+    return;
+  }
+  let at = 0;
+  for (const [width, load, store] of PIECES) {
+    for (; at + width <= size; at += width) {
+      e.get(to)
+        .get(from)
+        .memory(load, at)
+        .memory(store, toOffset + at);
+    }
+  }
+}
+
+/** Clears `size` bytes, a multiple of 8, from the address in a local on. */
+export function clearBytes(e: Emitter, at: number, size: number): void {
+  if (size > MOST_WORDS) {
+    e.get(at).i32(0).i32(size).memoryFill();
+    return;
+  }
+  for (let offset = 0; offset < size; offset += 8) e.get(at).i64Small(0).memory('i64.store', offset);
+}

@@ -1,0 +1,116 @@
+// The walk over a chain of a hash table (maps/hash-table.ts) as WebAssembly, for lookups and updates alike.
+import { DESCRIPTOR, HASH, ROW } from '../../spec/map-layout.ts';
+import type { Emitter } from './emitter.ts';
+import { I32, type ValueType, VOID } from './encoding.ts';
+import type { MapConstants } from './map-lookup.ts';
+
+/** Where code that looks for a key is put. */
+export interface KeySite {
+  readonly e: Emitter;
+  /** Local (i32) with the key's address. */
+  readonly key: number;
+  /** A local for intermediate values, always the same one for a type and number. */
+  temp(type: ValueType, number: number): number;
+}
+
+/** Key sizes up to this are hashed and compared in a row of instructions. */
+export const MOST_KEY = 64;
+
+/** Pops h xor word; leaves it mixed. */
+function mix(site: KeySite, h: number): void {
+  site.e.i32(HASH.WORD).op('i32.mul').tee(h).get(h).i32(HASH.WORD_SHIFT).op('i32.shr_u').op('i32.xor');
+}
+
+/** Leaves the key's hash on the stack (maps/words.ts: hashBytes). */
+function hashKey(site: KeySite, { keySize, seed }: MapConstants): void {
+  const { e, key } = site;
+  const h = site.temp(I32, 2);
+  const whole = keySize & ~3;
+  e.i32(seed ^ keySize);
+  for (let at = 0; at < whole; at += 4) {
+    e.get(key).memory('i32.load', at).op('i32.xor');
+    mix(site, h);
+  }
+  if (whole < keySize) {
+    e.get(key).memory('i32.load8_u', whole);
+    for (let at = whole + 1; at < keySize; at++) {
+      e.get(key)
+        .memory('i32.load8_u', at)
+        .i32(8 * (at - whole))
+        .op('i32.shl')
+        .op('i32.or');
+    }
+    e.op('i32.xor');
+    mix(site, h);
+  }
+  HASH.FINAL.forEach((factor, i) => {
+    e.i32(factor).op('i32.mul').tee(h).get(h).i32(HASH.FINAL_SHIFT[i]).op('i32.shr_u').op('i32.xor');
+  });
+}
+
+/** Leaves on the stack, as an i32 of 0 or not, whether the key of the element in `row` differs. */
+function keyDiffers(site: KeySite, row: number, { keySize, keyOffset }: MapConstants): void {
+  const { e, key } = site;
+  let first = true;
+  const compare = (load: 'i64.load' | 'i32.load' | 'i32.load16_u' | 'i32.load8_u', at: number): void => {
+    e.get(row)
+      .memory(load, keyOffset + at)
+      .get(key)
+      .memory(load, at)
+      .op(load === 'i64.load' ? 'i64.ne' : 'i32.ne');
+    if (!first) e.op('i32.or');
+    first = false;
+  };
+  let at = 0;
+  for (; at + 8 <= keySize; at += 8) compare('i64.load', at);
+  for (; at + 4 <= keySize; at += 4) compare('i32.load', at);
+  for (; at + 2 <= keySize; at += 2) compare('i32.load16_u', at);
+  for (; at < keySize; at++) compare('i32.load8_u', at);
+}
+
+/** Pops a hash; leaves the address of its bucket's head. */
+export function bucket({ e }: KeySite, { handle }: MapConstants): void {
+  e.i32(0)
+    .memory('i32.load', handle + DESCRIPTOR.MASK)
+    .op('i32.and')
+    .i32(2)
+    .op('i32.shl');
+  e.i32(0)
+    .memory('i32.load', handle + DESCRIPTOR.DATA)
+    .op('i32.add');
+}
+
+export interface Walk {
+  /** Local (i32) of the element that is looked at; 0 after the last. */
+  readonly row: number;
+  /** Local (i32) for the key's hash. */
+  readonly hash: number;
+  /** Local (i32) for the address of the word that leads to `row`, where it is needed. */
+  readonly link?: number;
+  /** Emitted where `row` has the key, inside three scopes that the walk opens: the outermost is the caller's. Must branch away. */
+  hit(): void;
+  /** Label for more elements than the map can have: a program without a verdict has bent the chain into a ring. */
+  damaged(): number;
+}
+
+/** Goes through the chain of the key's bucket, inside a block of the caller's that it leaves at the end of the chain. */
+export function walkChain(site: KeySite, map: MapConstants, { row, hash, link, hit, damaged }: Walk): void {
+  const { e } = site;
+  const left = site.temp(I32, 6);
+  hashKey(site, map);
+  e.tee(hash);
+  bucket(site, map);
+  if (link !== undefined) e.tee(link);
+  e.memory('i32.load').set(row);
+  e.i32(map.maxEntries + 1).set(left);
+  e.loop(VOID).get(row).op('i32.eqz').brIf(1);
+  e.block(VOID).get(row).memory('i32.load', ROW.HASH).get(hash).op('i32.ne').brIf(0);
+  keyDiffers(site, row, map);
+  e.brIf(0);
+  hit();
+  e.op('end');
+  if (link !== undefined) e.get(row).set(link);
+  e.get(row).memory('i32.load', ROW.NEXT).set(row);
+  e.get(left).i32(1).op('i32.sub').tee(left).brIf(0);
+  e.br(damaged()).op('end');
+}
