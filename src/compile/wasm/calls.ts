@@ -1,22 +1,22 @@
 // What leads out of a function: helpers, other functions and programs, maps, packets, its exit.
 import { OPS } from '../../isa/opcodes.ts';
 import { argumentForm } from '../helper-call.ts';
-import { knownMaps } from '../known-maps.ts';
+import { knownValues } from '../known-values.ts';
 import { FRAME_STRIDE } from '../limits.ts';
 import type { Control } from '../lower.ts';
 import type { CallSite } from './call-site.ts';
 import { ABORT, type FunctionContext, type HelperImport } from './context.ts';
 import { F64, I32, I64, VOID } from './encoding.ts';
 import { INTRINSICS } from './intrinsics.ts';
-import { globalIndex } from './machine.ts';
+import { GLOBALS, globalIndex } from './machine.ts';
 import { FunctionSite } from './site.ts';
 
 export abstract class FunctionCalls extends FunctionSite {
-  readonly #knownMaps: ReturnType<typeof knownMaps>;
+  readonly #known: ReturnType<typeof knownValues>;
 
   constructor(context: FunctionContext, entry: number, main: boolean) {
     super(context, entry, main);
-    this.#knownMaps = knownMaps(context.insns, this.graph);
+    this.#known = knownValues(context.insns, this.graph);
     this.#site = this.#newSite();
   }
 
@@ -29,12 +29,12 @@ export abstract class FunctionCalls extends FunctionSite {
     may_goto: () => {
       const { e } = this;
       const left = this.temp(I32, 0);
+      this.context.uses.add('MAY_GOTO');
       e.getGlobal(globalIndex('MAY_GOTO')).i32(1).op('i32.sub').tee(left).setGlobal(globalIndex('MAY_GOTO'));
       e.get(left).i32(0).op('i32.lt_s');
     },
     exit: () => {
-      this.flushFuel();
-      this.e.get(this.registers[0]).op('return');
+      this.leave();
     },
     ld_imm64: () => {
       this.e.i64(this.insn.imm64 ?? 0n);
@@ -54,6 +54,7 @@ export abstract class FunctionCalls extends FunctionSite {
     },
     callx: () => {
       this.beforeHost();
+      this.context.uses.add('INDEX');
       this.e.i32(this.slot).get(this.registers[this.insn.dst]);
       this.pushArguments();
       this.e.get(this.base).call(this.context.imports.callx);
@@ -105,15 +106,17 @@ export abstract class FunctionCalls extends FunctionSite {
     return {
       e,
       checked: this.context.checked,
+      control: this.context.controlBlock,
       dialect: this.context.dialect,
       exclusive: this.context.exclusive,
       routine: this.context.routine,
       cpu: this.field('CPU'),
       register: (number) => this.registers[number],
       temp: (type, number) => this.temp(type, number),
+      known: (register) => this.#known.get(this.slot)?.[register - 1],
       map: (register) => {
-        const index = this.#knownMaps.get(this.slot)?.[register - 1];
-        return index === undefined ? undefined : this.context.map(index);
+        const known = this.#known.get(this.slot)?.[register - 1];
+        return known?.kind === 'map' ? this.context.map(known.value) : undefined;
       },
       pushAddress: (register, size, access, host) => this.argument(register, size, access === 'write', host),
       setR0: () => this.setR0(),
@@ -153,6 +156,8 @@ export abstract class FunctionCalls extends FunctionSite {
 
   /** Leaves for another program: r1 is the context, and the target takes this function's frame. */
   protected goOn(pushId: () => void): void {
+    this.goesOn = true;
+    for (const name of GLOBALS) this.context.uses.add(name);
     this.e.get(this.registers[1]).op('i32.wrap_i64').i32(0).get(this.base);
     pushId();
     this.e.returnCallIndirect(this.context.mainType);
@@ -167,6 +172,7 @@ export abstract class FunctionCalls extends FunctionSite {
   /** Calls the import that runs a helper, with its arguments in their forms; its result into r0. */
   protected callHost({ index, row }: HelperImport): void {
     const { e } = this;
+    this.context.uses.add('INDEX');
     e.i32(this.slot);
     row.args.forEach((kind, i) => {
       e.get(this.registers[1 + i]);
@@ -184,6 +190,7 @@ export abstract class FunctionCalls extends FunctionSite {
   protected loadPacket(indirect: boolean): void {
     const { e } = this;
     const { op, imm } = this.insn;
+    this.context.uses.add('INDEX');
     e.i32(this.slot).get(this.registers[6]);
     if (indirect) e.get(this.registers[this.insn.src]).op('i32.wrap_i64').i32(imm).op('i32.add');
     else e.i32(imm);

@@ -3,6 +3,7 @@ import type { Insn } from '../../isa/insn.ts';
 import type { HelperRow } from '../../spec/helper.ts';
 import type { Dialect } from '../../spec/object.ts';
 import type { Emitter } from './emitter.ts';
+import type { GlobalName } from './machine.ts';
 import type { MapConstants } from './map-lookup.ts';
 import type { Signature } from './module.ts';
 
@@ -39,6 +40,7 @@ export interface FunctionContext {
     readonly admit: number;
     readonly asks: number;
     readonly refuse: number;
+    readonly leave: number;
     readonly packet: number;
     readonly callx: number;
   };
@@ -53,6 +55,8 @@ export interface FunctionContext {
   readonly stackLow: number;
   /** Ask before each access whether the program may do it: for code without a verdict. */
   readonly checked: boolean;
+  /** What the code compiled so far looks at, or lets others look at, of the state of a run. */
+  readonly uses: Set<GlobalName>;
 }
 
 /** A compiled body, and where in its code each instruction begins (for the place of a trap). */
@@ -60,4 +64,9 @@ export interface CompiledFunction {
   readonly emitter: Emitter;
   /** Ascending pairs: offset in the code, slot. */
   readonly offsets: readonly number[];
+  /**
+   * A main function that only ends by leaving its outermost block: where the code of that block is, and the locals of r0 to r9.
+   * Undefined where it may go on with another program.
+   */
+  readonly body: { readonly from: number; readonly to: number; readonly registers: readonly number[] } | undefined;
 }

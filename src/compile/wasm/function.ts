@@ -7,7 +7,7 @@ import { OPS } from '../../isa/opcodes.ts';
 import { condition, LOWER } from '../lower.ts';
 import { FunctionCalls } from './calls.ts';
 import type { CompiledFunction, FunctionContext } from './context.ts';
-import { I32, VOID } from './encoding.ts';
+import { I32, I64, VOID } from './encoding.ts';
 
 /** @param main true for the program itself, false for a function that it calls (which slot 0 may be too) */
 export function compileFunction(context: FunctionContext, entry: number, main: boolean): CompiledFunction {
@@ -25,13 +25,18 @@ class FunctionCompiler extends FunctionCalls {
       e.get(0).op('i64.extend_i32_u').set(this.registers[1]);
       e.get(1).op('i64.extend_i32_u').set(this.registers[2]);
     }
+    e.block(I64);
+    const from = e.code.length;
     this.clearFrame();
     this.reloadFuel();
     if (!this.main) this.spend(this.graph.blocks.reduce((sum, block) => sum + block.end - block.start, 0));
     if (dom.reducible) this.#structured(structure(this.graph, dom));
     else this.#dispatched();
-    e.op('unreachable').op('end');
-    return { emitter: e, offsets: this.#offsets };
+    e.op('unreachable');
+    const to = e.code.length;
+    e.op('end').op('end');
+    const body = this.main && !this.goesOn ? { from, to, registers: this.registers } : undefined;
+    return { emitter: e, offsets: this.#offsets, body };
   }
 
   // Control flow

@@ -1,26 +1,20 @@
 // A program's part of a WebAssembly module: what it imports of the host, its functions, its entries. A module holds one program
 // (backend.ts) or, ahead of time, all of an object.
 import { functionEntries } from '../../flow/graph.ts';
-import { MAX_TAIL_CALLS } from '../../spec/backend.ts';
 import type { HelperRow } from '../../spec/helper.ts';
 import type { Address } from '../../spec/memory.ts';
 import { argumentForm } from '../helper-call.ts';
-import { MAY_GOTO_LIMIT } from '../limits.ts';
 import type { LoadedProgram } from '../load.ts';
 import type { ProgramExports } from './code.ts';
 import type { FunctionContext, HelperImport } from './context.ts';
-import { Emitter } from './emitter.ts';
-import { F64, I32, I64, VOID } from './encoding.ts';
+import { F64, I32, I64 } from './encoding.ts';
+import { BATCH, batchCode, entryCode, MAIN } from './entries.ts';
 import { compileFunction } from './function.ts';
-import { globalIndex } from './machine.ts';
+import { CONTROL, type GlobalName } from './machine.ts';
 import { mapConstants } from './map-lookup.ts';
 import type { ModuleBuilder, Signature } from './module.ts';
 
-/** r1 and r2, which hold addresses and sizes, and the base of the frame. */
-const MAIN: Signature = { params: [I32, I32, I32], results: [I64] };
 const SUBPROGRAM: Signature = { params: [I64, I64, I64, I64, I64, I32], results: [I64] };
-/** Contexts, results, count, budget, base of the frame. */
-const BATCH: Signature = { params: [I32, I32, I32, I32, I32], results: [] };
 
 /** What a program's code asks of the host, besides helpers. */
 const HOST = {
@@ -32,6 +26,8 @@ const HOST = {
   asks: { params: [I32, I32, I32, I32], results: [I32] },
   /** Slot, address, size, whether it writes. */
   refuse: { params: [I32, I64, I32, I32], results: [] },
+  /** Between the runs of a batch, where one has left the record that it reserved. */
+  leave: { params: [], results: [] },
   /** Slot, r6, offset, size; a negative result is past the end of the packet. */
   packet: { params: [I32, I64, I32, I32], results: [I64] },
   /** Slot, target, r1 to r5, base of the frame. */
@@ -128,6 +124,9 @@ export interface ProgramOptions {
 /** A program's functions in a module. */
 export interface AddedProgram {
   readonly main: number;
+  /** Its entries (ProgramExports). */
+  readonly run32: number;
+  readonly batch: number;
   /** Once the module is finished: where each instruction's code begins in it, ascending: offset, slot, offset, slot, ... */
   offsets(): number[];
 }
@@ -149,6 +148,7 @@ export function addProgram(
     { index: main, entry: 0, isMain: true },
     ...[...indexOf].map(([entry, index]) => ({ index, entry, isMain: false })),
   ];
+  const uses = new Set<GlobalName>();
   const compiled = bodies.map(({ index, entry, isMain }) => {
     const result = compileFunction(
       {
@@ -164,34 +164,51 @@ export function addProgram(
         imports: imports.host,
         routine: (name, signature, body) => builder.routine(name, signature, body),
         dialect: image.spec.dialect,
-        exclusive: true,
+        exclusive: !image.memory.shared,
         mainType: builder.type(MAIN),
         controlBlock: control,
         stackLow: stack,
         checked: !trusted,
+        uses,
       },
       entry,
       isMain,
     );
     builder.define(index, result.emitter);
     builder.export(`${prefix}${isMain ? 'main' : `f${entry}`}`, index);
-    return { index, offsets: result.offsets };
+    return { index, result, offsets: result.offsets };
   });
-  for (const [name, results] of [
-    ['run', [I64]],
-    ['run32', [I32]],
-  ] as const) {
-    const entry = builder.declare({ params: [I32, I32, I32, I32], results });
-    builder.define(entry, entryCode(main, results[0] === I32));
+  const [, run32] = (['run', 'run32'] as const).map((name) => {
+    const short = name === 'run32';
+    const entry = builder.declare({ params: [I32, I32, I32, I32], results: [short ? I32 : I64] });
+    builder.define(entry, entryCode(main, uses, short));
     builder.export(prefix + name, entry);
-  }
+    return entry;
+  });
   const batch = builder.declare(BATCH);
-  builder.define(batch, batchCode(main));
+  const { emitter, inlined } = batchCode(
+    main,
+    compiled[0].result,
+    uses,
+    // What was verified leaves none.
+    trusted ? undefined : { record: control + CONTROL.RECORD, leave: imports.host.leave },
+  );
+  builder.define(batch, emitter);
   builder.export(`${prefix}batch`, batch);
+  const placed: { readonly index: number; readonly offsets: readonly number[] }[] = [...compiled];
+  if (inlined !== undefined) {
+    const shift = inlined.at - inlined.from;
+    placed.push({
+      index: batch,
+      offsets: compiled[0].offsets.map((value, i) => (i % 2 === 0 ? value + shift : value)),
+    });
+  }
   return {
     main,
+    run32,
+    batch,
     offsets: () =>
-      compiled.flatMap(({ index, offsets }) => {
+      placed.flatMap(({ index, offsets }) => {
         const start = builder.codeOffsets.get(index) as number;
         return offsets.map((value, i) => (i % 2 === 0 ? start + value : value));
       }),
@@ -204,37 +221,6 @@ export function programExports(exports: WebAssembly.Exports, prefix = ''): Progr
     ['main', 'run', 'run32', 'batch'].map((name) => [name, exports[prefix + name]]),
   ) as unknown as ProgramExports;
   return { main, run, run32, batch, functionAt: (slot) => exports[`${prefix}f${slot}`] };
-}
-
-/** The state of a run, set anew. */
-function beginCode(e: Emitter, fuel: number): void {
-  e.get(fuel).setGlobal(globalIndex('FUEL'));
-  e.i32(MAX_TAIL_CALLS).setGlobal(globalIndex('TAILS'));
-  e.i32(MAY_GOTO_LIMIT).setGlobal(globalIndex('MAY_GOTO'));
-  e.i32(0).setGlobal(globalIndex('TAIL'));
-}
-
-/** One run from outside: r1, r2, base of the frame, budget. `short` keeps the lower half, so that no BigInt crosses. */
-function entryCode(main: number, short: boolean): Emitter {
-  const e = new Emitter(4);
-  beginCode(e, 3);
-  e.get(0).get(1).get(2).call(main);
-  if (short) e.op('i32.wrap_i64');
-  return e.op('end');
-}
-
-/** Runs main once for each context and keeps the lower half of each result. */
-function batchCode(main: number): Emitter {
-  const [contexts, results, count, fuel, base] = [0, 1, 2, 3, 4];
-  const e = new Emitter(5);
-  const index = e.local(I32);
-  e.block(VOID).get(count).op('i32.eqz').brIf(0).loop(VOID);
-  beginCode(e, fuel);
-  e.get(index).setGlobal(globalIndex('INDEX'));
-  e.get(results).get(contexts).memory('i32.load').i32(0).get(base).call(main).op('i32.wrap_i64').memory('i32.store');
-  e.get(contexts).i32(4).op('i32.add').set(contexts).get(results).i32(4).op('i32.add').set(results);
-  e.get(index).i32(1).op('i32.add').tee(index).get(count).op('i32.lt_u').brIf(0).op('end').op('end').op('end');
-  return e;
 }
 
 function callsItself({ insns }: LoadedProgram): boolean {

@@ -8,6 +8,7 @@ import { STACK_SIZE } from '../limits.ts';
 import type { Access, Control, Site } from '../lower.ts';
 import { ABORT, type AbortKind, type FunctionContext } from './context.ts';
 import { Emitter } from './emitter.ts';
+import { BATCH_LOCALS } from './entries.ts';
 import { I32, I64, type ValueType, VOID } from './encoding.ts';
 import { CONTROL, globalIndex, windowOffset } from './machine.ts';
 
@@ -19,6 +20,7 @@ const parametersOf = (main: boolean): number => (main ? 2 : 5);
 
 export abstract class FunctionSite implements Site {
   readonly e: Emitter;
+  readonly exclusive: boolean;
   abstract readonly control: Control;
   protected readonly context: FunctionContext;
   protected readonly graph: FlowGraph;
@@ -30,6 +32,8 @@ export abstract class FunctionSite implements Site {
   protected readonly base: number;
   /** Local that counts down the budget, where the function has a loop. */
   protected fuel: number | undefined;
+  /** Whether the function may end by going on with another program. */
+  protected goesOn = false;
   /** The instruction that is being lowered. */
   protected insn!: Insn;
   protected slot = 0;
@@ -37,11 +41,13 @@ export abstract class FunctionSite implements Site {
 
   constructor(context: FunctionContext, entry: number, main: boolean) {
     this.context = context;
+    this.exclusive = context.exclusive;
     this.main = main;
     this.graph = flowGraph(context.insns, entry);
     const parameters = parametersOf(main);
     this.base = parameters;
     this.e = new Emitter(parameters + 1);
+    if (main) for (let i = 0; i < BATCH_LOCALS; i++) this.e.local(I32);
     for (let r = 0; r < 10; r++) this.registers.push(!main && r >= 1 && r <= 5 ? r - 1 : this.e.local(I64));
   }
 
@@ -52,16 +58,25 @@ export abstract class FunctionSite implements Site {
   }
 
   protected reloadFuel(): void {
-    if (this.fuel !== undefined) this.e.getGlobal(globalIndex('FUEL')).set(this.fuel);
+    if (this.fuel === undefined) return;
+    this.context.uses.add('FUEL');
+    this.e.getGlobal(globalIndex('FUEL')).set(this.fuel);
   }
 
   protected flushFuel(): void {
     if (this.fuel !== undefined) this.e.get(this.fuel).setGlobal(globalIndex('FUEL'));
   }
 
+  /** Ends the function with r0, by leaving its outermost block. */
+  protected leave(): void {
+    this.flushFuel();
+    this.e.get(this.registers[0]).br(this.e.depth - 1);
+  }
+
   /** Counts down; stops the run below zero. */
   protected spend(cost: number): void {
     const { e } = this;
+    this.context.uses.add('FUEL');
     if (this.fuel !== undefined) e.get(this.fuel).i32(cost).op('i32.sub').tee(this.fuel);
     else {
       const left = this.temp(I32, 0);

@@ -1,0 +1,91 @@
+// How runs get into a program's code: one run from outside, and a batch of them in a loop.
+import { MAX_TAIL_CALLS } from '../../spec/backend.ts';
+import type { Address } from '../../spec/memory.ts';
+import { MAY_GOTO_LIMIT } from '../limits.ts';
+import type { CompiledFunction } from './context.ts';
+import { Emitter } from './emitter.ts';
+import { I32, I64, VOID } from './encoding.ts';
+import { type GlobalName, globalIndex } from './machine.ts';
+import type { Signature } from './module.ts';
+
+/** r1 and r2, which hold addresses and sizes, and the base of the frame. */
+export const MAIN: Signature = { params: [I32, I32, I32], results: [I64] };
+/** Contexts, results, count, budget, base of the frame. */
+export const BATCH: Signature = { params: [I32, I32, I32, I32, I32], results: [] };
+
+/**
+ * Locals of a main function that it leaves to the batch: with them, its own have the numbers that they have in a function of
+ * BATCH's parameters, so that its code stands there as it is.
+ */
+export const BATCH_LOCALS = BATCH.params.length - MAIN.params.length;
+
+/** Code of main functions up to this many bytes is put into the batch's loop: a call for each run costs 2 to 4 ns. */
+const MOST_INLINED = 16_384;
+
+/** The state of a run, set anew, as far as the program's code looks at it. */
+function beginCode(e: Emitter, uses: ReadonlySet<GlobalName>, fuel: number): void {
+  if (uses.has('FUEL')) e.get(fuel).setGlobal(globalIndex('FUEL'));
+  if (uses.has('TAILS')) e.i32(MAX_TAIL_CALLS).setGlobal(globalIndex('TAILS'));
+  if (uses.has('MAY_GOTO')) e.i32(MAY_GOTO_LIMIT).setGlobal(globalIndex('MAY_GOTO'));
+  if (uses.has('TAIL')) e.i32(0).setGlobal(globalIndex('TAIL'));
+}
+
+/** One run from outside: r1, r2, base of the frame, budget. `short` keeps the lower half, so that no BigInt crosses. */
+export function entryCode(main: number, uses: ReadonlySet<GlobalName>, short: boolean): Emitter {
+  const e = new Emitter(4);
+  // The host reads from it what the run took.
+  beginCode(e, new Set<GlobalName>([...uses, 'FUEL']), 3);
+  e.get(0).get(1).get(2).call(main);
+  if (short) e.op('i32.wrap_i64');
+  return e.op('end');
+}
+
+/** A batch's function; `body`: where it holds main's code, from where in it to where in main's. */
+export interface BatchFunction {
+  readonly emitter: Emitter;
+  readonly inlined: { readonly from: number; readonly at: number } | undefined;
+}
+
+/**
+ * Runs main once for each context and keeps the lower half of each result.
+ *
+ * @param check where the address of a record that a run leaves behind is, and what is called then
+ */
+export function batchCode(
+  main: number,
+  compiled: CompiledFunction,
+  uses: ReadonlySet<GlobalName>,
+  check?: { readonly record: Address; readonly leave: number },
+): BatchFunction {
+  const [contexts, results, count, fuel, base] = [0, 1, 2, 3, 4];
+  const e = new Emitter(BATCH.params.length);
+  const { body } = compiled;
+  const inlined = body !== undefined && body.to - body.from <= MOST_INLINED ? body : undefined;
+  if (inlined !== undefined) for (const type of compiled.emitter.locals.slice(BATCH_LOCALS)) e.local(type);
+  const index = e.local(I32);
+  e.block(VOID).get(count).op('i32.eqz').brIf(0);
+  // Where main has its base, the batch has its count.
+  const left = inlined === undefined ? count : base;
+  if (inlined !== undefined) e.get(base).get(count).set(base).set(count);
+  e.loop(VOID);
+  beginCode(e, uses, fuel);
+  if (uses.has('INDEX')) e.get(index).setGlobal(globalIndex('INDEX'));
+  e.get(results).get(contexts).memory('i32.load');
+  let at: number | undefined;
+  if (inlined === undefined) e.i32(0).get(base).call(main);
+  else {
+    // Registers as a function that begins has them; r1 is the context.
+    const [, r1, ...others] = inlined.registers;
+    e.op('i64.extend_i32_u').set(r1);
+    for (const register of [inlined.registers[0], ...others]) e.i64Small(0).set(register);
+    e.block(I64);
+    at = e.code.length;
+    e.code.raw(compiled.emitter.code.data.subarray(inlined.from, inlined.to));
+    e.op('end');
+  }
+  e.op('i32.wrap_i64').memory('i32.store');
+  if (check !== undefined) e.i32(0).memory('i32.load', check.record).if(VOID).call(check.leave).op('end');
+  e.get(contexts).i32(4).op('i32.add').set(contexts).get(results).i32(4).op('i32.add').set(results);
+  e.get(index).i32(1).op('i32.add').tee(index).get(left).op('i32.lt_u').brIf(0).op('end').op('end').op('end');
+  return { emitter: e, inlined: at === undefined || inlined === undefined ? undefined : { from: inlined.from, at } };
+}
