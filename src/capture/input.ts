@@ -1,5 +1,5 @@
 // Bytes that arrive in chunks, as a parser wants them: so many at a time, with nothing kept that was taken.
-import { concatBytes } from '../base/bytes.ts';
+import { concatBytes, type Endian } from '../base/bytes.ts';
 import { fail, type Place } from '../base/diagnostic.ts';
 import { captureTruncated } from '../base/messages/capture.ts';
 
@@ -15,6 +15,7 @@ export type Part<T> = Generator<typeof MORE, T, void>;
 /** Keeps what was pushed and not yet taken: never more than one request and one chunk. */
 export class ChunkQueue {
   #bytes: Uint8Array = new Uint8Array(0);
+  #view = new DataView(this.#bytes.buffer);
   #at = 0;
   #taken = 0;
   #ended = false;
@@ -38,6 +39,7 @@ export class ChunkQueue {
     const rest = this.#bytes.subarray(this.#at);
     // A new buffer where something is left over: packets that were handed out still look at the old one.
     this.#bytes = rest.length === 0 ? chunk : concatBytes([rest, chunk]);
+    this.#view = new DataView(this.#bytes.buffer, this.#bytes.byteOffset, this.#bytes.length);
     this.#at = 0;
   }
 
@@ -47,6 +49,34 @@ export class ChunkQueue {
 
   get #available(): number {
     return this.#bytes.length - this.#at;
+  }
+
+  /** Whether so many bytes are here. Parsers of many small records ask this first: a generator a record takes longer than the record. */
+  holds(size: number): boolean {
+    return this.#bytes.length - this.#at >= size;
+  }
+
+  /** The word `offset` bytes on, which must be here. */
+  u32(offset: number, endian: Endian): number {
+    return this.#view.getUint32(this.#at + offset, endian === 'little');
+  }
+
+  /** Takes bytes that are here. */
+  takeHeld(size: number): Uint8Array {
+    const bytes = this.#bytes.subarray(this.#at, this.#at + size);
+    this.passHeld(size);
+    return bytes;
+  }
+
+  /** Passes over bytes that are here. */
+  passHeld(size: number): void {
+    this.#at += size;
+    this.#taken += size;
+  }
+
+  /** Waits for `size` bytes. Raises capture/truncated where the file ends before; `what` names them. */
+  *need(size: number, what: string, section?: string): Part<void> {
+    if (!(yield* this.#wait(size))) fail(captureTruncated(this.place(section), what, size, this.#available));
   }
 
   /** Waits for `size` bytes; false where the file ends before. */
@@ -65,11 +95,8 @@ export class ChunkQueue {
 
   /** The next `size` bytes. Raises capture/truncated where the file ends before; `what` names them. */
   *take(size: number, what: string, section?: string): Part<Uint8Array> {
-    if (!(yield* this.#wait(size))) fail(captureTruncated(this.place(section), what, size, this.#available));
-    const bytes = this.#bytes.subarray(this.#at, this.#at + size);
-    this.#at += size;
-    this.#taken += size;
-    return bytes;
+    if (!this.holds(size)) yield* this.need(size, what, section);
+    return this.takeHeld(size);
   }
 
   /** Passes over `size` bytes without keeping them. */
@@ -79,8 +106,7 @@ export class ChunkQueue {
     while (left > 0) {
       if (!(yield* this.#wait(1))) fail(captureTruncated(this.place(section, start), what, size, size - left));
       const step = Math.min(left, this.#available);
-      this.#at += step;
-      this.#taken += step;
+      this.passHeld(step);
       left -= step;
     }
   }

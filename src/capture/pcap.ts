@@ -8,17 +8,17 @@ import { type CaptureInterface, type CapturePacket, MAX_PACKET_BYTES } from './p
 
 interface PcapForm {
   /** Nanoseconds of one unit of the record's second timestamp word. */
-  readonly unit: bigint;
+  readonly unit: number;
   /** Bytes of a record's header. */
   readonly recordBytes: number;
 }
 
 /** Magic numbers, as a reader of the file's own byte order sees them. */
 const FORMS: ReadonlyMap<number, PcapForm> = new Map([
-  [0xa1b2c3d4, { unit: 1000n, recordBytes: 16 }],
-  [0xa1b23c4d, { unit: 1n, recordBytes: 16 }],
+  [0xa1b2c3d4, { unit: 1000, recordBytes: 16 }],
+  [0xa1b23c4d, { unit: 1, recordBytes: 16 }],
   // Alexey Kuznetzov's libpcap of old Linux distributions: interface index, protocol and packet type after the lengths.
-  [0xa1b2cd34, { unit: 1000n, recordBytes: 24 }],
+  [0xa1b2cd34, { unit: 1000, recordBytes: 24 }],
 ]);
 
 const HEADER_BYTES = 24;
@@ -47,20 +47,26 @@ export function* parsePcap(input: ChunkQueue, magic: Uint8Array, endian: Endian)
     linkType: header.u32(16) & LINK_TYPE_MASK,
     snapLength: header.u32(12),
   };
-  for (let count = 1; !(yield* input.atEnd()); count++) {
-    const name = `record ${count}`;
+  let second = -1;
+  let began = 0n;
+  for (let count = 1; input.holds(1) || !(yield* input.atEnd()); count++) {
     const start = input.offset;
-    const record = new ByteReader(yield* input.take(form.recordBytes, 'a record header', name), endian);
-    const length = record.u32(8);
+    if (!input.holds(form.recordBytes)) yield* input.need(form.recordBytes, 'a record header', `record ${count}`);
+    const time = input.u32(0, endian);
+    if (time !== second) {
+      second = time;
+      began = BigInt(time) * SECOND;
+    }
+    const fraction = input.u32(4, endian) * form.unit;
+    const length = input.u32(8, endian);
+    const originalLength = input.u32(12, endian);
+    input.passHeld(form.recordBytes);
     // What the file says of its snap length is not trusted: many files have records beyond it.
     if (length > MAX_PACKET_BYTES)
-      fail(captureTooLarge(input.place(name, start), 'the packet', length, MAX_PACKET_BYTES));
-    yield {
-      interface: captured,
-      timestamp: BigInt(record.u32(0)) * SECOND + BigInt(record.u32(4)) * form.unit,
-      data: yield* input.take(length, 'a packet', name),
-      originalLength: record.u32(12),
-    };
+      fail(captureTooLarge(input.place(`record ${count}`, start), 'the packet', length, MAX_PACKET_BYTES));
+    if (!input.holds(length)) yield* input.need(length, 'a packet', `record ${count}`);
+    const data = input.takeHeld(length);
+    yield { interface: captured, timestamp: began + BigInt(fraction), data, originalLength };
   }
 }
 

@@ -40,6 +40,18 @@ export async function* readCaptureStream(
   chunks: AsyncIterable<Uint8Array>,
   place: Place = {},
 ): AsyncGenerator<CapturePacket, void, void> {
+  for await (const packets of readCaptureChunks(chunks, place)) yield* packets;
+}
+
+/**
+ * As {@link readCaptureStream}, the packets of a chunk at once: one turn of the event loop for all of them.
+ *
+ * @throws AnyBpfError as {@link readCapture}, after the packets before it, and whatever the source of chunks raises
+ */
+export async function* readCaptureChunks(
+  chunks: AsyncIterable<Uint8Array>,
+  place: Place = {},
+): AsyncGenerator<readonly CapturePacket[], void, void> {
   const input = new ChunkQueue(place);
   const parser = parse(input);
   for await (const chunk of chunks) {
@@ -51,10 +63,15 @@ export async function* readCaptureStream(
 }
 
 /** What the parser gives before it asks for more input or ends. Calls it by hand: `for` would close it. */
-function* untilMore(parser: Parser<CapturePacket>): Generator<CapturePacket, void, void> {
-  for (;;) {
-    const next = parser.next();
-    if (next.done === true || next.value === MORE) return;
-    yield next.value;
+function* untilMore(parser: Parser<CapturePacket>): Generator<readonly CapturePacket[], void, void> {
+  const packets: CapturePacket[] = [];
+  try {
+    for (let next = parser.next(); next.done !== true && next.value !== MORE; next = parser.next()) {
+      packets.push(next.value);
+    }
+  } catch (error) {
+    if (packets.length > 0) yield packets;
+    throw error;
   }
+  if (packets.length > 0) yield packets;
 }

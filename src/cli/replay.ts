@@ -38,10 +38,18 @@ const TOO_LONG = 'longer than a device hands over';
 const REFUSED_INPUT = 'run/test-run-refused';
 
 /** Raises what the program's runs raise, with the number of the packet, and what reading the capture raises. */
-export async function replay(packets: AsyncIterable<CapturePacket>, setting: Replay): Promise<ReplayTotals> {
+export async function replay(chunks: AsyncIterable<readonly CapturePacket[]>, setting: Replay): Promise<ReplayTotals> {
   const totals: ReplayTotals = { packets: 0, bytes: 0, skipped: new Map(), notices: [] };
-  for await (const packet of packets) {
+  for await (const packets of chunks) {
+    replayChunk(packets, setting, totals);
     if (totals.packets === setting.limit) break;
+  }
+  return totals;
+}
+
+function replayChunk(packets: readonly CapturePacket[], setting: Replay, totals: ReplayTotals): void {
+  for (const packet of packets) {
+    if (totals.packets === setting.limit) return;
     const number = ++totals.packets;
     totals.bytes += packet.data.length;
     if (isRawIp(packet.interface.linkType) && totals.notices.length === 0) totals.notices.push(rawIpNotice({}));
@@ -57,7 +65,6 @@ export async function replay(packets: AsyncIterable<CapturePacket>, setting: Rep
     setting.out?.write(judged);
     setting.progress(number);
   }
-  return totals;
 }
 
 function judge(packet: CapturePacket, number: number, { program, repeat, tally, setClock }: Replay): JudgedPacket {

@@ -1,10 +1,10 @@
 // anybpf run: a capture through a packet program.
-import { type Command, InvalidArgumentError } from 'commander';
+import type { Command } from 'commander';
 import { AnyBpfError, type Diagnostic, fail, formatDiagnostic } from '../base/diagnostic.ts';
 import { badPreset, chooseProgram, noBtf, noPacketProgram, notReplayable } from '../base/messages/cli.ts';
 import type { Btf } from '../btf/btf.ts';
 import { decodeBtf } from '../btf/decode.ts';
-import { readCaptureStream } from '../capture/read.ts';
+import { readCaptureChunks } from '../capture/read.ts';
 import { sectionByName } from '../elf/lookup.ts';
 import { isElf, readElfSections } from '../elf/read.ts';
 import { loadObject } from '../run/loader.ts';
@@ -12,6 +12,7 @@ import type { LoadedObject } from '../run/object.ts';
 import type { EngineName } from '../spec/backend.ts';
 import type { ObjectSpec, ProgramSpec } from '../spec/object.ts';
 import type { ProgramTypeName } from '../spec/program-types.ts';
+import { count } from './count.ts';
 import { engineOption } from './engine.ts';
 import { openStream, readWhole } from './files.ts';
 import type { Io } from './io.ts';
@@ -54,12 +55,6 @@ interface RunOptions {
   readonly rows: number;
   readonly btf?: string;
   readonly json?: boolean;
-}
-
-function count(text: string): number {
-  const value = /^\d{1,9}$/.test(text) ? Number(text) : 0;
-  if (value === 0) throw new InvalidArgumentError('It must be a number from 1 to 999999999.');
-  return value;
 }
 
 const collected = (value: string, earlier: readonly string[] = []): readonly string[] => [...earlier, value];
@@ -177,7 +172,7 @@ async function replayed({ file, object, chosen, host, records }: Setup, options:
   using out = options.out === undefined ? undefined : new VerdictCapture(options.out, chosen, `anybpf ${version}`);
   using progress = new Progress(io, size);
   const start = io.now();
-  const totals = await replay(readCaptureStream(counted(), { file: options.pcap }), {
+  const totals = await replay(readCaptureChunks(counted(), { file: options.pcap }), {
     program: object.program(chosen.name),
     tally,
     records,
