@@ -47,6 +47,7 @@ export class CompiledCode implements Code {
   readonly #program: LoadedProgram;
   /** Code of a program that a tail call goes on with and that has none yet. */
   readonly #load: (image: ProgramImage) => Code;
+  #disconnect!: () => void;
   #machine!: Machine;
   #exports!: ProgramExports;
   /** Where each instruction's code begins in the module, ascending: offset, slot, offset, slot, ... */
@@ -76,8 +77,14 @@ export class CompiledCode implements Code {
     callx: (slot: number, target: bigint, ...rest: unknown[]) => this.#callRegister(slot, target, rest),
   };
 
-  /** From here on it can run, and other programs can go on with it. */
-  link(machine: Machine, exports: ProgramExports, offsets: readonly number[]): void {
+  /** From here on it can run, and other programs can go on with it. @param disconnect gives back what its imports take */
+  link(
+    machine: Machine,
+    exports: ProgramExports,
+    offsets: readonly number[],
+    disconnect = (): void => undefined,
+  ): void {
+    this.#disconnect = disconnect;
     this.#machine = machine;
     this.#exports = exports;
     this.#offsets = offsets;
@@ -136,6 +143,7 @@ export class CompiledCode implements Code {
   }
 
   dispose(): void {
+    this.#disconnect();
     this.#machine.enter(this.#program.image.id, null);
   }
 

@@ -113,6 +113,11 @@ export class Emitter {
     return this;
   }
 
+  callIndirect(type: number, table = 0): this {
+    this.code.byte(0x11).u32(type).u32(table);
+    return this;
+  }
+
   returnCallIndirect(type: number): this {
     this.code.byte(0x13).u32(type).u32(0);
     return this;

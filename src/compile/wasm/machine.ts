@@ -2,6 +2,7 @@
 import type { Address, Memory } from '../../spec/memory.ts';
 import type { CodeBatch, Invocation } from '../../spec/backend.ts';
 import { FRAME_STRIDE, MAX_FRAMES, STACK_SIZE } from '../limits.ts';
+import { HostTable } from './host-table.ts';
 
 /**
  * What bounds a run, as WebAssembly globals that all modules of a memory share: no store of a program reaches them, whatever
@@ -61,6 +62,8 @@ export class Machine {
   readonly stack: Address;
   /** Programs by id, for tail calls between modules. */
   readonly table: WebAssembly.Table;
+  /** Functions of the host that the programs call. */
+  readonly host = new HostTable();
   readonly globals: { readonly [N in GlobalName]: WebAssembly.Global };
   /** The run that is under way. */
   invocation: Invocation | undefined;
