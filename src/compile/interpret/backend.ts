@@ -1,32 +1,31 @@
 import { u64 } from '../../base/u64.ts';
-import type { Backend, Code, Invocation, ProgramImage } from '../../spec/backend.ts';
+import type { Backend, Code, CodeBatch, CodeOptions, Invocation, ProgramImage } from '../../spec/backend.ts';
 import { loadProgram } from '../load.ts';
 import { Interpreter } from './interpreter.ts';
 import type { Records } from './records.ts';
 
 /**
  * Interprets in WebAssembly, by one module that serves every program: ready at once, and slower than compiled code. Checks
- * every access, call and step, as the reference interpreter does.
+ * every access, call and step, as the reference interpreter does; with `trusted`, calls and steps. Helpers that the compiler has as
+ * code become code here too, call by call, where they are called often.
  */
 export const interpretBackend: Backend = {
   name: 'interpret',
-  load: (image) => new InterpretedCode(image),
+  load: (image, options = {}) => new InterpretedCode(image, options),
 };
-
-function recordsOf(image: ProgramImage): Records {
-  image.code ??= interpretBackend.load(image);
-  if (!(image.code instanceof InterpretedCode)) throw new Error('a tail call into the code of another engine');
-  return image.code.records;
-}
 
 class InterpretedCode implements Code {
   readonly records: Records;
   readonly #interpreter: Interpreter;
 
-  constructor(image: ProgramImage) {
+  constructor(image: ProgramImage, options: CodeOptions) {
     const program = loadProgram(image);
-    this.#interpreter = Interpreter.of(image.memory, recordsOf);
-    this.records = this.#interpreter.add(program);
+    this.#interpreter = Interpreter.of(image.memory);
+    this.records = this.#interpreter.add(program, options.trusted !== true, (target) => {
+      target.code ??= new InterpretedCode(target, options);
+      if (!(target.code instanceof InterpretedCode)) throw new Error('a tail call into the code of another engine');
+      return target.code.records;
+    });
   }
 
   run(invocation: Invocation, r1: bigint, r2 = 0n): bigint {
@@ -37,6 +36,10 @@ class InterpretedCode implements Code {
   run32(invocation: Invocation, r1: number): number {
     this.#interpreter.run(this.records, invocation, r1, 0);
     return this.#interpreter.r0Low;
+  }
+
+  runBatch(invocation: Invocation, batch: CodeBatch): void {
+    this.#interpreter.runBatch(this.records, invocation, batch);
   }
 
   dispose(): void {

@@ -1,11 +1,14 @@
 // Which handlers the interpreter has, and their numbers.
 import { OP_NAMES, OPS, type OpName } from '../../isa/opcodes.ts';
 
-/** The handler of one instruction. `op@frame`: an access through r10 that is known to lie in the frame, and needs no check. */
-export type InsnHandler = OpName | `${OpName}@frame`;
+/**
+ * The handler of one instruction. `op@free`: an access that needs no check, as it lies in the frame for certain or the program was
+ * verified elsewhere.
+ */
+export type InsnHandler = OpName | `${OpName}@free`;
 
-/** Handlers that stand for no instruction of a program. */
-export const EXTRA_HANDLERS = ['enter', 'done', 'fell_off'] as const;
+/** Handlers that stand for no instruction of a program, and for a call of a helper that has become code (helper-code.ts). */
+export const EXTRA_HANDLERS = ['enter', 'done', 'fell_off', 'intrinsic'] as const;
 export type ExtraHandler = (typeof EXTRA_HANDLERS)[number];
 
 /** The register field that holds the address of an access; undefined for an op that is none. */
@@ -26,12 +29,10 @@ export function baseOf(op: OpName): 'dst' | 'src' | undefined {
   }
 }
 
-const frame = <N extends OpName>(op: N): `${N}@frame` => `${op}@frame`;
+const isAccess = (name: InsnHandler): name is OpName => !name.includes('@') && baseOf(name as OpName) !== undefined;
+const free = (name: InsnHandler): InsnHandler => (isAccess(name) ? `${name}@free` : name);
 
-export const INSN_HANDLERS: readonly InsnHandler[] = [
-  ...OP_NAMES,
-  ...OP_NAMES.filter((op) => baseOf(op) !== undefined).map(frame),
-];
+export const INSN_HANDLERS: readonly InsnHandler[] = [...OP_NAMES, ...OP_NAMES.filter(isAccess).map(free)];
 
 /**
  * Neighbours that have a handler together, which saves the jump from one to the next: what stands side by side most often in
@@ -64,7 +65,7 @@ const FOLLOWERS: Partial<Record<InsnHandler, readonly (readonly InsnHandler[])[]
     ['rsh32_imm', 'mov32_reg', 'lsh32_imm', 'or32_reg'],
     ['lsh32_imm', 'mov32_reg', 'rsh32_imm', 'or32_reg'],
   ],
-  mov64_imm: [['mov64_imm'], ['mov64_reg'], ['exit'], ['jgt64_reg'], ['jeq64_imm'], ['stx32@frame']],
+  mov64_imm: [['mov64_imm'], ['mov64_reg'], ['exit'], ['jgt64_reg'], ['jeq64_imm'], ['stx32@free']],
   add64_imm: [['mov64_reg'], ['mov64_imm'], ['jgt64_reg'], ['jne64_imm'], ['ld_map_idx'], ['stx64']],
   add64_reg: [['mov64_reg'], ['xor64_reg'], ['add64_imm']],
   xor64_reg: [['mov64_reg'], ['add64_reg'], ['mul64_reg'], ['mul64_imm']],
@@ -81,16 +82,20 @@ const FOLLOWERS: Partial<Record<InsnHandler, readonly (readonly InsnHandler[])[]
   ldx16: [['jeq64_imm'], ['jne64_imm'], ['mov64_reg']],
   ldx32: [['ldx32'], ['mov64_reg'], ['mov64_imm'], ['jeq64_imm'], ['jne64_imm']],
   ldx64: [['add64_imm'], ['mov64_reg'], ['xor64_reg']],
-  'ldx64@frame': [['mov64_reg'], ['jgt64_reg'], ['add64_reg'], ['xor64_reg']],
-  'stx32@frame': [['mov64_reg']],
-  'stx64@frame': [['stx64@frame'], ['mov64_reg'], ['ld_imm64']],
+  'ldx64@free': [['mov64_reg'], ['jgt64_reg'], ['add64_reg'], ['xor64_reg']],
+  'stx32@free': [['mov64_reg']],
+  'stx64@free': [['stx64@free'], ['mov64_reg'], ['ld_imm64']],
   ld_map_idx: [['mov64_reg'], ['mov64_imm']],
 };
 
-/** The longest first. */
-export const SEQUENCES: readonly (readonly InsnHandler[])[] = Object.entries(FOLLOWERS)
-  .flatMap(([first, rests]) => rests.map((rest) => [first as InsnHandler, ...rest]))
-  .sort((a, b) => b.length - a.length);
+const LISTED = Object.entries(FOLLOWERS).flatMap(([first, rests]) =>
+  rests.map((rest) => [first as InsnHandler, ...rest]),
+);
+
+/** The longest first; those with accesses also without checks. */
+export const SEQUENCES: readonly (readonly InsnHandler[])[] = [
+  ...new Map([...LISTED, ...LISTED.map((names) => names.map(free))].map((names) => [names.join(), names])).values(),
+].sort((a, b) => b.length - a.length);
 
 const FIRST_INSN = EXTRA_HANDLERS.length;
 const FIRST_SEQUENCE = FIRST_INSN + INSN_HANDLERS.length;

@@ -3,50 +3,154 @@ import { FORMATS, OPS, type OpName, type Width } from '../../isa/opcodes.ts';
 import { type Access, type Control, condition, LOWER, type Site } from '../lower.ts';
 import { Emitter } from '../wasm/emitter.ts';
 import { I32, I64, VOID } from '../wasm/encoding.ts';
-import { MAX_FRAMES } from '../limits.ts';
-import { ModuleBuilder } from '../wasm/module.ts';
+import { MAX_FRAMES, MAY_GOTO_LIMIT, STACK_SIZE } from '../limits.ts';
+import { MAX_TAIL_CALLS } from '../../spec/backend.ts';
+import { ModuleBuilder, type Signature } from '../wasm/module.ts';
 import { EXTRA_HANDLERS, type ExtraHandler, INSN_HANDLERS, type InsnHandler, SEQUENCES } from './handler-names.ts';
-import { FRAME_LIMITS, RECORD, RECORD_SIZE, SAVE, SAVE_SIZE, STATE, STOP, type Stop, WINDOW } from './layout.ts';
+import {
+  GRANULE_BITS,
+  GRANULE_HASH,
+  RANGE_BITS,
+  RECORD,
+  RECORD_SIZE,
+  SAVE,
+  SAVE_SIZE,
+  STATE,
+  STOP,
+  type Stop,
+  WINDOW,
+  WINDOW_SIZE,
+} from './layout.ts';
 
 /** The exports of the module. All addresses are of the memory that it is given. */
 export interface InterpreterExports {
   /** Goes on at a record with a share of the budget, and says why it stopped; the rest is in the state. */
   run(state: number, record: number, fuel: number): Stop;
-  /** Begins a run: registers zero but r1 and r2, no function on the stack, may_goto as often as given. */
-  start(state: number, record: number, fuel: number, r1: number, r2: number, mayGoto: number): Stop;
+  /** Begins a run: registers zero but r1 and r2, no function on the stack, as many tail calls and may_gotos as there may be. */
+  start(state: number, record: number, fuel: number, r1: number, r2: number): Stop;
+  /**
+   * Begins a run for each context from `first` on and puts the lower half of its r0 into `results`; ends where one stops, with its
+   * index in the state, or after the last, with STOP.DONE.
+   */
+  batch(
+    state: number,
+    record: number,
+    fuel: number,
+    contexts: number,
+    results: number,
+    first: number,
+    count: number,
+  ): Stop;
 }
 
-let compiled: WebAssembly.Module | undefined;
+/** Type of the functions that calls of helpers become: given the record of the call, the record to go on at, or 0 for the host. */
+export const HELPER_CODE: Signature = { params: [I32], results: [I32] };
+
+/** By whether the memory is this thread's only. */
+const compiled = new Map<boolean, WebAssembly.Module>();
 
 /** One module for all memories of the process, so that what the runtime has optimised serves each of them. */
-export function interpreterModule(): WebAssembly.Module {
-  compiled ??= new WebAssembly.Module(interpreterBytes());
-  return compiled;
+export function interpreterModule(exclusive: boolean): WebAssembly.Module {
+  let module = compiled.get(exclusive);
+  if (module === undefined) {
+    module = new WebAssembly.Module(interpreterBytes(exclusive));
+    compiled.set(exclusive, module);
+  }
+  return module;
 }
 
-function interpreterBytes(): Uint8Array<ArrayBuffer> {
+function interpreterBytes(exclusive: boolean): Uint8Array<ArrayBuffer> {
   const builder = new ModuleBuilder();
-  builder.importMemory('env', 'memory');
+  if (exclusive) builder.importMemory('env', 'memory');
+  else builder.importSharedMemory('env', 'memory');
+  builder.importTable('env', 'table');
+  const find = builder.declare({ params: [I32, I32, I64, I32, I32], results: [I32] });
+  builder.define(find, findBody());
   const run = builder.declare({ params: [I32, I32, I32], results: [I32] });
-  builder.define(run, new LoopEmitter().emit());
+  builder.define(run, new LoopEmitter(exclusive, find, builder.type(HELPER_CODE)).emit());
   builder.export('run', run);
-  const start = builder.declare({ params: [I32, I32, I32, I32, I32, I32], results: [I32] });
+  const start = builder.declare({ params: [I32, I32, I32, I32, I32], results: [I32] });
   builder.define(start, startBody(run));
   builder.export('start', start);
+  const batch = builder.declare({ params: [I32, I32, I32, I32, I32, I32, I32], results: [I32] });
+  builder.define(batch, batchBody(start));
+  builder.export('batch', batch);
   return builder.finish();
 }
 
 const cell = (register: number): number => STATE.REGISTERS + 8 * register;
 
 function startBody(run: number): Emitter {
-  const e = new Emitter(6);
-  const [state, record, fuel, r1, r2, mayGoto] = [0, 1, 2, 3, 4, 5];
+  const e = new Emitter(5);
+  const [state, record, fuel, r1, r2] = [0, 1, 2, 3, 4];
   for (const register of [0, 3, 4, 5, 6, 7, 8, 9]) e.get(state).i64Small(0).memory('i64.store', cell(register));
   e.get(state).get(r1).op('i64.extend_i32_u').memory('i64.store', cell(1));
   e.get(state).get(r2).op('i64.extend_i32_u').memory('i64.store', cell(2));
   e.get(state).get(state).i32(STATE.SAVES).op('i32.add').memory('i32.store', STATE.SAVE);
-  e.get(state).get(mayGoto).memory('i32.store', STATE.MAY_GOTO);
+  e.get(state).i32(MAY_GOTO_LIMIT).memory('i32.store', STATE.MAY_GOTO);
+  e.get(state).i32(MAX_TAIL_CALLS).memory('i32.store', STATE.TAILS);
+  e.get(state).get(r1).memory('i32.store', STATE.CTX);
   return e.get(state).get(record).get(fuel).call(run).op('end');
+}
+
+function batchBody(start: number): Emitter {
+  const e = new Emitter(7);
+  const [state, record, fuel, contexts, results, index, count] = [0, 1, 2, 3, 4, 5, 6];
+  const stop = e.local(I32);
+  const at = (base: number): Emitter => e.get(base).get(index).i32(2).op('i32.shl').op('i32.add');
+  e.block(VOID).loop(VOID).get(index).get(count).op('i32.ge_u').brIf(1);
+  e.get(state).get(record).get(fuel);
+  at(contexts).memory('i32.load').i32(0).call(start).tee(stop).i32(STOP.DONE).op('i32.ne').if(VOID);
+  e.get(state).get(index).memory('i32.store', STATE.INDEX).get(stop).op('return').op('end');
+  at(results).get(state).memory('i32.load', cell(0)).memory('i32.store');
+  e.get(index).i32(1).op('i32.add').set(index).br(0).op('end').op('end');
+  return e.i32(STOP.DONE).op('end');
+}
+
+/**
+ * Leaves whether an access is not in a window: d is how far behind its start the access begins, all of 64 bits, and no bits of
+ * d | (limit - size - d) above the sign may be set.
+ */
+function outside(
+  e: Emitter,
+  { pointer, window, distance }: { pointer: number; window: number; distance: number },
+  limit: () => void,
+): void {
+  e.get(pointer).get(window).memory('i64.load32_u', WINDOW.FROM).op('i64.sub').tee(distance);
+  limit();
+  e.get(distance).op('i64.sub').op('i64.or').i64Small(0).op('i64.lt_s');
+}
+
+/**
+ * Looks for a window that has an access which the instruction's last one has not: the frame of the function that runs, or that of
+ * the address. Keeps it for the instruction; 0 where there is none.
+ */
+function findBody(): Emitter {
+  const e = new Emitter(5);
+  const [state, record, pointer, size, field] = [0, 1, 2, 3, 4];
+  const window = e.local(I32);
+  const distance = e.local(I64);
+  const tryIt = (): void => {
+    outside(e, { pointer, window, distance }, () => {
+      e.get(window).get(field).op('i32.add').memory('i64.load32_u').get(size).op('i64.extend_i32_u').op('i64.sub');
+    });
+    e.op('i32.eqz').if(VOID);
+    e.get(record).get(window).memory('i32.store', RECORD.WINDOW).i32(1).op('return').op('end');
+  };
+  e.get(state).memory('i32.load', STATE.SAVE).memory('i32.load', SAVE.WINDOW).set(window);
+  tryIt();
+  e.get(pointer).op('i32.wrap_i64').i32(GRANULE_BITS).op('i32.shr_u').i32(GRANULE_HASH).op('i32.mul');
+  e.i32(32 - RANGE_BITS)
+    .op('i32.shr_u')
+    .i32(WINDOW_SIZE)
+    .op('i32.mul')
+    .get(state)
+    .op('i32.add');
+  e.i32(STATE.WINDOWS + WINDOW_SIZE * (MAX_FRAMES + 1))
+    .op('i32.add')
+    .set(window);
+  tryIt();
+  return e.i32(0).op('end');
 }
 
 const STATE_LOCAL = 0;
@@ -57,14 +161,24 @@ const FUEL = 2;
 class LoopEmitter implements Site {
   readonly e = new Emitter(3);
   readonly imm = undefined;
-  // Memory that is shared between threads has no interpreter yet.
+  readonly exclusive: boolean;
   readonly #stop = this.e.local(I32);
   readonly #temps = new Map<string, number>();
   /** Depths of the loop and of the block around it. */
   #loopDepth = 0;
   #stopDepth = 0;
   #op: OpName = 'exit';
-  #inFrame = false;
+  /** The access needs no check. */
+  #free = false;
+  readonly #find: number;
+  readonly #helperCode: number;
+
+  /** @param find index of the function that looks for windows @param helperCode type index of HELPER_CODE */
+  constructor(exclusive: boolean, find: number, helperCode: number) {
+    this.exclusive = exclusive;
+    this.#find = find;
+    this.#helperCode = helperCode;
+  }
 
   emit(): Emitter {
     const { e } = this;
@@ -97,13 +211,15 @@ class LoopEmitter implements Site {
   #extra(name: ExtraHandler): void {
     switch (name) {
       case 'enter':
-        this.#refund();
         return this.#call();
       case 'done':
-        this.#refund();
+        // No instruction of the program, which is why it costs nothing.
+        this.e.get(FUEL).i32(1).op('i32.add').set(FUEL);
         return this.#stopFor(STOP.DONE);
       case 'fell_off':
         return this.#stopFor(STOP.FELL_OFF);
+      case 'intrinsic':
+        return this.#helper();
     }
   }
 
@@ -111,9 +227,9 @@ class LoopEmitter implements Site {
   #sequence(names: readonly InsnHandler[]): void {
     names.forEach((name, i) => {
       if (i > 0) this.#spend();
-      const [op, frame] = name.split('@');
+      const [op, free] = name.split('@');
       this.#op = op as OpName;
-      this.#inFrame = frame !== undefined;
+      this.#free = free !== undefined;
       LOWER[this.#op](this);
       this.e.get(PC).i32(RECORD_SIZE).op('i32.add').set(PC);
     });
@@ -139,9 +255,14 @@ class LoopEmitter implements Site {
       .br(e.depth - this.#stopDepth);
   }
 
-  /** What is no instruction of the program costs nothing. */
-  #refund(): void {
-    this.e.get(FUEL).i32(1).op('i32.add').set(FUEL);
+  /** A call of a helper that has become code. */
+  #helper(): void {
+    const { e } = this;
+    const next = this.temp(I32, 0);
+    e.get(PC).get(PC).memory('i32.load', RECORD.CODE).callIndirect(this.#helperCode).tee(next).op('i32.eqz').if(VOID);
+    this.#stopFor(STOP.HELPER);
+    e.op('end').get(next).set(PC);
+    this.#next();
   }
 
   // Operands
@@ -218,19 +339,22 @@ class LoopEmitter implements Site {
 
   address(base: 'dst' | 'src', size: number, access: Access): number {
     const { e } = this;
-    if (this.#inFrame) {
+    if (this.#free) {
       this.#cell(base).memory('i32.load').get(PC).memory('i32.load', RECORD.OFF).op('i32.add');
       return 0;
     }
     const pointer = this.temp(I64, 9);
+    const distance = this.temp(I64, 7);
     const window = this.temp(I32, 9);
-    const limits = access === 'read' ? WINDOW.READ : WINDOW.WRITE;
-    this.#cell(base).memory('i64.load').get(PC).memory('i64.load32_s', RECORD.OFF).op('i64.add').tee(pointer);
-    e.get(PC).memory('i32.load', RECORD.WINDOW).tee(window).memory('i64.load32_u', WINDOW.FROM).op('i64.sub');
-    e.get(window).memory('i64.load32_u', limits + 4 * Math.log2(size));
-    e.op('i64.ge_u').if(VOID);
+    const field = access === 'read' ? WINDOW.READ : WINDOW.WRITE;
+    this.#cell(base).memory('i64.load').get(PC).memory('i64.load32_s', RECORD.OFF).op('i64.add').set(pointer);
+    e.get(PC).memory('i32.load', RECORD.WINDOW).set(window);
+    outside(e, { pointer, window, distance }, () => {
+      e.get(window).memory('i64.load32_u', field).i64Small(size).op('i64.sub');
+    });
+    e.if(VOID).get(STATE_LOCAL).get(PC).get(pointer).i32(size).i32(field).call(this.#find).op('i32.eqz').if(VOID);
     this.#stopFor(STOP.WINDOW);
-    e.op('end');
+    e.op('end').op('end');
     if (access === 'atomic' && size > 1) {
       e.get(pointer)
         .i64Small(size - 1)
@@ -290,7 +414,8 @@ class LoopEmitter implements Site {
   #call(): void {
     const { e } = this;
     const save = this.temp(I32, 0);
-    const size = this.temp(I32, 1);
+    const top = this.temp(I32, 1);
+    const at = this.temp(I32, 2);
     const last = STATE.SAVES + MAX_FRAMES * SAVE_SIZE;
     e.get(STATE_LOCAL).memory('i32.load', STATE.SAVE).tee(save).get(STATE_LOCAL).op('i32.sub').i32(last);
     e.op('i32.eq').if(VOID);
@@ -304,11 +429,18 @@ class LoopEmitter implements Site {
         .memory('i64.load', cell(6 + i));
       e.memory('i64.store', SAVE.REGISTERS + 8 * i);
     }
-    this.#frameWindow(save, FRAME_LIMITS);
+    this.#frameWindow(save, STACK_SIZE);
     e.get(STATE_LOCAL).get(save).memory('i64.load', SAVE.TOP).memory('i64.store', cell(10));
     // Linux leaves what was there; zeros make every run the same.
-    e.get(PC).memory('i32.load', RECORD.FRAME_USE).tee(size).if(VOID);
-    e.get(save).memory('i32.load', SAVE.TOP).get(size).op('i32.sub').i32(0).get(size).memoryFill().op('end');
+    e.get(save)
+      .memory('i32.load', SAVE.TOP)
+      .tee(top)
+      .get(PC)
+      .memory('i32.load', RECORD.FRAME_USE)
+      .op('i32.sub')
+      .set(at);
+    e.block(VOID).loop(VOID).get(at).get(top).op('i32.ge_u').brIf(1).get(at).i64Small(0).memory('i64.store');
+    e.get(at).i32(8).op('i32.add').set(at).br(0).op('end').op('end');
     this.#goto();
   }
 
@@ -316,7 +448,7 @@ class LoopEmitter implements Site {
     const { e } = this;
     const save = this.temp(I32, 0);
     e.get(STATE_LOCAL).memory('i32.load', STATE.SAVE).tee(save).memory('i32.load', SAVE.RETURN).set(PC);
-    this.#frameWindow(save, [0n, 0n]);
+    this.#frameWindow(save, 0);
     for (let i = 0; i < 4; i++) {
       e.get(STATE_LOCAL)
         .get(save)
@@ -330,15 +462,8 @@ class LoopEmitter implements Site {
   }
 
   /** Opens or closes the frame for accesses through pointers. */
-  #frameWindow(save: number, limits: readonly bigint[]): void {
-    const { e } = this;
-    for (const part of [WINDOW.READ, WINDOW.WRITE]) {
-      limits.forEach((value, i) => {
-        e.get(save)
-          .memory('i32.load', SAVE.WINDOW)
-          .i64(value)
-          .memory('i64.store', part + 8 * i);
-      });
-    }
+  #frameWindow(save: number, size: number): void {
+    const both = BigInt(size) | (BigInt(size) << 32n);
+    this.e.get(save).memory('i32.load', SAVE.WINDOW).i64(both).memory('i64.store', WINDOW.READ);
   }
 }

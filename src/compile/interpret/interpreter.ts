@@ -1,5 +1,5 @@
 // The interpreter of one memory: runs records, and does for them what needs the host.
-import { fail } from '../../base/diagnostic.ts';
+import { AnyBpfError, fail } from '../../base/diagnostic.ts';
 import {
   badAccess,
   badCallTarget,
@@ -11,21 +11,23 @@ import {
   missingHelper,
   missingKfunc,
   noArena,
+  trapped,
 } from '../../base/messages/execute.ts';
 import { U32_MAX } from '../../base/u64.ts';
 import type { Insn } from '../../isa/insn.ts';
 import { OPS } from '../../isa/opcodes.ts';
-import type { Invocation, ProgramImage } from '../../spec/backend.ts';
+import { type CodeBatch, type Invocation, MAX_TAIL_CALLS } from '../../spec/backend.ts';
 import type { HelperRow } from '../../spec/helper.ts';
 import type { Address, Memory } from '../../spec/memory.ts';
 import { describeAddress, describeFrameAddress } from '../describe-address.ts';
 import { invokeHelper } from '../helper-call.ts';
 import { type LoadedProgram, placeOf, slotOfCode, withPlace } from '../load.ts';
 import { loadPacket } from '../packet-load.ts';
-import { FRAME_STRIDE, MAX_FRAMES, MAY_GOTO_LIMIT, STACK_SIZE } from '../limits.ts';
+import { FRAME_STRIDE, MAX_FRAMES, STACK_SIZE } from '../limits.ts';
 import { baseOf, handlerNumber } from './handler-names.ts';
 import { interpreterModule, type InterpreterExports } from './handlers.ts';
 import { RECORD, RECORD_SIZE, STATE, STATE_SIZE, STOP, type Stop } from './layout.ts';
+import { HelperTable } from './helper-table.ts';
 import { Records } from './records.ts';
 import { Windows } from './windows.ts';
 
@@ -38,9 +40,6 @@ const SHARE = 1 << 16;
 const DONE = handlerNumber('done');
 const FELL_OFF = handlerNumber('fell_off');
 
-/** Gives the records of a tail call's target. */
-export type RecordsOf = (image: ProgramImage) => Records;
-
 export class Interpreter {
   readonly memory: Memory;
   readonly #state: Address;
@@ -49,7 +48,8 @@ export class Interpreter {
   // Kept here: a lookup in the exports of an instance is slow.
   readonly #runShare: InterpreterExports['run'];
   readonly #start: InterpreterExports['start'];
-  readonly #recordsOf: RecordsOf;
+  readonly #startBatch: InterpreterExports['batch'];
+  readonly #helpers: HelperTable;
   /** Sorted by address. */
   readonly #programs: Records[] = [];
   #last: Records | undefined;
@@ -57,9 +57,8 @@ export class Interpreter {
   /** Program that called the helper which is running: the one whose functions it may call. */
   #calling: Records | undefined;
 
-  private constructor(memory: Memory, recordsOf: RecordsOf) {
+  private constructor(memory: Memory) {
     this.memory = memory;
-    this.#recordsOf = recordsOf;
     this.#state = memory.alloc(STATE_SIZE);
     const size = MAX_FRAMES * FRAME_STRIDE;
     this.#stack = memory.alloc(size);
@@ -67,29 +66,33 @@ export class Interpreter {
     memory.addRegion({ ...stack, base: this.#stack, size });
     this.#windows = new Windows(memory, this.#state, this.#stack);
     memory.view.setUint32(this.#state + STATE.EXIT + RECORD.HANDLER, handlerNumber('exit'), true);
-    const env = { memory: (memory as unknown as { wasm: WebAssembly.Memory }).wasm };
-    const instance = new WebAssembly.Instance(interpreterModule(), { env });
-    const { run, start } = instance.exports as unknown as InterpreterExports;
+    this.#helpers = new HelperTable(memory, this.#state, this.#windows.ranges);
+    const env = { memory: (memory as unknown as { wasm: WebAssembly.Memory }).wasm, table: this.#helpers.table };
+    const instance = new WebAssembly.Instance(interpreterModule(!memory.shared), { env });
+    const { run, start, batch } = instance.exports as unknown as InterpreterExports;
     this.#runShare = run;
     this.#start = start;
+    this.#startBatch = batch;
   }
 
   static readonly #interpreters = new WeakMap<Memory, Interpreter>();
 
   /** The interpreter of a memory. Never given back: it lives as long as the memory. */
-  static of(memory: Memory, recordsOf: RecordsOf): Interpreter {
+  static of(memory: Memory): Interpreter {
     let interpreter = Interpreter.#interpreters.get(memory);
     if (interpreter === undefined) {
-      interpreter = new Interpreter(memory, recordsOf);
+      interpreter = new Interpreter(memory);
       Interpreter.#interpreters.set(memory, interpreter);
     }
     return interpreter;
   }
 
-  add(program: LoadedProgram): Records {
-    const records = new Records(program, this.memory, this.#state, this.#windows.nothing);
+  /** @param recordsOf gives the records of a tail call's target */
+  add(program: LoadedProgram, checked: boolean, recordsOf: Records['recordsOf']): Records {
+    const records = new Records(program, this.memory, this.#state, this.#windows.nothing, checked, recordsOf);
     const at = this.#programs.findIndex(({ base }) => base > records.base);
     this.#programs.splice(at === -1 ? this.#programs.length : at, 0, records);
+    this.#helpers.setStart(program.image.id, records);
     return records;
   }
 
@@ -98,30 +101,76 @@ export class Interpreter {
     if (at === -1) return;
     this.#programs.splice(at, 1);
     this.#last = undefined;
+    this.#helpers.forget(records);
     records.dispose();
   }
 
   /** Runs a program; r0 is then in the state. */
   run(records: Records, invocation: Invocation, r1: number, r2: number): void {
-    if (this.#invocation !== undefined) throw new Error('a run inside of a run');
-    this.#invocation = invocation;
-    this.#windows.refresh();
-    invocation.call = this.#call;
+    this.#begin(invocation);
     const { budget } = invocation;
     try {
       if (budget <= 0) fail(budgetSpent(placeOf(records.program.image, 0)));
       const share = budget < SHARE ? budget : SHARE;
-      const stop = this.#start(this.#state, records.base, share, r1, r2, MAY_GOTO_LIMIT);
+      // The record that enters the program is counted too.
+      const stop = this.#start(this.#state, records.base, share + 1, r1, r2);
       // Most runs need nothing of the host.
       if (stop === STOP.DONE) invocation.budget = budget - share + this.#read('FUEL');
       else this.#goOn(invocation, stop, share);
     } catch (error) {
-      this.#windows.closeFrames();
-      throw error;
+      throw this.#aborted(error, records);
     } finally {
-      this.#invocation = undefined;
-      this.#calling = undefined;
+      this.#end();
     }
+  }
+
+  /** Runs a program once for each context. */
+  runBatch(records: Records, invocation: Invocation, batch: CodeBatch): void {
+    this.#begin(invocation);
+    const { contexts, results, count } = batch;
+    const { budget } = invocation;
+    try {
+      if (budget <= 0 && count > 0) fail(budgetSpent(placeOf(records.program.image, 0)));
+      const share = budget < SHARE ? budget : SHARE;
+      for (let next = 0; next < count; next++) {
+        const stop = this.#startBatch(this.#state, records.base, share + 1, contexts, results, next, count);
+        if (stop === STOP.DONE) break;
+        next = this.#read('INDEX');
+        // It stands for the first context from the beginning.
+        if (next > 0) batch.select(next);
+        this.#setCpu(invocation);
+        this.#goOn(invocation, stop, share);
+        this.memory.u32[(results >>> 2) + next] = this.r0Low;
+      }
+    } catch (error) {
+      throw this.#aborted(error, records);
+    } finally {
+      this.#end();
+    }
+  }
+
+  #begin(invocation: Invocation): void {
+    if (this.#invocation !== undefined) throw new Error('a run inside of a run');
+    this.#invocation = invocation;
+    this.#windows.refresh();
+    invocation.call = this.#call;
+    this.#setCpu(invocation);
+  }
+
+  #end(): void {
+    this.#invocation = undefined;
+    this.#calling = undefined;
+  }
+
+  #setCpu({ cpu }: Invocation): void {
+    this.memory.u32[(this.#state + STATE.CPU) >>> 2] = cpu;
+  }
+
+  /** A trap as a typed abort: of the program that was started, as nothing tells where it was. */
+  #aborted(error: unknown, { program }: Records): unknown {
+    this.#windows.closeFrames();
+    if (!(error instanceof WebAssembly.RuntimeError)) return error;
+    return new AnyBpfError(trapped({ program: program.image.spec.name }, error.message), { cause: error });
   }
 
   get r0(): bigint {
@@ -132,7 +181,7 @@ export class Interpreter {
     return this.memory.view.getUint32(this.#cell(0), true);
   }
 
-  #read(field: 'PC' | 'FUEL'): number {
+  #read(field: 'PC' | 'FUEL' | 'INDEX' | 'TAILS'): number {
     return this.memory.u32[(this.#state + STATE[field]) >>> 2];
   }
 
@@ -224,8 +273,11 @@ export class Interpreter {
       if (programs[middle].end <= record) low = middle + 1;
       else high = middle;
     }
-    this.#last = programs[low];
-    return programs[low];
+    const found = programs[low];
+    // Only a program that was wrongly trusted can have led anywhere else.
+    if (found === undefined || record < found.base) return fail(trapped({}, 'it left its instructions'));
+    this.#last = found;
+    return found;
   }
 
   #insnAt(record: Address): Insn {
@@ -291,6 +343,8 @@ export class Interpreter {
   #invoke(invocation: Invocation, records: Records, row: HelperRow, record: Address): Address {
     this.#calling = records;
     invocation.program = records.identity;
+    const tailCalls = row.returns === 'integerOrNoReturn';
+    if (tailCalls) invocation.tailCalls = MAX_TAIL_CALLS - this.#read('TAILS');
     const { view } = this.memory;
     const at = this.#cell(1);
     const r0 = invokeHelper(row, invocation, [
@@ -302,12 +356,21 @@ export class Interpreter {
     ]);
     this.#setRegister(0, r0);
     this.#windows.refresh();
+    if (row.intrinsic !== undefined) this.#helpers.count(record, records, row.intrinsic);
     const image = invocation.tail;
     if (image === undefined) return record + RECORD_SIZE;
     // The target takes the place of the function that called: same frame.
     invocation.tail = undefined;
-    this.#setRegister(1, BigInt(invocation.ctx));
-    return this.#recordsOf(image).start;
+    this.memory.u32[(this.#state + STATE.TAILS) >>> 2] = MAX_TAIL_CALLS - invocation.tailCalls;
+    view.setBigUint64(at, BigInt(view.getUint32(this.#state + STATE.CTX, true)), true);
+    return this.#enterTarget(records.recordsOf(image));
+  }
+
+  /** Where a tail call goes on: the frame is the caller's, and as empty as that of a program that was started. */
+  #enterTarget(records: Records): Address {
+    const top = Number(this.#register(10));
+    this.memory.u8.fill(0, top - records.frameUse, top);
+    return records.start;
   }
 
   #callRegister(invocation: Invocation, record: Address): Address | undefined {
@@ -339,7 +402,7 @@ export class Interpreter {
   #callFunction(invocation: Invocation, records: Records, slot: number): void {
     if (invocation.budget <= 0) fail(budgetSpent(placeOf(records.program.image, slot)));
     const share = Math.min(invocation.budget, SHARE);
-    const stop = this.#runShare(this.#state, records.entry(slot), share);
+    const stop = this.#runShare(this.#state, records.entry(slot), share + 1);
     this.#goOn(invocation, stop, share);
   }
 }

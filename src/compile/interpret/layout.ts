@@ -1,5 +1,5 @@
 // What the interpreter's WebAssembly and the host agree on: decoded instructions, registers and state in the linear memory.
-import { MAX_FRAMES, STACK_SIZE } from '../limits.ts';
+import { MAX_FRAMES } from '../limits.ts';
 
 /**
  * A decoded instruction. Registers are named by the addresses of their cells and jumps by the address of the record that they
@@ -21,21 +21,28 @@ export const RECORD = {
   WINDOW: 24,
   /** u32: slot in the program. */
   SLOT: 28,
+  /** Calls of helpers. u32: index in the table of the code that does it, or how often the host did. */
+  CODE: 4,
+  CALLS: 8,
 } as const;
 export const RECORD_SIZE = 32;
 
 /**
- * A range that programs may access without asking the host: an access of `size` bytes at p is inside where p - FROM, unsigned,
- * is below the limit for that size, of which there is one for each power of two; 0 where nothing is allowed.
+ * A range that programs may access without asking the host: READ and WRITE say how many bytes from FROM on, u32 each; 0 where nothing
+ * is allowed. An access of `size` bytes at p is inside where neither p - FROM nor READ - size - (p - FROM), of 64 bits, is negative.
  */
-export const WINDOW = {
-  /** u32. */
-  FROM: 0,
-  /** u32 each: for sizes 1, 2, 4, 8. */
-  READ: 4,
-  WRITE: 20,
-} as const;
-export const WINDOW_SIZE = 40;
+export const WINDOW = { FROM: 0, READ: 4, WRITE: 8 } as const;
+export const WINDOW_SIZE = 16;
+
+/**
+ * Windows besides those of the frames: what a run touches beyond them (context, packet, map values). Which one may have an access
+ * follows from the granule of memory that its address is in.
+ */
+export const RANGE_BITS = 11;
+export const RANGES = 1 << RANGE_BITS;
+export const GRANULE_BITS = 6;
+/** Spreads granules over the windows: 2^32 divided by the golden ratio (Knuth, The Art of Computer Programming 3, 6.4). */
+export const GRANULE_HASH = 0x9e3779b1;
 
 /** What a call of a function of the program leaves for its exit. Frame k of a run has its own save area, which never moves. */
 export const SAVE = {
@@ -51,11 +58,10 @@ export const SAVE = {
 export const SAVE_SIZE = 48;
 
 const REGISTERS = 11;
-/** Windows besides those of the frames: what a run touches beyond them (context, packet, map values). */
-export const RANGES = 32;
 
 /** Offsets in the interpreter's state, which one memory has once. */
-const SAVES = 16 + 8 * REGISTERS;
+const FIRST_REGISTER = 40;
+const SAVES = FIRST_REGISTER + 8 * REGISTERS;
 const WINDOWS = SAVES + SAVE_SIZE * (MAX_FRAMES + 1);
 const EXIT = WINDOWS + WINDOW_SIZE * (MAX_FRAMES + 1 + RANGES);
 export const STATE = {
@@ -66,7 +72,16 @@ export const STATE = {
   SAVE: 8,
   /** i32: times that the run may still pass its may_goto instructions. */
   MAY_GOTO: 12,
-  REGISTERS: 16,
+  /** u32: r1 of the run, which tail calls hand on; tail calls that it may still make; its CPU. */
+  CTX: 16,
+  TAILS: 20,
+  CPU: 24,
+  /** u32: address and length of the table of programs: by id, the record that a tail call goes on at, or 0. */
+  STARTS: 28,
+  PROGRAMS: 32,
+  /** u32: index of the run in its batch, where a batch has stopped. */
+  INDEX: 36,
+  REGISTERS: FIRST_REGISTER,
   /** The first stands for no function. */
   SAVES,
   /** The first allows nothing, then one for each frame, then the RANGES. */
@@ -75,16 +90,6 @@ export const STATE = {
   EXIT,
 } as const;
 export const STATE_SIZE = EXIT + RECORD_SIZE;
-
-/** The four limits, for sizes 1, 2, 4 and 8, of a range of so many bytes. */
-export const limitsOf = (size: number): readonly number[] =>
-  [1, 2, 4, 8].map((access) => Math.max(0, size - access + 1));
-
-/** The limits of a frame as two words of 64 bits, which is how calls write them. */
-export const FRAME_LIMITS: readonly bigint[] = [0, 2].map((i) => {
-  const limits = limitsOf(STACK_SIZE);
-  return BigInt(limits[i]) | (BigInt(limits[i + 1]) << 32n);
-});
 
 /** Why the WebAssembly part stopped: at the record in PC, which has not been carried out but for what is said here. */
 export const STOP = {

@@ -1,7 +1,7 @@
 // Decodes a program into records, once: what handlers.ts reads while it runs.
 import type { Insn } from '../../isa/insn.ts';
 import { OPS } from '../../isa/opcodes.ts';
-import type { Invocation } from '../../spec/backend.ts';
+import type { Invocation, ProgramImage } from '../../spec/backend.ts';
 import type { Address, Memory } from '../../spec/memory.ts';
 import { jumpTarget } from '../../flow/graph.ts';
 import type { LoadedProgram } from '../load.ts';
@@ -19,19 +19,35 @@ export class Records {
   readonly #memory: Memory;
   /** By slot; 0 for the second slot of a wide instruction. */
   readonly #bySlot: Uint32Array;
-  readonly #frameUse: number;
+  readonly checked: boolean;
+  readonly recordsOf: (image: ProgramImage) => Records;
+  /** Bytes below r10 that are to be zero when a function begins. */
+  readonly frameUse: number;
   /** Calls of other functions than the first by the host, by slot. */
   readonly #entries = new Map<number, Address>();
 
-  /** @param nothing the window that allows nothing */
-  constructor(program: LoadedProgram, memory: Memory, state: Address, nothing: Address) {
+  /**
+   * @param nothing the window that allows nothing
+   * @param checked accesses, arguments of helpers; where not, frames are not cleared either
+   * @param recordsOf gives those of a tail call's target
+   */
+  constructor(
+    program: LoadedProgram,
+    memory: Memory,
+    state: Address,
+    nothing: Address,
+    checked: boolean,
+    recordsOf: Records['recordsOf'],
+  ) {
     const { insns } = program;
     const count = insns.reduce((sum, insn) => sum + (insn === undefined ? 0 : 1), 0);
     this.program = program;
     const { id, spec } = program.image;
     this.identity = { id, name: spec.name, type: spec.type };
     this.#memory = memory;
-    this.#frameUse = frameUse(insns);
+    this.checked = checked;
+    this.recordsOf = recordsOf;
+    this.frameUse = checked ? frameUse(insns) : 0;
     this.#bySlot = new Uint32Array(insns.length);
     this.base = memory.alloc((count + 3) * RECORD_SIZE);
     this.end = this.base + (count + 3) * RECORD_SIZE;
@@ -43,7 +59,7 @@ export class Records {
     });
     this.#writeEntry(this.base, 0);
     const { view } = memory;
-    const handlers = insns.flatMap((insn): InsnHandler[] => (insn === undefined ? [] : [handlerOf(insn)]));
+    const handlers = insns.flatMap((insn): InsnHandler[] => (insn === undefined ? [] : [handlerOf(insn, checked)]));
     let index = 0;
     insns.forEach((insn, slot) => {
       if (insn === undefined) return;
@@ -86,24 +102,32 @@ export class Records {
     return this.#memory.view.getUint32(record + RECORD.SLOT, true);
   }
 
+  /** Whether this is the handle of a map that the program names itself. */
+  ownMap(handle: bigint): boolean {
+    const { insns, constants } = this.program;
+    return insns.some((insn) => insn?.op === 'ld_map_idx' && constants.get(insn) === handle);
+  }
+
   #writeEntry(at: Address, slot: number): void {
     const { view } = this.#memory;
     view.setUint32(at + RECORD.HANDLER, handlerNumber('enter'), true);
     view.setUint32(at + RECORD.TARGET, this.#bySlot[slot], true);
-    view.setUint32(at + RECORD.FRAME_USE, this.#frameUse, true);
+    view.setUint32(at + RECORD.FRAME_USE, this.frameUse, true);
     view.setUint32(at + RECORD_SIZE + RECORD.HANDLER, handlerNumber('done'), true);
   }
 
   #write(view: DataView, state: Address, nothing: Address, insn: Insn, slot: number): void {
     const at = this.#bySlot[slot];
     const { op, dst, src, off, imm } = insn;
-    view.setUint32(at + RECORD.DST, state + STATE.REGISTERS + 8 * dst, true);
-    view.setUint32(at + RECORD.SRC, state + STATE.REGISTERS + 8 * src, true);
+    if (op !== 'call_helper') {
+      view.setUint32(at + RECORD.DST, state + STATE.REGISTERS + 8 * dst, true);
+      view.setUint32(at + RECORD.SRC, state + STATE.REGISTERS + 8 * src, true);
+    }
     view.setUint32(at + RECORD.WINDOW, nothing, true);
     view.setUint32(at + RECORD.SLOT, slot, true);
     const target = op === 'call_local' ? slot + 1 + imm : jumpTarget(insn, slot);
     view.setInt32(at + RECORD.OFF, target === undefined ? off : this.#bySlot[target], true);
-    if (op === 'call_local') view.setUint32(at + RECORD.FRAME_USE, this.#frameUse, true);
+    if (op === 'call_local') view.setUint32(at + RECORD.FRAME_USE, this.frameUse, true);
     else view.setBigInt64(at + RECORD.IMM, BigInt.asIntN(64, this.#immediate(insn)), true);
   }
 
@@ -112,7 +136,8 @@ export class Records {
   }
 }
 
-const handlerOf = (insn: Insn): InsnHandler => (staysInFrame(insn) ? `${insn.op}@frame` : insn.op);
+const handlerOf = (insn: Insn, checked: boolean): InsnHandler =>
+  baseOf(insn.op) !== undefined && (!checked || staysInFrame(insn)) ? `${insn.op}@free` : insn.op;
 
 /** An access through r10 that lies in the frame: the frame is the function's own, so that nothing has to be asked. */
 function staysInFrame(insn: Insn): boolean {

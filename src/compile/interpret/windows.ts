@@ -1,7 +1,17 @@
 // The ranges that interpreted code may access without asking, kept equal to the regions of the memory.
 import type { Address, Memory } from '../../spec/memory.ts';
 import { FRAME_STRIDE, MAX_FRAMES, STACK_SIZE } from '../limits.ts';
-import { limitsOf, RANGES, RECORD, SAVE, SAVE_SIZE, STATE, WINDOW, WINDOW_SIZE } from './layout.ts';
+import {
+  GRANULE_BITS,
+  GRANULE_HASH,
+  RANGE_BITS,
+  RECORD,
+  SAVE,
+  SAVE_SIZE,
+  STATE,
+  WINDOW,
+  WINDOW_SIZE,
+} from './layout.ts';
 
 export class Windows {
   readonly #memory: Memory;
@@ -10,10 +20,10 @@ export class Windows {
   /** The window that allows nothing: where records begin. */
   readonly nothing: Address;
   readonly #frames: Address;
-  readonly #ranges: Address;
-  /** Windows in use by the first address of their range. */
-  readonly #byStart = new Map<Address, Address>();
-  #next = 0;
+  /** The first of those that follow from addresses. */
+  readonly ranges: Address;
+  /** Those of the ranges that are in use. */
+  readonly #open = new Set<Address>();
   /** State of the memory's regions that the windows hold for. */
   #generation = -1;
 
@@ -23,7 +33,7 @@ export class Windows {
     this.#stack = stack;
     this.nothing = state + STATE.WINDOWS;
     this.#frames = this.nothing + WINDOW_SIZE;
-    this.#ranges = this.#frames + MAX_FRAMES * WINDOW_SIZE;
+    this.ranges = this.#frames + MAX_FRAMES * WINDOW_SIZE;
     const { view } = memory;
     for (let i = 0; i < MAX_FRAMES; i++) {
       const base = stack + i * FRAME_STRIDE;
@@ -40,16 +50,16 @@ export class Windows {
     const { generation } = this.#memory;
     if (generation === this.#generation) return;
     this.#generation = generation;
-    if (this.#byStart.size === 0) return;
-    this.#memory.u8.fill(0, this.#ranges, this.#ranges + RANGES * WINDOW_SIZE);
-    this.#byStart.clear();
-    this.#next = 0;
+    if (this.#open.size === 0) return;
+    const { view } = this.#memory;
+    for (const window of this.#open) setWindow(view, window, 0, 0, false);
+    this.#open.clear();
   }
 
   /** Closes the frames that an aborted run left open. */
   closeFrames(): void {
     const { view } = this.#memory;
-    for (let i = 0; i < MAX_FRAMES; i++) setLimits(view, this.#frames + i * WINDOW_SIZE, 0, true);
+    for (let i = 0; i < MAX_FRAMES; i++) setSize(view, this.#frames + i * WINDOW_SIZE, 0, true);
   }
 
   /** Answers the instruction at `record`, whose window does not have the access: whether it is allowed after all. */
@@ -68,9 +78,11 @@ export class Windows {
     if (region.base === this.#stack) return this.#frameAt(address);
     const { base, stride, writable } = region;
     const from = stride === undefined ? base : address - ((address - base) % stride);
-    const known = this.#byStart.get(from);
-    if (known !== undefined) return known;
-    return this.#open(from, stride === undefined ? region.size : (region.slot ?? stride), writable);
+    const granule = Math.imul(address >>> GRANULE_BITS, GRANULE_HASH) >>> (32 - RANGE_BITS);
+    const window = this.ranges + granule * WINDOW_SIZE;
+    this.#open.add(window);
+    setWindow(this.#memory.view, window, from, stride === undefined ? region.size : (region.slot ?? stride), writable);
+    return window;
   }
 
   /** The window of the frame, where a function is using it. */
@@ -80,22 +92,14 @@ export class Windows {
     const open = (view.getUint32(this.#state + STATE.SAVE, true) - this.#state - STATE.SAVES) / SAVE_SIZE;
     return frame < open ? this.#frames + frame * WINDOW_SIZE : undefined;
   }
-
-  #open(from: Address, size: number, writable: boolean): Address {
-    const { view } = this.#memory;
-    const window = this.#ranges + this.#next * WINDOW_SIZE;
-    this.#next = (this.#next + 1) % RANGES;
-    this.#byStart.delete(view.getUint32(window + WINDOW.FROM, true));
-    view.setUint32(window + WINDOW.FROM, from, true);
-    setLimits(view, window, size, writable);
-    this.#byStart.set(from, window);
-    return window;
-  }
 }
 
-function setLimits(view: DataView, window: Address, size: number, writable: boolean): void {
-  limitsOf(size).forEach((limit, i) => {
-    view.setUint32(window + WINDOW.READ + 4 * i, limit, true);
-    view.setUint32(window + WINDOW.WRITE + 4 * i, writable ? limit : 0, true);
-  });
+function setSize(view: DataView, window: Address, size: number, writable: boolean): void {
+  view.setUint32(window + WINDOW.READ, size, true);
+  view.setUint32(window + WINDOW.WRITE, writable ? size : 0, true);
+}
+
+function setWindow(view: DataView, window: Address, from: Address, size: number, writable: boolean): void {
+  view.setUint32(window + WINDOW.FROM, from, true);
+  setSize(view, window, size, writable);
 }

@@ -1,5 +1,15 @@
 // The body of one WebAssembly function, instruction by instruction.
-import { type BlockType, Bytes, MEMORY, type MemoryOp, PLAIN, type PlainOp, type ValueType } from './encoding.ts';
+import {
+  ATOMIC,
+  type AtomicOp,
+  type BlockType,
+  Bytes,
+  MEMORY,
+  type MemoryOp,
+  PLAIN,
+  type PlainOp,
+  type ValueType,
+} from './encoding.ts';
 
 export class Emitter {
   readonly code = new Bytes();
@@ -70,6 +80,19 @@ export class Emitter {
   /** Memory access with a static offset (unsigned) and no promise of alignment. */
   memory(name: MemoryOp, offset = 0): this {
     this.code.byte(MEMORY[name][0]).u32(0).u32(offset);
+    return this;
+  }
+
+  /** As `memory`; an address that is not a multiple of the size traps. */
+  atomic(name: AtomicOp, offset = 0): this {
+    const [opcode, alignment] = ATOMIC[name];
+    this.code.byte(0xfe).byte(opcode).u32(alignment).u32(offset);
+    return this;
+  }
+
+  /** Nothing that stands before is done after what stands behind. */
+  fence(): this {
+    this.code.byte(0xfe).byte(0x03).byte(0);
     return this;
   }
 
