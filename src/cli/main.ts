@@ -3,6 +3,7 @@ import { Command, CommanderError } from 'commander';
 import { AnyBpfError, type Diagnostic, formatDiagnostic } from '../base/diagnostic.ts';
 import { wrongUse } from '../base/messages/cli.ts';
 import { asmVerb } from './asm.ts';
+import { compileVerb } from './compile.ts';
 import { conformanceVerb } from './conformance-verb.ts';
 import { disasmVerb } from './disasm.ts';
 import { dumpVerb } from './dump.ts';
@@ -13,7 +14,7 @@ import { painter } from './style.ts';
 import { EXIT, type ExitCode, RefusedError, type Verb } from './verb.ts';
 import { version } from './version.ts';
 
-const VERBS: readonly Verb[] = [runVerb, dumpVerb, disasmVerb, asmVerb, conformanceVerb];
+const VERBS: readonly Verb[] = [runVerb, compileVerb, dumpVerb, disasmVerb, asmVerb, conformanceVerb];
 
 const FOOTER = `
 Exit codes:

@@ -40,6 +40,16 @@ export class LinearMemory implements Memory {
     this.view = new DataView(this.wasm.buffer);
   }
 
+  /** First address above all that was handed out. */
+  get top(): Address {
+    return this.#top;
+  }
+
+  /** Sorted by base. */
+  get regions(): readonly Region[] {
+    return this.#regions;
+  }
+
   alloc(size: number): Address {
     const block = alignUpBig(size + GAP, 8);
     const reused = this.#free.get(block)?.pop();

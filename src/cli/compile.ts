@@ -1,0 +1,99 @@
+// anybpf compile: an object as a WebAssembly module that needs no AnyBPF to run.
+import { basename } from 'node:path';
+import type { Command } from 'commander';
+import { fail } from '../base/diagnostic.ts';
+import { badOption } from '../base/messages/cli.ts';
+import { compileAhead, type CompiledModule } from '../aot/compile.ts';
+import { moduleFiles } from '../aot/files.ts';
+import { memoryHost } from '../hosts/memory/host.ts';
+import { count } from './count.ts';
+import type { Io } from './io.ts';
+import { toJson } from './json.ts';
+import { openObject, programNamed } from './object.ts';
+import { OutputFile } from './output-file.ts';
+import { withSettings } from './presets.ts';
+import { painter } from './style.ts';
+import type { Verb } from './verb.ts';
+import { version } from './version.ts';
+
+interface CompileVerbOptions {
+  readonly out: string;
+  readonly program?: readonly string[];
+  readonly set?: readonly string[];
+  readonly budget?: number;
+  readonly cpus: number;
+  readonly trusted?: boolean;
+  readonly json?: boolean;
+}
+
+const ENDING = '.wasm';
+
+const collected = (value: string, earlier: readonly string[] = []): readonly string[] => [...earlier, value];
+
+export const compileVerb: Verb = (program: Command, io) => {
+  program
+    .command('compile')
+    .description('compile an object ahead of time: a WebAssembly module, and a loader that runs it without AnyBPF')
+    .argument('<object>', 'eBPF object file')
+    .requiredOption('-o, --out <file>', `module to write, NAME${ENDING}; its loader is NAME.mjs, with NAME.d.ts`)
+    .option('--program <name>', 'program to compile, by function or section name (repeatable); all without', collected)
+    .option('--set <global=value>', 'value of a global variable (repeatable)', collected)
+    .option('--budget <n>', 'instructions that one run may take', count)
+    .option('--cpus <n>', 'CPUs that per-CPU maps have a value for', count, 1)
+    .option('--trusted', 'the object was verified elsewhere: leave out the checks of accesses')
+    .option('--json', 'print the record that the module carries')
+    .action(async (file: string, options: CompileVerbOptions) => {
+      const { out } = options;
+      if (!out.endsWith(ENDING) || basename(out) === ENDING)
+        fail(badOption({}, '--out', out, `the name of a module ends in ${ENDING}`));
+      const compiled = await compiledObject(file, options);
+      writeAll(compiled, out);
+      io.stdout.write(options.json === true ? `${toJson(compiled.record, 2)}\n` : summary(compiled, out, io));
+    });
+};
+
+async function compiledObject(file: string, options: CompileVerbOptions): Promise<CompiledModule> {
+  const opened = await openObject(file);
+  const spec = withSettings({ ...opened.spec, name: basename(file) }, options.set ?? []);
+  return compileAhead(spec, {
+    host: memoryHost({ cpus: options.cpus }),
+    trusted: options.trusted === true,
+    producer: `anybpf ${version}`,
+    ...(options.budget === undefined ? {} : { budget: options.budget }),
+    ...(options.program === undefined
+      ? {}
+      : { programs: options.program.map((name) => programNamed(opened, name).name) }),
+  });
+}
+
+/** All three files or none: each is whole before the first takes its place. */
+function writeAll(compiled: CompiledModule, out: string): void {
+  const files = moduleFiles(compiled, basename(out));
+  const stem = out.slice(0, -ENDING.length);
+  const encoder = new TextEncoder();
+  using module = new OutputFile(out);
+  using loader = new OutputFile(`${stem}.mjs`);
+  using types = new OutputFile(`${stem}.d.ts`);
+  module.write(files.wasm);
+  loader.write(encoder.encode(files.loader));
+  types.write(encoder.encode(files.types));
+  module.commit();
+  loader.commit();
+  types.commit();
+}
+
+function summary({ wasm, record }: CompiledModule, out: string, io: Io): string {
+  const paint = painter(io, io.stdout);
+  const needed = [
+    ...new Set(
+      record.platform.imports
+        .filter(({ number, intrinsic }) => number !== undefined && intrinsic === undefined)
+        .map(({ name }) => name.replace(/^helper\./, '')),
+    ),
+  ];
+  const helpers = needed.length === 0 ? 'none' : needed.join(', ');
+  return `${paint('bold', out)}: ${wasm.length} bytes, ${record.programs.map(({ name }) => name).join(', ')}
+  helpers it asks its host for: ${helpers}
+  digest ${record.digest}
+`;
+}
