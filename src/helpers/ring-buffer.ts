@@ -6,7 +6,7 @@ import type { Address } from '../spec/memory.ts';
 import { ringBuffer } from './map-access.ts';
 import { status } from './status.ts';
 
-/** Records that this run has reserved and not yet given back, with their ring buffer. */
+/** Records that bodies of this run have reserved and that none has given back, with their ring buffer. */
 export const RESERVED_RECORDS: StateKey<Map<Address, RingBufferMap>> = {
   name: 'reserved-records',
   create: () => new Map(),
@@ -32,11 +32,11 @@ export function releaseRecord(
   flags: bigint,
   how: 'submit' | 'discard',
 ): void {
-  const reserved = env.state(RESERVED_RECORDS);
-  const ring = reserved.get(record);
-  if (ring === undefined) return fail(helperKind({}, name, 1, BigInt(record), 'a record that this run has reserved'));
-  reserved.delete(record);
-  ring[how](record, flags);
+  env.state(RESERVED_RECORDS).delete(record);
+  // The second word of a record's header (maps/ringbuf.ts); compiled code reserves records too, which no state of the run knows.
+  const ring = env.mapAt(env.memory.u32[(record - 4) >>> 2]);
+  if (ring?.type !== 'ringbuf') return fail(helperKind({}, name, 1, BigInt(record), 'a record of a ring buffer'));
+  (ring as RingBufferMap)[how](record, flags);
 }
 
 export const ringBufferHelpers: HelperFamily = {
@@ -48,6 +48,7 @@ export const ringBufferHelpers: HelperFamily = {
       numbers: { linux: 130, windows: 11 },
       args: ['map', 'mem', 'sizeOrZero', 'scalar'],
       returns: 'integer',
+      intrinsic: 'ringOutput',
       doc: 'Copies a record into a ring buffer; 0, -EAGAIN where it is full, -EINVAL for unknown flags.',
       body: (env, map, data, size, flags) => status(env, ringBuffer('ringbuf_output', map).output(data, size, flags)),
     }),
@@ -57,6 +58,7 @@ export const ringBufferHelpers: HelperFamily = {
       args: ['map', 'allocSize', 'scalar'],
       returns: 'ringRecordOrNull',
       acquires: 'ringRecord',
+      intrinsic: 'ringReserve',
       doc: 'Address of room for a record of this many bytes, or NULL. It must be submitted or discarded. Flags: 0.',
       body: (env, map, size, flags) => reserveRecord(env, ringBuffer('ringbuf_reserve', map), size, flags),
     }),
@@ -66,6 +68,7 @@ export const ringBufferHelpers: HelperFamily = {
       args: ['ringRecord', 'scalar'],
       returns: 'void',
       releases: 'ringRecord',
+      intrinsic: 'ringSubmit',
       doc: 'Hands a reserved record to the consumer. Flags: BPF_RB_NO_WAKEUP, BPF_RB_FORCE_WAKEUP.',
       body: (env, record, flags) => releaseRecord(env, 'ringbuf_submit', record, flags, 'submit'),
     }),
@@ -75,6 +78,7 @@ export const ringBufferHelpers: HelperFamily = {
       args: ['ringRecord', 'scalar'],
       returns: 'void',
       releases: 'ringRecord',
+      intrinsic: 'ringDiscard',
       doc: 'Drops a reserved record.',
       body: (env, record, flags) => releaseRecord(env, 'ringbuf_discard', record, flags, 'discard'),
     }),
@@ -83,6 +87,7 @@ export const ringBufferHelpers: HelperFamily = {
       numbers: { linux: 134 },
       args: ['map', 'scalar'],
       returns: 'integer',
+      intrinsic: 'ringQuery',
       doc: 'Bytes not consumed (flags 0), size (1), consumer (2) or producer position (3) of a ring buffer; else 0.',
       body: (_env, map, flags) => ringBuffer('ringbuf_query', map).query(flags),
     }),

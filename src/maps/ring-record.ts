@@ -1,15 +1,12 @@
 // Records of ring buffers, both ways (uapi linux/bpf.h: BPF_RINGBUF_BUSY_BIT and so on), and what the two types check alike.
 import type { Status } from '../spec/map.ts';
+import { RING } from '../spec/map-layout.ts';
 import type { MapSpec } from '../spec/object.ts';
 import { checkCommon, EINVAL } from './attributes.ts';
 import { round8 } from './layout.ts';
 
-/** Bits of a record's length word. */
-export const BUSY = 0x8000_0000;
-export const DISCARD = 0x4000_0000;
-export const LENGTH = 0x3fff_ffff;
-/** BPF_RINGBUF_HDR_SZ. */
-export const HEADER = 8;
+/** Bits of a record's length word, and BPF_RINGBUF_HDR_SZ. */
+export const { BUSY, DISCARD, LARGEST: LENGTH, HEADER } = RING;
 
 const PAGE = 4096;
 

@@ -2,10 +2,11 @@
 // maps the ring twice in a row so that a record that begins near the end is still contiguous; here such a record simply runs
 // on into the second half, which nothing else uses. A record begins at DATA + (position & MASK), a multiple of 8:
 //   0   u32 length of the data, with bit 31 while it is being written (BUSY) and bit 30 if it was discarded
-//   4   u32, in Linux the header's page number in the ring, for nobody but the kernel; here the map's id, for the same
+//   4   u32, in Linux the header's page number in the ring, for nobody but the kernel; here the map's handle, for the same
 //       purpose: to find the ring of a sample
 //   8   the data, padded to 8
-// Positions (PRODUCER, CONSUMER, PENDING of the descriptor) only ever grow.
+// Positions (PRODUCER, CONSUMER, PENDING of the descriptor) only ever grow. All state is in the memory: compiled code reserves
+// and submits too (compile/wasm/ring.ts).
 import { ERRNO } from '../spec/errno.ts';
 import type { MapContext, MapTypeRow, RingBufferMap, Status } from '../spec/map.ts';
 import { DESCRIPTOR } from '../spec/map-layout.ts';
@@ -30,9 +31,7 @@ type Position = 'PRODUCER' | 'CONSUMER' | 'PENDING';
 class RingBuffer extends BaseMap implements RingBufferMap {
   readonly #data: Address;
   readonly #mask: number;
-  /** Records that programs are writing, by the address of their data. */
-  readonly #open = new Map<Address, Region>();
-  onData: (() => void) | undefined;
+  #onData: (() => void) | undefined;
 
   constructor(spec: MapSpec, context: MapContext) {
     super(spec, context);
@@ -40,9 +39,26 @@ class RingBuffer extends BaseMap implements RingBufferMap {
     this.#data = this.allocate(spec.maxEntries * 2);
     this.setField('DATA', this.#data);
     this.setField('MASK', this.#mask);
-    this.onDestroy(() => {
-      for (const region of this.#open.values()) this.memory.removeRegion(region);
+    const region = this.memory.addRegion({
+      base: this.#data,
+      size: spec.maxEntries * 2,
+      ...this.#access,
+      find: (address) => this.#openAt(address),
     });
+    this.onDestroy(() => this.memory.removeRegion(region));
+  }
+
+  get #access(): Pick<Region, 'kind' | 'name' | 'writable'> {
+    return { kind: 'ring-record', name: this.spec.name, writable: true };
+  }
+
+  get onData(): (() => void) | undefined {
+    return this.#onData;
+  }
+
+  set onData(wake: (() => void) | undefined) {
+    this.#onData = wake;
+    this.setField('LISTENER', wake === undefined ? 0 : 1);
   }
 
   reserve(size: number, flags: bigint): Address {
@@ -58,12 +74,9 @@ class RingBuffer extends BaseMap implements RingBufferMap {
     if (end - this.#position('CONSUMER') > this.#mask || end - this.#skipDone(producer) > this.#mask) return 0;
     const header = this.#at(producer);
     this.memory.u32[header >>> 2] = (size | BUSY) >>> 0;
-    this.memory.u32[(header + 4) >>> 2] = this.id;
+    this.memory.u32[(header + 4) >>> 2] = this.handle;
     this.#move('PRODUCER', end);
-    const sample = header + HEADER;
-    const region: Region = { base: sample, size, kind: 'ring-record', name: this.spec.name, writable: true };
-    this.#open.set(sample, this.memory.addRegion(region));
-    return sample;
+    return header + HEADER;
   }
 
   submit(sample: Address, flags: bigint): void {
@@ -75,15 +88,13 @@ class RingBuffer extends BaseMap implements RingBufferMap {
   }
 
   #commit(sample: Address, flags: bigint, discard: number): void {
-    const region = this.#open.get(sample);
-    if (region === undefined) return;
-    this.#open.delete(sample);
-    this.memory.removeRegion(region);
+    if (this.#openAt(sample)?.base !== sample) return;
     const header = (sample - HEADER) >>> 2;
     this.memory.u32[header] = ((this.memory.u32[header] & LENGTH) | discard) >>> 0;
+    this.memory.regionsChanged();
     // As epoll is woken: always or never where the flags say so, else if the consumer has caught up to this very record.
     const here = this.#at(this.#position('CONSUMER')) === sample - HEADER;
-    if ((flags & FORCE_WAKEUP) !== 0n || (here && (flags & NO_WAKEUP) === 0n)) this.onData?.();
+    if ((flags & FORCE_WAKEUP) !== 0n || (here && (flags & NO_WAKEUP) === 0n)) this.#onData?.();
   }
 
   output(data: Address, size: number, flags: bigint): Status {
@@ -136,6 +147,22 @@ class RingBuffer extends BaseMap implements RingBufferMap {
   }
   protected override next(): Status {
     return ENOTSUPP;
+  }
+
+  /** The record that a program is writing and that has this address. */
+  #openAt(address: Address): Region | undefined {
+    const producer = this.#position('PRODUCER');
+    for (let at = this.#skipDone(producer); at < producer; ) {
+      const header = this.#at(at);
+      const word = this.memory.u32[header >>> 2];
+      const size = word & LENGTH;
+      const base = header + HEADER;
+      if ((word & BUSY) !== 0 && (address === base || (address > base && address < base + size))) {
+        return { base, size, ...this.#access };
+      }
+      at += recordSize(size);
+    }
+    return undefined;
   }
 
   /** Moves PENDING over records that are submitted or discarded. */

@@ -50,6 +50,10 @@ export class LinearMemory implements Memory {
     return this.#regions;
   }
 
+  get shared(): boolean {
+    return false;
+  }
+
   alloc(size: number): Address {
     const block = alignUpBig(size + GAP, 8);
     const reused = this.#free.get(block)?.pop();
@@ -110,11 +114,16 @@ export class LinearMemory implements Memory {
     this.generation++;
   }
 
+  regionsChanged(): void {
+    this.generation++;
+  }
+
   regionAt(address: Address): Region | undefined {
     const last = this.#last;
     if (last !== undefined && address >= last.base && address < last.base + last.size) return last;
     const region = this.#regions[this.#firstAfter(address) - 1];
     if (region === undefined || address >= region.base + region.size) return undefined;
+    if (region.find !== undefined) return region.find(address);
     this.#last = region;
     return region;
   }

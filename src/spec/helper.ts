@@ -94,7 +94,16 @@ export type HelperBody<Args extends readonly ArgKind[]> = (
 ) => number | bigint | void;
 
 /** What a back end may do itself instead of calling the row's body (compile/wasm/intrinsics.ts has a row for each). */
-export type IntrinsicName = 'mapLookup' | 'mapUpdate' | 'mapDelete' | 'tailCall';
+export type IntrinsicName =
+  | 'mapLookup'
+  | 'mapUpdate'
+  | 'mapDelete'
+  | 'tailCall'
+  | 'ringOutput'
+  | 'ringReserve'
+  | 'ringSubmit'
+  | 'ringDiscard'
+  | 'ringQuery';
 
 /** A helper as data. A negative number result is a negated errno (or Windows' negated ebpf_result_t). */
 export interface HelperRow {

@@ -33,6 +33,7 @@
 //   104     CONSUMER      ring buffers, u64: position of the next record to consume
 //   112     PENDING       ring buffers, u64: everything before it is submitted or discarded
 //   120     SPECIAL       number of fields of a value that are the kernel's (spin locks, timers)
+//   124     LISTENER      ring buffers: 1 where the host is to be told of records (RingBufferMap.onData), else 0
 //
 // The value of an array element is at DATA + index * CPUS * STRIDE + cpu * STRIDE. Hash tables: hash-table.ts.
 
@@ -66,6 +67,7 @@ export const DESCRIPTOR = {
   CONSUMER: 104,
   PENDING: 112,
   SPECIAL: 120,
+  LISTENER: 124,
 } as const;
 
 /** Bytes of a descriptor. */
@@ -101,6 +103,20 @@ export const LRU = { PREV: 16, NEXT: 20, REFERENCED: 24, LIST: 28 } as const;
 
 /** Elements of prog_array and array_of_maps are two u32 words: what the program gets, and the id (maps/handle-array.ts). */
 export const HANDLE_ELEMENT = 8;
+
+/**
+ * A record of a ring buffer (maps/ringbuf.ts). Header: LENGTH, with the bits BUSY and DISCARD and the bytes of the data, at most
+ * LARGEST; MAP, the ring's handle. Then the DATA.
+ */
+export const RING = {
+  LENGTH: 0,
+  MAP: 4,
+  DATA: 8,
+  HEADER: 8,
+  BUSY: 0x8000_0000,
+  DISCARD: 0x4000_0000,
+  LARGEST: 0x3fff_ffff,
+} as const;
 
 /** Multipliers and shifts of the hash of keys (maps/words.ts). */
 export const HASH = {

@@ -29,6 +29,11 @@ export interface Region {
   readonly writable: boolean;
   readonly stride?: number;
   readonly slot?: number;
+  /**
+   * The range is made up of smaller ones that come and go (records of a ring buffer): the one that has the address, if any.
+   * Whoever takes one away calls Memory.regionsChanged.
+   */
+  readonly find?: (address: Address) => Region | undefined;
 }
 
 export interface Memory {
@@ -38,6 +43,8 @@ export interface Memory {
   readonly view: DataView;
   /** Bytes handed out and not freed. */
   readonly used: number;
+  /** Other threads read and write it too. */
+  readonly shared: boolean;
 
   /**
    * Zeroed bytes, 8-aligned, followed by a gap that belongs to nobody. Large ranges cost only the pages that are touched.
@@ -53,6 +60,8 @@ export interface Memory {
   removeRegion(region: Region): void;
   /** Changes where a region is, within a block that holds no other: its place in the table stays. */
   moveRegion(region: Region, base: Address, size: number): void;
+  /** A region that `find` of another gave is gone. */
+  regionsChanged(): void;
   /** The region that holds this address, if any. */
   regionAt(address: Address): Region | undefined;
   /** True where [address, address + size) lies wholly in one accessible slot (and may be written, where asked). */

@@ -49,7 +49,7 @@ describe('ringbuf', () => {
             if (size > 0) expect(p.memory.accessible(sample, size, true)).toBe(true);
             expect(p.memory.accessible(sample, size + 1, true)).toBe(false);
             // The second word of a record's header names its ring.
-            expect(p.memory.u32[(sample - 4) >>> 2]).toBe(map.id);
+            expect(p.memory.u32[(sample - 4) >>> 2]).toBe(map.handle);
             p.memory.u8.set(data, sample);
             model.push({ size, sample, state: 'busy', seed });
           } else if (what === 'consume') {

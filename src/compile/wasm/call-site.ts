@@ -1,6 +1,7 @@
 // One call of a helper while it is compiled: what the emitters of intrinsics (intrinsics.ts) have to work with.
 import type { Address } from '../../spec/memory.ts';
 import type { Dialect } from '../../spec/object.ts';
+import type { KnownValue } from '../known-values.ts';
 import type { Emitter } from './emitter.ts';
 import type { ValueType } from './encoding.ts';
 import type { MapConstants } from './map-lookup.ts';
@@ -16,12 +17,16 @@ export interface CallSite {
   readonly exclusive: boolean;
   /** Index of a function that the module has besides the program's: made when its name is first asked for. */
   routine(name: string, signature: Signature, body: () => Emitter): number;
+  /** Address of the control block (CONTROL). */
+  readonly control: Address;
   /** Address of the word that holds the CPU of the run. */
   readonly cpu: Address;
   /** Local (i64) of a register r0 to r9. */
   register(number: number): number;
   /** A local for intermediate values: always the same one for a type and number, so nothing lasts beyond the call. */
   temp(type: ValueType, number: number): number;
+  /** What an argument in r1 to r5 certainly is. */
+  known(register: number): KnownValue | undefined;
   /** The map that an argument in r1 or r2 certainly is. */
   map(register: 1 | 2): MapConstants | undefined;
   /**

@@ -73,6 +73,7 @@ export class CompiledCode implements Code {
       this.#machine.admit(register, address >>> 0, size >>> 0, write !== 0) ? 1 : 0,
     refuse: (slot: number, address: bigint, size: number, write: number) =>
       this.#refuse(slot, u64(address), size, write === 0 ? 'read' : 'write'),
+    leave: () => this.#machine.discardRecord(),
     packet: (slot: number, r6: bigint, offset: number, size: number) => this.#loadPacket(slot, r6, offset, size),
     callx: (slot: number, target: bigint, ...rest: unknown[]) => this.#callRegister(slot, target, rest),
   };
@@ -123,6 +124,7 @@ export class CompiledCode implements Code {
     } catch (error) {
       throw this.#placed(error);
     } finally {
+      machine.discardRecord();
       machine.batch = undefined;
       machine.invocation = undefined;
     }
@@ -139,6 +141,7 @@ export class CompiledCode implements Code {
   #end(invocation: Invocation): void {
     const left = this.#machine.read('FUEL') | 0;
     invocation.budget -= fuelOf(invocation) - Math.max(0, left);
+    this.#machine.discardRecord();
     this.#machine.invocation = undefined;
   }
 

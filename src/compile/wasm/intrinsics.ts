@@ -3,6 +3,7 @@ import type { IntrinsicName } from '../../spec/helper.ts';
 import type { CallSite } from './call-site.ts';
 import { mapLookup } from './map-lookup.ts';
 import { mapDelete, mapUpdate } from './map-update.ts';
+import { ringDiscard, ringOutput, ringQuery, ringReserve, ringSubmit } from './ring.ts';
 import { tailCall } from './tail-call.ts';
 
 /**
@@ -12,4 +13,14 @@ import { tailCall } from './tail-call.ts';
  */
 export type Intrinsic = (site: CallSite) => boolean;
 
-export const INTRINSICS: { readonly [N in IntrinsicName]: Intrinsic } = { mapLookup, mapUpdate, mapDelete, tailCall };
+export const INTRINSICS: { readonly [N in IntrinsicName]: Intrinsic } = {
+  mapLookup,
+  mapUpdate,
+  mapDelete,
+  tailCall,
+  ringOutput,
+  ringReserve,
+  ringSubmit,
+  ringDiscard,
+  ringQuery,
+};

@@ -1,6 +1,8 @@
 // What all compiled programs of one linear memory share: the control block, the stack and the table of programs.
 import type { Address, Memory } from '../../spec/memory.ts';
 import type { CodeBatch, Invocation } from '../../spec/backend.ts';
+import type { RingBufferMap } from '../../spec/map.ts';
+import { RING } from '../../spec/map-layout.ts';
 import { FRAME_STRIDE, MAX_FRAMES, STACK_SIZE } from '../limits.ts';
 import { HostTable } from './host-table.ts';
 
@@ -27,6 +29,9 @@ export type GlobalName = (typeof GLOBALS)[number];
 /** Index of a global in every module. */
 export const globalIndex = (name: GlobalName): number => GLOBALS.indexOf(name);
 
+const WINDOW_SIZE = 8;
+export const WINDOWS_SIZE = 10 * 2 * WINDOW_SIZE;
+
 /**
  * Fields of the control block, a few words of the memory that compiled code and the host both read and write, at
  * Machine.control plus these offsets. A program that is not checked can spoil them, and with them no more than its own results.
@@ -42,15 +47,20 @@ export const CONTROL = {
    * Emptied when regions have changed.
    */
   WINDOWS: 16,
+  /** Address of the record that compiled code has reserved by itself and that nobody has submitted since, as far as it knows; or 0. */
+  RECORD: 16 + WINDOWS_SIZE,
+  /** Which windows may be of a record of a ring buffer: a bit each, in their order. */
+  RECORD_WINDOWS: 20 + WINDOWS_SIZE,
 } as const;
 
-const WINDOW_SIZE = 8;
-const WINDOWS_SIZE = 10 * 2 * WINDOW_SIZE;
-const CONTROL_SIZE = CONTROL.WINDOWS + WINDOWS_SIZE;
+const CONTROL_SIZE = CONTROL.RECORD_WINDOWS + 4;
+
+/** The place of a register's window among all. */
+const windowIndex = (register: number, write: boolean): number => register * 2 + (write ? 1 : 0);
 
 /** Offset of a register's window from the control block. */
 export const windowOffset = (register: number, write: boolean): number =>
-  CONTROL.WINDOWS + (register * 2 + (write ? 1 : 0)) * WINDOW_SIZE;
+  CONTROL.WINDOWS + windowIndex(register, write) * WINDOW_SIZE;
 
 const newGlobal = (): WebAssembly.Global => new WebAssembly.Global({ value: 'i32', mutable: true }, 0);
 
@@ -150,7 +160,21 @@ export class Machine {
     const at = (this.control + windowOffset(register, write)) >>> 2;
     memory.u32[at] = from;
     memory.u32[at + 1] = to;
+    if (region.kind === 'ring-record') {
+      memory.u32[(this.control + CONTROL.RECORD_WINDOWS) >>> 2] |= 1 << windowIndex(register, write);
+    }
     return true;
+  }
+
+  /** Discards the record that compiled code has reserved and the run under way leaves behind, if there is one. */
+  discardRecord(): void {
+    const { memory } = this;
+    const at = (this.control + CONTROL.RECORD) >>> 2;
+    const record = memory.u32[at];
+    if (record === 0) return;
+    memory.u32[at] = 0;
+    const ring = this.invocation?.mapAt(memory.u32[(record - RING.DATA + RING.MAP) >>> 2]);
+    if (ring?.type === 'ringbuf') (ring as RingBufferMap).discard(record, 0n);
   }
 
   /** Puts a program's main function where tail calls find it. */
