@@ -17,6 +17,8 @@ export class ChunkQueue {
   #bytes: Uint8Array = new Uint8Array(0);
   #view = new DataView(this.#bytes.buffer);
   #at = 0;
+  /** What was pushed and is not among `#bytes`. */
+  #next: Uint8Array | undefined;
   #taken = 0;
   #ended = false;
   readonly #file: Place;
@@ -36,11 +38,20 @@ export class ChunkQueue {
   }
 
   push(chunk: Uint8Array): void {
+    this.#next = chunk;
+    if (this.#available === 0) this.#join(0);
+  }
+
+  /** Goes on with the bytes of the next chunk: all of them, or where some are left over only those that make `size` of them. */
+  #join(size: number): void {
+    const next = this.#next as Uint8Array;
     const rest = this.#bytes.subarray(this.#at);
+    const wanted = rest.length === 0 ? next.length : Math.min(size - rest.length, next.length);
     // A new buffer where something is left over: packets that were handed out still look at the old one.
-    this.#bytes = rest.length === 0 ? chunk : concatBytes([rest, chunk]);
+    this.#bytes = rest.length === 0 ? next : concatBytes([rest, next.subarray(0, wanted)]);
     this.#view = new DataView(this.#bytes.buffer, this.#bytes.byteOffset, this.#bytes.length);
     this.#at = 0;
+    this.#next = wanted === next.length ? undefined : next.subarray(wanted);
   }
 
   end(): void {
@@ -82,8 +93,9 @@ export class ChunkQueue {
   /** Waits for `size` bytes; false where the file ends before. */
   *#wait(size: number): Part<boolean> {
     while (this.#available < size) {
-      if (this.#ended) return false;
-      yield MORE;
+      if (this.#next !== undefined) this.#join(size);
+      else if (this.#ended) return false;
+      else yield MORE;
     }
     return true;
   }

@@ -57,7 +57,10 @@ export async function openStream(file: string, io: Io): Promise<OpenedStream> {
 
 async function* readable(file: string): AsyncGenerator<Uint8Array> {
   try {
-    yield* createReadStream(file, { highWaterMark: 1 << 18 }) as AsyncIterable<Uint8Array>;
+    // Plain views: Buffers take several times as long to slice.
+    for await (const chunk of createReadStream(file, { highWaterMark: 1 << 18 }) as AsyncIterable<Uint8Array>) {
+      yield new Uint8Array(chunk.buffer, chunk.byteOffset, chunk.length);
+    }
   } catch (error) {
     rethrow(file, error);
   }

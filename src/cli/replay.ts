@@ -6,7 +6,7 @@ import type { CapturePacket } from '../capture/packet.ts';
 import type { LoadedProgram } from '../run/program.ts';
 import { ETHERNET_HEADER_BYTES, ethernetFrame } from './link-layer.ts';
 import type { RecordLog } from './records.ts';
-import type { JudgedPacket, VerdictCapture } from './verdict-capture.ts';
+import type { VerdictCapture } from './verdict-capture.ts';
 import type { VerdictTally } from './verdicts.ts';
 
 export interface Replay {
@@ -53,31 +53,37 @@ function replayChunk(packets: readonly CapturePacket[], setting: Replay, totals:
     const number = ++totals.packets;
     totals.bytes += packet.data.length;
     if (isRawIp(packet.interface.linkType) && totals.notices.length === 0) totals.notices.push(rawIpNotice({}));
-    const judged = judge(packet, number, setting);
-    if (judged.verdict === undefined) {
+    const frame = ethernetFrame(packet, number);
+    const value = judge(frame, packet, number, setting);
+    if (value === undefined) {
       const reason = packet.data.length < ETHERNET_HEADER_BYTES ? TOO_SHORT : TOO_LONG;
       const count = totals.skipped.get(reason) ?? { packets: 0, bytes: 0 };
       count.packets++;
       count.bytes += packet.data.length;
       totals.skipped.set(reason, count);
-    } else setting.tally.add(judged.verdict.value, packet.data.length);
+    } else setting.tally.add(value, packet.data.length);
     for (const log of setting.records) log.drain();
-    setting.out?.write(judged);
+    if (setting.out !== undefined) {
+      const verdict = value === undefined ? undefined : { value, name: setting.tally.nameOf(value) };
+      const data = value === undefined ? frame : (setting.program.lastPacket ?? frame);
+      setting.out.write({ packet, number, data, verdict });
+    }
     setting.progress(number);
   }
 }
 
-function judge(packet: CapturePacket, number: number, { program, repeat, tally, setClock }: Replay): JudgedPacket {
-  const frame = ethernetFrame(packet, number);
-  if (frame.length < ETHERNET_HEADER_BYTES) return { packet, number, data: frame, verdict: undefined };
+/** The program's return value, undefined where it cannot be given the packet. */
+function judge(frame: Uint8Array, packet: CapturePacket, number: number, setting: Replay): number | undefined {
+  if (frame.length < ETHERNET_HEADER_BYTES) return undefined;
+  const { program, repeat, setClock } = setting;
   if (packet.timestamp !== undefined) setClock(packet.timestamp);
   try {
     let value = 0;
     for (let run = 0; run < repeat; run++) value = program.runRaw({ data: frame, layer: 'link', limits: 'device' });
-    return { packet, number, data: program.lastPacket ?? frame, verdict: { value, name: tally.nameOf(value) } };
+    return value;
   } catch (error) {
     if (!(error instanceof AnyBpfError)) throw error;
-    if (error.code === REFUSED_INPUT) return { packet, number, data: frame, verdict: undefined };
+    if (error.code === REFUSED_INPUT) return undefined;
     throw new AnyBpfError(abortedOn(number, error.diagnostic), { cause: error });
   }
 }
