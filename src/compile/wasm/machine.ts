@@ -81,7 +81,7 @@ export class Machine {
   batch: CodeBatch | undefined;
   selected = -1;
 
-  private constructor(memory: Memory) {
+  private constructor(memory: Memory, parts: Partial<Pick<Machine, 'globals' | 'table'>>) {
     this.memory = memory;
     this.control = memory.alloc(CONTROL_SIZE);
     const size = MAX_FRAMES * FRAME_STRIDE;
@@ -95,16 +95,18 @@ export class Machine {
       stride: FRAME_STRIDE,
       slot: STACK_SIZE,
     });
-    this.globals = Object.fromEntries(GLOBALS.map((name) => [name, newGlobal()])) as Machine['globals'];
-    this.table = new WebAssembly.Table({ element: 'anyfunc', initial: 16 });
+    this.globals =
+      parts.globals ?? (Object.fromEntries(GLOBALS.map((name) => [name, newGlobal()])) as Machine['globals']);
+    this.table = parts.table ?? new WebAssembly.Table({ element: 'anyfunc', initial: 16 });
   }
 
   static readonly #machines = new WeakMap<Memory, Machine>();
 
-  static of(memory: Memory): Machine {
+  /** @param parts that are there already, where the programs were compiled ahead of time; for the first call of a memory */
+  static of(memory: Memory, parts: Partial<Pick<Machine, 'globals' | 'table'>> = {}): Machine {
     let machine = Machine.#machines.get(memory);
     if (machine === undefined) {
-      machine = new Machine(memory);
+      machine = new Machine(memory, parts);
       Machine.#machines.set(memory, machine);
     }
     return machine;
