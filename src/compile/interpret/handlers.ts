@@ -22,7 +22,7 @@ import {
   WINDOW_SIZE,
 } from './layout.ts';
 
-/** The exports of the module. All addresses are of the memory that it is given. */
+/** The exports of the module, besides `find` (FIND_CODE). All addresses are of the memory that it is given. */
 export interface InterpreterExports {
   /** Goes on at a record with a share of the budget, and says why it stopped; the rest is in the state. */
   run(state: number, record: number, fuel: number): Stop;
@@ -42,6 +42,9 @@ export interface InterpreterExports {
     count: number,
   ): Stop;
 }
+
+/** The state, a record, the address and size of an access, READ or WRITE: whether the record's window has it now. */
+export const FIND_CODE: Signature = { params: [I32, I32, I64, I64, I32], results: [I32] };
 
 /** Type of the functions that calls of helpers become: given the record of the call, the record to go on at, or 0 for the host. */
 export const HELPER_CODE: Signature = { params: [I32], results: [I32] };
@@ -64,8 +67,9 @@ function interpreterBytes(exclusive: boolean): Uint8Array<ArrayBuffer> {
   if (exclusive) builder.importMemory('env', 'memory');
   else builder.importSharedMemory('env', 'memory');
   builder.importTable('env', 'table');
-  const find = builder.declare({ params: [I32, I32, I64, I32, I32], results: [I32] });
+  const find = builder.declare(FIND_CODE);
   builder.define(find, findBody());
+  builder.export('find', find);
   const run = builder.declare({ params: [I32, I32, I32], results: [I32] });
   builder.define(run, new LoopEmitter(exclusive, find, builder.type(HELPER_CODE)).emit());
   builder.export('run', run);
@@ -107,49 +111,53 @@ function batchBody(start: number): Emitter {
   return e.i32(STOP.DONE).op('end');
 }
 
-/**
- * Leaves whether an access is not in a window: d is how far behind its start the access begins, all of 64 bits, and no bits of
- * d | (limit - size - d) above the sign may be set.
- */
-function outside(
-  e: Emitter,
-  { pointer, window, distance }: { pointer: number; window: number; distance: number },
-  limit: () => void,
-): void {
+interface WindowAccess {
+  /** Locals: the address (i64), the window (i32), and one for how far behind its start the access begins (i64). */
+  readonly pointer: number;
+  readonly window: number;
+  readonly distance: number;
+  /** Leaves how many bytes the window has, less the size of the access. */
+  pushRest(): void;
+}
+
+/** Leaves whether an access is not in a window (layout.ts: WINDOW says what is). */
+function outside(e: Emitter, { pointer, window, distance, pushRest }: WindowAccess): void {
   e.get(pointer).get(window).memory('i64.load32_u', WINDOW.FROM).op('i64.sub').tee(distance);
-  limit();
+  pushRest();
   e.get(distance).op('i64.sub').op('i64.or').i64Small(0).op('i64.lt_s');
 }
 
 /**
- * Looks for a window that has an access which the instruction's last one has not: the frame of the function that runs, or that of
+ * Looks for a window that has an access which the instruction's last one has not: the frame of the function that runs, or those of
  * the address. Keeps it for the instruction; 0 where there is none.
  */
 function findBody(): Emitter {
-  const e = new Emitter(5);
+  const e = new Emitter(FIND_CODE.params.length);
   const [state, record, pointer, size, field] = [0, 1, 2, 3, 4];
   const window = e.local(I32);
   const distance = e.local(I64);
-  const tryIt = (): void => {
-    outside(e, { pointer, window, distance }, () => {
-      e.get(window).get(field).op('i32.add').memory('i64.load32_u').get(size).op('i64.extend_i32_u').op('i64.sub');
-    });
+  const pushRest = (): void => {
+    e.get(window).get(field).op('i32.add').memory('i64.load32_u').get(size).op('i64.sub');
+  };
+  const tryWindow = (): void => {
+    e.set(window);
+    outside(e, { pointer, window, distance, pushRest });
     e.op('i32.eqz').if(VOID);
     e.get(record).get(window).memory('i32.store', RECORD.WINDOW).i32(1).op('return').op('end');
   };
-  e.get(state).memory('i32.load', STATE.SAVE).memory('i32.load', SAVE.WINDOW).set(window);
-  tryIt();
-  e.get(pointer).op('i32.wrap_i64').i32(GRANULE_BITS).op('i32.shr_u').i32(GRANULE_HASH).op('i32.mul');
-  e.i32(32 - RANGE_BITS)
-    .op('i32.shr_u')
-    .i32(WINDOW_SIZE)
-    .op('i32.mul')
-    .get(state)
-    .op('i32.add');
-  e.i32(STATE.WINDOWS + WINDOW_SIZE * (MAX_FRAMES + 1))
-    .op('i32.add')
-    .set(window);
-  tryIt();
+  e.get(state).memory('i32.load', STATE.SAVE).memory('i32.load', SAVE.WINDOW);
+  tryWindow();
+  for (const bits of Object.values(GRANULE_BITS)) {
+    e.get(pointer).op('i32.wrap_i64').i32(bits).op('i32.shr_u').i32(GRANULE_HASH).op('i32.mul');
+    e.i32(32 - RANGE_BITS)
+      .op('i32.shr_u')
+      .i32(WINDOW_SIZE)
+      .op('i32.mul')
+      .get(state)
+      .op('i32.add');
+    e.i32(STATE.WINDOWS + WINDOW_SIZE * (MAX_FRAMES + 1)).op('i32.add');
+    tryWindow();
+  }
   return e.i32(0).op('end');
 }
 
@@ -349,10 +357,11 @@ class LoopEmitter implements Site {
     const field = access === 'read' ? WINDOW.READ : WINDOW.WRITE;
     this.#cell(base).memory('i64.load').get(PC).memory('i64.load32_s', RECORD.OFF).op('i64.add').set(pointer);
     e.get(PC).memory('i32.load', RECORD.WINDOW).set(window);
-    outside(e, { pointer, window, distance }, () => {
+    const pushRest = (): void => {
       e.get(window).memory('i64.load32_u', field).i64Small(size).op('i64.sub');
-    });
-    e.if(VOID).get(STATE_LOCAL).get(PC).get(pointer).i32(size).i32(field).call(this.#find).op('i32.eqz').if(VOID);
+    };
+    outside(e, { pointer, window, distance, pushRest });
+    e.if(VOID).get(STATE_LOCAL).get(PC).get(pointer).i64Small(size).i32(field).call(this.#find).op('i32.eqz').if(VOID);
     this.#stopFor(STOP.WINDOW);
     e.op('end').op('end');
     if (access === 'atomic' && size > 1) {

@@ -5,22 +5,21 @@ import type { IntrinsicName } from '../../spec/helper.ts';
 import type { Address, Memory } from '../../spec/memory.ts';
 import type { Dialect } from '../../spec/object.ts';
 import type { KnownValue } from '../known-values.ts';
-import { STACK_SIZE } from '../limits.ts';
 import type { CallSite } from '../wasm/call-site.ts';
 import { Emitter } from '../wasm/emitter.ts';
 import { I32, I64, type ValueType, VOID } from '../wasm/encoding.ts';
 import { type MapConstants, mapConstants, mapLookup } from '../wasm/map-lookup.ts';
 import { mapDelete, mapUpdate } from '../wasm/map-update.ts';
 import { ModuleBuilder, type Signature } from '../wasm/module.ts';
-import { HELPER_CODE } from './handlers.ts';
-import { GRANULE_BITS, GRANULE_HASH, RANGE_BITS, RECORD_SIZE, STATE, WINDOW, WINDOW_SIZE } from './layout.ts';
+import { FIND_CODE, HELPER_CODE } from './handlers.ts';
+import { RECORD_SIZE, STATE, WINDOW } from './layout.ts';
 
 /** A call that the host has served often: what it does, and with which maps. */
 export interface HelperCall {
   readonly memory: Memory;
   readonly state: Address;
-  /** Address of the first window of the ranges. */
-  readonly ranges: Address;
+  /** The interpreter's function that looks for windows (FIND_CODE). */
+  readonly find: WebAssembly.ExportValue;
   readonly dialect: Dialect;
   readonly intrinsic: IntrinsicName;
   /** Ask whether the program may access what its arguments point at. */
@@ -42,12 +41,13 @@ export function helperCode(call: HelperCall): unknown {
   const builder = new ModuleBuilder();
   if (call.memory.shared) builder.importSharedMemory('env', 'memory');
   else builder.importMemory('env', 'memory');
+  const find = builder.importFunction('env', 'find', FIND_CODE);
   const index = builder.declare(HELPER_CODE);
-  const site = new HelperSite(call, builder);
+  const site = new HelperSite(call, builder, find);
   if (HELPERS[call.intrinsic]?.(site) !== true) return undefined;
   builder.define(index, site.finish());
   builder.export('code', index);
-  const env = { memory: (call.memory as unknown as { wasm: WebAssembly.Memory }).wasm };
+  const env = { memory: (call.memory as unknown as { wasm: WebAssembly.Memory }).wasm, find: call.find };
   return new WebAssembly.Instance(new WebAssembly.Module(builder.finish()), { env }).exports.code;
 }
 
@@ -66,10 +66,12 @@ class HelperSite implements CallSite {
   readonly #registers: readonly number[];
   readonly #temps = new Map<string, number>();
   readonly #builder: ModuleBuilder;
+  readonly #find: number;
 
-  constructor(call: HelperCall, builder: ModuleBuilder) {
+  constructor(call: HelperCall, builder: ModuleBuilder, find: number) {
     this.#call = call;
     this.#builder = builder;
+    this.#find = find;
     this.checked = call.checked;
     this.dialect = call.dialect;
     this.exclusive = !call.memory.shared;
@@ -130,29 +132,13 @@ class HelperSite implements CallSite {
     const { e } = this;
     const pointer = this.register(register);
     if (this.checked) {
-      const window = this.temp(I32, 100);
-      const distance = this.temp(I64, 100);
-      const field = access === 'read' ? WINDOW.READ : WINDOW.WRITE;
-      const pushSize = (): Emitter => (typeof size === 'number' ? e.i64Small(size) : e.get(size.local));
-      // Is it in the frame of the function that calls?
-      e.get(pointer).i32(0).memory('i64.load', this.#cell(10)).i64Small(STACK_SIZE).op('i64.sub').op('i64.sub');
-      e.tee(distance).i64Small(STACK_SIZE);
-      pushSize().op('i64.sub').get(distance).op('i64.sub').op('i64.or').i64Small(0).op('i64.lt_s').if(VOID);
-      // Or in the window of its granule, or nowhere that is known here?
-      e.get(pointer).op('i32.wrap_i64').i32(GRANULE_BITS).op('i32.shr_u').i32(GRANULE_HASH).op('i32.mul');
-      e.i32(32 - RANGE_BITS)
-        .op('i32.shr_u')
-        .i32(WINDOW_SIZE)
-        .op('i32.mul')
-        .set(window);
-      e.get(pointer)
-        .get(window)
-        .memory('i64.load32_u', this.#call.ranges + WINDOW.FROM)
-        .op('i64.sub')
-        .tee(distance);
-      e.get(window).memory('i64.load32_u', this.#call.ranges + field);
-      pushSize().op('i64.sub').get(distance).op('i64.sub').op('i64.or').i64Small(0).op('i64.lt_s').brIf(host());
-      e.op('end');
+      e.i32(this.#call.state).get(RECORD_LOCAL).get(pointer);
+      if (typeof size === 'number') e.i64Small(size);
+      else e.get(size.local);
+      e.i32(access === 'read' ? WINDOW.READ : WINDOW.WRITE)
+        .call(this.#find)
+        .op('i32.eqz')
+        .brIf(host());
     }
     e.get(pointer).op('i32.wrap_i64');
   }

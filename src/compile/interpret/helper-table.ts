@@ -15,18 +15,18 @@ export const CALLS_BEFORE_CODE = 200;
 /** Of the interpreter of one memory. */
 export class HelperTable {
   readonly table = new WebAssembly.Table({ element: 'anyfunc', initial: 8 });
+  /** Of the interpreter's instance, which needs the table first. */
+  find!: WebAssembly.ExportValue;
   readonly #memory: Memory;
   readonly #state: Address;
-  readonly #ranges: Address;
   /** Indices in use by program, and those that are free again. */
   readonly #used = new Map<Records, number[]>();
   readonly #free: number[] = [];
   #next = 0;
 
-  constructor(memory: Memory, state: Address, ranges: Address) {
+  constructor(memory: Memory, state: Address) {
     this.#memory = memory;
     this.#state = state;
-    this.#ranges = ranges;
   }
 
   /** Makes the start of a program known to tail calls. */
@@ -58,7 +58,7 @@ export class HelperTable {
     const code = helperCode({
       memory: this.#memory,
       state: this.#state,
-      ranges: this.#ranges,
+      find: this.find,
       dialect: records.program.image.spec.dialect,
       intrinsic,
       checked: records.checked,

@@ -39,6 +39,7 @@ const SHARE = 1 << 16;
 
 const DONE = handlerNumber('done');
 const FELL_OFF = handlerNumber('fell_off');
+const INTRINSIC = handlerNumber('intrinsic');
 
 export class Interpreter {
   readonly memory: Memory;
@@ -66,13 +67,14 @@ export class Interpreter {
     memory.addRegion({ ...stack, base: this.#stack, size });
     this.#windows = new Windows(memory, this.#state, this.#stack);
     memory.view.setUint32(this.#state + STATE.EXIT + RECORD.HANDLER, handlerNumber('exit'), true);
-    this.#helpers = new HelperTable(memory, this.#state, this.#windows.ranges);
+    this.#helpers = new HelperTable(memory, this.#state);
     const env = { memory: (memory as unknown as { wasm: WebAssembly.Memory }).wasm, table: this.#helpers.table };
     const instance = new WebAssembly.Instance(interpreterModule(!memory.shared), { env });
     const { run, start, batch } = instance.exports as unknown as InterpreterExports;
     this.#runShare = run;
     this.#start = start;
     this.#startBatch = batch;
+    this.#helpers.find = instance.exports.find;
   }
 
   static readonly #interpreters = new WeakMap<Memory, Interpreter>();
@@ -356,7 +358,7 @@ export class Interpreter {
     ]);
     this.#setRegister(0, r0);
     this.#windows.refresh();
-    if (row.intrinsic !== undefined) this.#helpers.count(record, records, row.intrinsic);
+    if (row.intrinsic !== undefined) this.#served(record, records, row);
     const image = invocation.tail;
     if (image === undefined) return record + RECORD_SIZE;
     // The target takes the place of the function that called: same frame.
@@ -364,6 +366,18 @@ export class Interpreter {
     this.memory.u32[(this.#state + STATE.TAILS) >>> 2] = MAX_TAIL_CALLS - invocation.tailCalls;
     view.setBigUint64(at, BigInt(view.getUint32(this.#state + STATE.CTX, true)), true);
     return this.#enterTarget(records.recordsOf(image));
+  }
+
+  /** Next time, the call may need no host: as code, and with the windows that its key and value are in. */
+  #served(record: Address, records: Records, { args, intrinsic }: HelperRow): void {
+    if (intrinsic === undefined) return;
+    const handler = this.memory.view.getUint32(record + RECORD.HANDLER, true);
+    if (handler !== INTRINSIC) return this.#helpers.count(record, records, intrinsic);
+    if (!records.checked) return;
+    args.forEach((kind, i) => {
+      const address = this.#register(1 + i);
+      if ((kind === 'key' || kind === 'value') && address <= U32_MAX) this.#windows.open(Number(address));
+    });
   }
 
   /** Where a tail call goes on: the frame is the caller's, and as empty as that of a program that was started. */

@@ -36,11 +36,11 @@ export const WINDOW_SIZE = 16;
 
 /**
  * Windows besides those of the frames: what a run touches beyond them (context, packet, map values). Which one may have an access
- * follows from the granule of memory that its address is in.
+ * follows from the granule of memory that its address is in: a small one for regions of many slots, of which each has its own window.
  */
-export const RANGE_BITS = 11;
+export const RANGE_BITS = 12;
 export const RANGES = 1 << RANGE_BITS;
-export const GRANULE_BITS = 6;
+export const GRANULE_BITS = { WHOLE: 6, SLOTS: 3 } as const;
 /** Spreads granules over the windows: 2^32 divided by the golden ratio (Knuth, The Art of Computer Programming 3, 6.4). */
 export const GRANULE_HASH = 0x9e3779b1;
 

@@ -66,19 +66,21 @@ export class Windows {
   admit(record: Address, address: Address, size: number, write: boolean): boolean {
     const memory = this.#memory;
     if (!memory.accessible(address, size, write)) return false;
-    const window = this.#windowAt(address);
+    const window = this.open(address);
     if (window === undefined) return false;
     memory.view.setUint32(record + RECORD.WINDOW, window, true);
     return true;
   }
 
-  #windowAt(address: Address): Address | undefined {
+  /** Opens the window of an address, where a region or frame in use has it. */
+  open(address: Address): Address | undefined {
     const region = this.#memory.regionAt(address);
     if (region === undefined) return undefined;
     if (region.base === this.#stack) return this.#frameAt(address);
     const { base, stride, writable } = region;
     const from = stride === undefined ? base : address - ((address - base) % stride);
-    const granule = Math.imul(address >>> GRANULE_BITS, GRANULE_HASH) >>> (32 - RANGE_BITS);
+    const bits = stride === undefined ? GRANULE_BITS.WHOLE : GRANULE_BITS.SLOTS;
+    const granule = Math.imul(address >>> bits, GRANULE_HASH) >>> (32 - RANGE_BITS);
     const window = this.ranges + granule * WINDOW_SIZE;
     this.#open.add(window);
     setWindow(this.#memory.view, window, from, stride === undefined ? region.size : (region.slot ?? stride), writable);
