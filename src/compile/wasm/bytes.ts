@@ -30,11 +30,19 @@ export function copyBytes(e: Emitter, to: number, from: number, size: number, to
   }
 }
 
-/** Clears `size` bytes, a multiple of 8, from the address in a local on. */
+/** Clears `size` bytes from the address in a local on. */
 export function clearBytes(e: Emitter, at: number, size: number): void {
   if (size > MOST_WORDS) {
     e.get(at).i32(0).i32(size).memoryFill();
     return;
   }
-  for (let offset = 0; offset < size; offset += 8) e.get(at).i64Small(0).memory('i64.store', offset);
+  let offset = 0;
+  for (const [width, , store] of PIECES) {
+    for (; offset + width <= size; offset += width) {
+      e.get(at);
+      if (width === 8) e.i64Small(0);
+      else e.i32(0);
+      e.memory(store, offset);
+    }
+  }
 }

@@ -21,7 +21,7 @@ import { helperCaller, invokeHelper, type Register } from '../helper-call.ts';
 import { FRAME_STRIDE, MAX_FRAMES } from '../limits.ts';
 import { type LoadedProgram, placeOf, slotOfCode, withPlace } from '../load.ts';
 import { loadPacket } from '../packet-load.ts';
-import { ABORT, type AbortKind } from './context.ts';
+import { ABORT, type AbortKind, NO_SLOT } from './context.ts';
 import { CONTROL, type Machine } from './machine.ts';
 import type { HostImportName, ImportedFunction } from './program.ts';
 
@@ -50,7 +50,7 @@ export class CompiledCode implements Code {
   #disconnect!: () => void;
   #machine!: Machine;
   #exports!: ProgramExports;
-  /** Where each instruction's code begins in the module, ascending: offset, slot, offset, slot, ... */
+  /** Where each instruction's code begins in the module, ascending: offset, slot (or NO_SLOT), offset, ... */
   #offsets: readonly number[] = [];
 
   constructor(program: LoadedProgram, load: (image: ProgramImage) => Code) {
@@ -286,8 +286,10 @@ export class CompiledCode implements Code {
   #placed(error: unknown): unknown {
     if (error instanceof AnyBpfError) return error;
     if (!(error instanceof WebAssembly.RuntimeError) && !(error instanceof RangeError)) return error;
-    const offset = /wasm-function\[\d+\]:0x([0-9a-f]+)/.exec(error.stack ?? '')?.[1];
-    const slot = offset === undefined ? undefined : this.#slotAt(Number.parseInt(offset, 16));
+    // The innermost function of the program: a routine of the module may lie between.
+    const slot = [...(error.stack ?? '').matchAll(/wasm-function\[\d+\]:0x([0-9a-f]+)/g)]
+      .map(([, offset]) => this.#slotAt(Number.parseInt(offset, 16)))
+      .find((found) => found !== undefined);
     const { image } = this.#program;
     const place = slot === undefined ? { program: image.spec.name } : placeOf(image, slot);
     return new AnyBpfError(trapped(place, error.message), { cause: error });
@@ -302,7 +304,8 @@ export class CompiledCode implements Code {
       if (pairs[2 * middle] <= offset) low = middle + 1;
       else high = middle;
     }
-    return low === 0 ? undefined : pairs[2 * low - 1];
+    const slot = pairs[2 * low - 1];
+    return slot === NO_SLOT ? undefined : slot;
   }
 }
 

@@ -59,6 +59,9 @@ export interface FunctionContext {
   readonly uses: Set<GlobalName>;
 }
 
+/** In place of a slot: from this offset on, the code is no instruction's. */
+export const NO_SLOT = -1;
+
 /** A compiled body, and where in its code each instruction begins (for the place of a trap). */
 export interface CompiledFunction {
   readonly emitter: Emitter;

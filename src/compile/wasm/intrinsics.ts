@@ -2,7 +2,7 @@
 import type { IntrinsicName } from '../../spec/helper.ts';
 import type { CallSite } from './call-site.ts';
 import { mapLookup } from './map-lookup.ts';
-import { mapDelete, mapUpdate } from './map-update.ts';
+import { mapDelete, mapPeek, mapPop, mapPush, mapUpdate } from './map-update.ts';
 import { ringDiscard, ringOutput, ringQuery, ringReserve, ringSubmit } from './ring.ts';
 import { tailCall } from './tail-call.ts';
 
@@ -17,6 +17,9 @@ export const INTRINSICS: { readonly [N in IntrinsicName]: Intrinsic } = {
   mapLookup,
   mapUpdate,
   mapDelete,
+  mapPush,
+  mapPop,
+  mapPeek,
   tailCall,
   ringOutput,
   ringReserve,

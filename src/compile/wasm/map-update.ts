@@ -1,4 +1,5 @@
-// Updates and deletions of map elements without a call to the host, where the map is known.
+// Helpers that change maps, without a call to the host where the map is known and nothing else can be at it. Values with fields that
+// are the kernel's (spin locks, timers) are the host's.
 import { MAP_FLAGS, type MapTypeName, UPDATE_FLAGS } from '../../spec/map-types.ts';
 import { copyBytes } from './bytes.ts';
 import type { CallSite } from './call-site.ts';
@@ -7,23 +8,21 @@ import { HASH_DELETE, HASH_UPDATE, hashDelete, hashUpdate, LEFT_TO_HOST } from '
 import { MOST_KEY } from './hash-walk.ts';
 import type { Intrinsic } from './intrinsics.ts';
 import { addCpu, type MapConstants } from './map-lookup.ts';
+import { QUEUE_POP, QUEUE_PUSH, queuePop, queuePush } from './queue.ts';
 
 /** Emits the call; `host` is the label that leaves it to the host. */
 type Direct = (site: CallSite, map: MapConstants, host: () => number) => void;
 
-const isLru = ({ type }: MapConstants): boolean => type === 'lru_hash' || type === 'lru_percpu_hash';
-
-/** The map that code may change; undefined where the host has to do it. */
-function known(site: CallSite): MapConstants | undefined {
-  const map = site.map(1);
-  if (map === undefined || map.special > 0 || map.keySize > MOST_KEY) return undefined;
-  return site.exclusive ? map : undefined;
-}
-
 /** A local with the address in a register. */
-function pointer(site: CallSite, register: number, size: number, host: () => number): number {
+function pointer(
+  site: CallSite,
+  register: number,
+  size: number,
+  host: () => number,
+  access: 'read' | 'write' = 'read',
+): number {
   const local = site.temp(I32, 3 + register);
-  site.pushAddress(register, size, 'read', host);
+  site.pushAddress(register, size, access, host);
   site.e.set(local);
   return local;
 }
@@ -48,6 +47,12 @@ const updateHash: Direct = (site, map, host) => {
   setStatus(site, host);
 };
 
+/** With a list for each CPU, which of them is full is the host's to know. */
+const updateLru: Direct = (site, map, host) => {
+  if ((map.flags & MAP_FLAGS.NO_COMMON_LRU) === 0) updateHash(site, map, host);
+  else site.e.br(host());
+};
+
 const deleteHash: Direct = (site, map, host) => {
   const key = pointer(site, 2, map.keySize, host);
   const remove = site.routine(`delete.${map.handle}`, HASH_DELETE, () => hashDelete(map, site.cpu));
@@ -55,13 +60,23 @@ const deleteHash: Direct = (site, map, host) => {
   setStatus(site, host);
 };
 
+/** BPF_ANY and BPF_EXIST; the host says what is wrong with all others. */
+function needAnyOrExist(site: CallSite, register: number, host: () => number): void {
+  site.e
+    .get(site.register(register))
+    .i64Small(~UPDATE_FLAGS.EXIST)
+    .op('i64.and')
+    .op('i64.eqz')
+    .op('i32.eqz')
+    .brIf(host());
+}
+
 const updateArray =
   (perCpu: boolean): Direct =>
   (site, map, host) => {
     const { e } = site;
     const to = site.temp(I32, 1);
-    // BPF_ANY and BPF_EXIST are the same here; the host says what is wrong with all others.
-    e.get(site.register(4)).i64Small(~UPDATE_FLAGS.EXIST).op('i64.and').op('i64.eqz').op('i32.eqz').brIf(host());
+    needAnyOrExist(site, 4, host);
     const key = pointer(site, 2, map.keySize, host);
     const value = pointer(site, 3, map.valueSize, host);
     e.get(key).memory('i32.load').tee(to).i32(map.maxEntries).op('i32.ge_u').brIf(host());
@@ -77,38 +92,60 @@ const updateArray =
     site.setR0();
   };
 
-/** The map types whose updates are compiled. All others go to the host. */
-const UPDATES: { readonly [T in MapTypeName]?: Direct } = {
+type Types = { readonly [T in MapTypeName]?: Direct };
+
+const UPDATES: Types = {
   array: updateArray(false),
   percpu_array: updateArray(true),
   hash: updateHash,
   percpu_hash: updateHash,
-  lru_hash: updateHash,
-  lru_percpu_hash: updateHash,
+  lru_hash: updateLru,
+  lru_percpu_hash: updateLru,
 };
 
-const DELETIONS: { readonly [T in MapTypeName]?: Direct } = {
+const DELETIONS: Types = {
   hash: deleteHash,
   percpu_hash: deleteHash,
   lru_hash: deleteHash,
   lru_percpu_hash: deleteHash,
 };
 
-export const mapUpdate: Intrinsic = (site) => {
-  const map = known(site);
-  const direct = map && UPDATES[map.type];
-  // With a list for each CPU, which of them is full is the host's to know.
-  if (map === undefined || direct === undefined || (isLru(map) && (map.flags & MAP_FLAGS.NO_COMMON_LRU) !== 0)) {
-    return false;
-  }
-  site.orHost((host) => direct(site, map, host));
-  return true;
+const pushQueue: Direct = (site, map, host) => {
+  needAnyOrExist(site, 3, host);
+  const value = pointer(site, 2, map.valueSize, host);
+  const push = site.routine(`push.${map.handle}`, QUEUE_PUSH, () => queuePush(map));
+  site.e.get(value).get(site.register(3)).op('i32.wrap_i64').call(push);
+  setStatus(site, host);
 };
 
-export const mapDelete: Intrinsic = (site) => {
-  const map = known(site);
-  const direct = map && DELETIONS[map.type];
-  if (map === undefined || direct === undefined) return false;
-  site.orHost((host) => direct(site, map, host));
-  return true;
-};
+const popQueue =
+  (take: boolean): Direct =>
+  (site, map, host) => {
+    const value = pointer(site, 2, map.valueSize, host, 'write');
+    const name = `${take ? 'pop' : 'peek'}.${map.handle}`;
+    site.e.get(value).call(site.routine(name, QUEUE_POP, () => queuePop(map, take)));
+    setStatus(site, host);
+  };
+
+const PUSHES: Types = { queue: pushQueue, stack: pushQueue };
+const POPS: Types = { queue: popQueue(true), stack: popQueue(true) };
+const PEEKS: Types = { queue: popQueue(false), stack: popQueue(false) };
+
+/** Emits what a type has a row for, on maps that code may change; leaves all others to the host. */
+const byType =
+  (types: Types): Intrinsic =>
+  (site) => {
+    const map = site.map(1);
+    const direct = map && types[map.type];
+    if (map === undefined || direct === undefined || map.special > 0 || map.keySize > MOST_KEY || !site.exclusive) {
+      return false;
+    }
+    site.orHost((host) => direct(site, map, host));
+    return true;
+  };
+
+export const mapUpdate = byType(UPDATES);
+export const mapDelete = byType(DELETIONS);
+export const mapPush = byType(PUSHES);
+export const mapPop = byType(POPS);
+export const mapPeek = byType(PEEKS);

@@ -44,6 +44,11 @@ export class ModuleBuilder {
     return this.#types.length - 1;
   }
 
+  /** Indices of the functions that `routine` has made. */
+  get routines(): readonly number[] {
+    return [...this.#routines.values()];
+  }
+
   /** A function that stands once in the module, by its name: made when it is first asked for. Its index. */
   routine(name: string, signature: Signature, body: () => Emitter): number {
     let index = this.#routines.get(name);

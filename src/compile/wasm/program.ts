@@ -6,7 +6,7 @@ import type { Address } from '../../spec/memory.ts';
 import { argumentForm } from '../helper-call.ts';
 import type { LoadedProgram } from '../load.ts';
 import type { ProgramExports } from './code.ts';
-import type { FunctionContext, HelperImport } from './context.ts';
+import { type FunctionContext, type HelperImport, NO_SLOT } from './context.ts';
 import { F64, I32, I64 } from './encoding.ts';
 import { BATCH, batchCode, entryCode, MAIN } from './entries.ts';
 import { compileFunction } from './function.ts';
@@ -127,7 +127,7 @@ export interface AddedProgram {
   /** Its entries (ProgramExports). */
   readonly run32: number;
   readonly batch: number;
-  /** Once the module is finished: where each instruction's code begins in it, ascending: offset, slot, offset, slot, ... */
+  /** Once the module is finished: where each instruction's code begins in it, ascending: offset, slot (or NO_SLOT), offset, ... */
   offsets(): number[];
 }
 
@@ -208,10 +208,12 @@ export function addProgram(
     run32,
     batch,
     offsets: () =>
-      placed.flatMap(({ index, offsets }) => {
-        const start = builder.codeOffsets.get(index) as number;
-        return offsets.map((value, i) => (i % 2 === 0 ? start + value : value));
-      }),
+      [...placed, ...builder.routines.map((index) => ({ index, offsets: [0, NO_SLOT] }))]
+        .sort((a, b) => a.index - b.index)
+        .flatMap(({ index, offsets }) => {
+          const start = builder.codeOffsets.get(index) as number;
+          return offsets.map((value, i) => (i % 2 === 0 ? start + value : value));
+        }),
   };
 }
 
