@@ -3,7 +3,7 @@
 // The meaning is isa/reference.ts's; what WebAssembly does differently is handled here and nowhere else:
 //   - division by zero and INT_MIN / -1 trap there, and give 0 (or the dividend) and INT_MIN here
 //   - shift counts are taken modulo the width by both
-// The memory has one thread: atomic operations are a load and a store, and nothing needs an order.
+//   - where no other thread reaches the memory, atomic operations are a load and a store, and nothing needs an order
 import {
   type Format,
   OP_NAMES,
@@ -14,7 +14,7 @@ import {
   type Width,
 } from '../isa/opcodes.ts';
 import type { Emitter } from './wasm/emitter.ts';
-import { I32, I64, type MemoryOp, type PlainOp } from './wasm/encoding.ts';
+import { type AtomicOp, I32, I64, type MemoryOp, type PlainOp } from './wasm/encoding.ts';
 
 /** What is done at an address; atomic operations read and write, and need it to be a multiple of the size. */
 export type Access = 'read' | 'write' | 'atomic';
@@ -22,6 +22,8 @@ export type Access = 'read' | 'write' | 'atomic';
 /** Where one instruction is being lowered, and where its operands are. */
 export interface Site {
   readonly e: Emitter;
+  /** No other thread reaches the memory. */
+  readonly exclusive: boolean;
   /** The immediate, where it is known while code is emitted. */
   readonly imm: number | undefined;
   /** The second operand of arithmetic and jumps: a register or the immediate. Pushes i64 (sign-extended) or i32. */
@@ -204,23 +206,56 @@ const STORE: { readonly [W in Width]: MemoryOp } = {
   64: 'i64.store',
 };
 
-/** How the old value and the source register make the new one; undefined: the register is it. */
-const UPDATE: { readonly [O in Operation<'atomic' | 'atomic_fetch'>]: PlainOp | undefined } = {
-  atomic_add: 'i64.add',
-  atomic_or: 'i64.or',
-  atomic_and: 'i64.and',
-  atomic_xor: 'i64.xor',
-  atomic_fetch_add: 'i64.add',
-  atomic_fetch_or: 'i64.or',
-  atomic_fetch_and: 'i64.and',
-  atomic_fetch_xor: 'i64.xor',
-  xchg: undefined,
+const RELEASE: { readonly [W in Width]: AtomicOp } = {
+  8: 'i64.atomic.store8',
+  16: 'i64.atomic.store16',
+  32: 'i64.atomic.store32',
+  64: 'i64.atomic.store',
 };
 
+const CUT: { readonly [W in Width]: { readonly [O in Operation<'ldx'>]: (e: Emitter) => void } } = {
+  8: { ldx: (e) => e.i64Small(0xff).op('i64.and'), ldxs: (e) => e.op('i64.extend8_s') },
+  16: { ldx: (e) => e.i64Small(0xffff).op('i64.and'), ldxs: (e) => e.op('i64.extend16_s') },
+  32: { ldx: (e) => e.op('i32.wrap_i64').op('i64.extend_i32_u'), ldxs: (e) => e.op('i64.extend32_s') },
+  64: { ldx: () => undefined, ldxs: () => undefined },
+};
+
+/** Cuts the i64 on the stack to what the load gives whose bytes are the lowest of it. */
+export function cutLoaded({ e }: Site, op: OpName): void {
+  const row = OPS[op];
+  if (row.format === 'ldx') CUT[row.width][row.operation](e);
+}
+
+/** How the old value and the source register make the new one; xchg: the register is it. */
+const UPDATE: { readonly [O in Operation<'atomic' | 'atomic_fetch'>]: 'add' | 'or' | 'and' | 'xor' | 'xchg' } = {
+  atomic_add: 'add',
+  atomic_or: 'or',
+  atomic_and: 'and',
+  atomic_xor: 'xor',
+  atomic_fetch_add: 'add',
+  atomic_fetch_or: 'or',
+  atomic_fetch_and: 'and',
+  atomic_fetch_xor: 'xor',
+  xchg: 'xchg',
+};
+
+/** WebAssembly's instruction that does all of it at once. */
+const atOnce = (name: string, width: Width): AtomicOp =>
+  (width === 64 ? `i64.atomic.rmw.${name}` : `i64.atomic.rmw32.${name}_u`) as AtomicOp;
+
 function update(operation: Operation<'atomic' | 'atomic_fetch'>, width: Width, fetch: boolean): Lowering {
-  const combine = UPDATE[operation];
+  const name = UPDATE[operation];
+  const combine = name === 'xchg' ? undefined : (`i64.${name}` as const);
   return (site) => {
     const { e } = site;
+    if (!site.exclusive) {
+      const offset = site.address('dst', width / 8, 'atomic');
+      site.src64();
+      e.atomic(atOnce(name, width), offset);
+      if (fetch) site.setSrc();
+      else e.op('drop');
+      return;
+    }
     const at = site.temp(I32, 0);
     const old = site.temp(I64, 0);
     const offset = site.address('dst', width / 8, 'atomic');
@@ -246,6 +281,13 @@ function compareExchange(width: Width): Lowering {
       if (width === 32) e.op('i32.wrap_i64').op('i64.extend_i32_u');
     };
     const offset = site.address('dst', width / 8, 'atomic');
+    if (!site.exclusive) {
+      expected();
+      site.src64();
+      e.atomic(atOnce('cmpxchg', width), offset);
+      site.setR0();
+      return;
+    }
     const at = site.temp(I32, 0);
     const old = site.temp(I64, 0);
     e.tee(at).memory(LOAD[width].ldx, offset).tee(old);
@@ -396,7 +438,9 @@ const LOWERINGS: { readonly [F in Format]: (row: RowOf<F>) => Lowering } = {
     ({ width }) =>
     (site) => {
       const offset = site.address('src', width / 8, 'read');
+      // The address may be any; an atomic load needs a multiple of the size.
       site.e.memory(LOAD[width].ldx, offset);
+      if (!site.exclusive) site.e.fence();
       site.setDst();
     },
   store_release:
@@ -404,7 +448,8 @@ const LOWERINGS: { readonly [F in Format]: (row: RowOf<F>) => Lowering } = {
     (site) => {
       const offset = site.address('dst', width / 8, 'atomic');
       site.src64();
-      site.e.memory(STORE[width], offset);
+      if (site.exclusive) site.e.memory(STORE[width], offset);
+      else site.e.atomic(RELEASE[width], offset);
     },
 };
 

@@ -12,11 +12,12 @@ import { GLOBALS, globalIndex } from './machine.ts';
 import { FunctionSite } from './site.ts';
 
 export abstract class FunctionCalls extends FunctionSite {
-  readonly #known: ReturnType<typeof knownValues>;
+  /** What arguments of helpers certainly are. */
+  protected readonly known: ReturnType<typeof knownValues>;
 
   constructor(context: FunctionContext, entry: number, main: boolean) {
     super(context, entry, main);
-    this.#known = knownValues(context.insns, this.graph);
+    this.known = knownValues(context.insns, this.graph);
     this.#site = this.#newSite();
   }
 
@@ -113,9 +114,9 @@ export abstract class FunctionCalls extends FunctionSite {
       cpu: this.field('CPU'),
       register: (number) => this.registers[number],
       temp: (type, number) => this.temp(type, number),
-      known: (register) => this.#known.get(this.slot)?.[register - 1],
+      known: (register) => this.known.get(this.slot)?.[register - 1],
       map: (register) => {
-        const known = this.#known.get(this.slot)?.[register - 1];
+        const known = this.known.get(this.slot)?.[register - 1];
         return known?.kind === 'map' ? this.context.map(known.value) : undefined;
       },
       pushAddress: (register, size, access, host) => this.argument(register, size, access === 'write', host),

@@ -68,8 +68,11 @@ export interface CompiledFunction {
   /** Ascending pairs: offset in the code, slot. */
   readonly offsets: readonly number[];
   /**
-   * A main function that only ends by leaving its outermost block: where the code of that block is, and the locals of r0 to r9.
-   * Undefined where it may go on with another program.
+   * A main function that only ends by leaving its outermost block: where the code of that block is, and the locals (i64) that
+   * are 0 where it begins, except for r1. Undefined where it may go on with another program, or has a loop: of such, what a call
+   * costs is little, and V8 gives registers to the batch's loop that the inner one needs.
    */
-  readonly body: { readonly from: number; readonly to: number; readonly registers: readonly number[] } | undefined;
+  readonly body:
+    | { readonly from: number; readonly to: number; readonly r1: number; readonly cleared: readonly number[] }
+    | undefined;
 }

@@ -74,10 +74,9 @@ export function batchCode(
   let at: number | undefined;
   if (inlined === undefined) e.i32(0).get(base).call(main);
   else {
-    // Registers as a function that begins has them; r1 is the context.
-    const [, r1, ...others] = inlined.registers;
-    e.op('i64.extend_i32_u').set(r1);
-    for (const register of [inlined.registers[0], ...others]) e.i64Small(0).set(register);
+    e.op('i64.extend_i32_u').set(inlined.r1);
+    // As a function that begins has them.
+    for (const local of inlined.cleared) if (local !== inlined.r1) e.i64Small(0).set(local);
     e.block(I64);
     at = e.code.length;
     e.code.raw(compiled.emitter.code.data.subarray(inlined.from, inlined.to));

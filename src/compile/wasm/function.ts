@@ -4,10 +4,16 @@ import type { Block } from '../../flow/graph.ts';
 import { type Structured, structure } from '../../flow/structure.ts';
 import type { Insn } from '../../isa/insn.ts';
 import { OPS } from '../../isa/opcodes.ts';
-import { condition, LOWER } from '../lower.ts';
+import { frameSlots, type FrameSlots } from '../frame-slots.ts';
+import { condition, LOWER, cutLoaded } from '../lower.ts';
+import { findRotates, type Rotate, type Rotates } from '../rotates.ts';
+import type { ArgKind } from '../../spec/helper.ts';
 import { FunctionCalls } from './calls.ts';
 import type { CompiledFunction, FunctionContext } from './context.ts';
 import { I32, I64, VOID } from './encoding.ts';
+
+/** Numbers of temporary locals from here on keep values for rotations. */
+const FIRST_PLACE = 32;
 
 /** @param main true for the program itself, false for a function that it calls (which slot 0 may be too) */
 export function compileFunction(context: FunctionContext, entry: number, main: boolean): CompiledFunction {
@@ -16,11 +22,58 @@ export function compileFunction(context: FunctionContext, entry: number, main: b
 
 class FunctionCompiler extends FunctionCalls {
   readonly #offsets: number[] = [];
+  readonly #rotates: Rotates;
+  readonly #slots: FrameSlots | undefined;
+  /** Locals that stand for bytes of the frame. */
+  readonly #cells: readonly number[];
+
+  constructor(context: FunctionContext, entry: number, main: boolean) {
+    super(context, entry, main);
+    this.#rotates = findRotates(context.insns, this.graph);
+    // Unverified code may reach its frame by a number.
+    if (!context.checked) {
+      this.#slots = frameSlots(context.insns, this.graph, {
+        helper: (number) => context.helper(number)?.row,
+        size: (slot, register, kind) => this.#argumentSize(slot, register, kind),
+      });
+    }
+    this.#cells = Array.from({ length: this.#slots?.cells ?? 0 }, () => this.e.local(I64));
+  }
+
+  /** Bytes that a helper may look at behind an argument, where that is known. */
+  #argumentSize(slot: number, register: number, kind: ArgKind): number | undefined {
+    const known = this.known.get(slot);
+    const map = known?.[0]?.kind === 'map' ? this.context.map(known[0].value) : undefined;
+    switch (kind) {
+      case 'key':
+        return map?.keySize;
+      case 'value':
+      case 'valueOrNull':
+      case 'valueOut':
+        return map?.valueSize;
+      case 'mem':
+      case 'memOrNull':
+      case 'memOut':
+      case 'memOutOrNull':
+      case 'memInOut': {
+        const size = known?.[register];
+        return size?.kind === 'number' && size.value >= 0 ? size.value : undefined;
+      }
+      case 'out4':
+      case 'inOut4':
+        return 4;
+      case 'out8':
+        return 8;
+      default:
+        return undefined;
+    }
+  }
 
   compile(): CompiledFunction {
     const { e } = this;
     const dom = dominance(this.graph);
-    if (dom.loopHead.some(Boolean)) this.fuel = e.local(I32);
+    const loops = dom.loopHead.some(Boolean);
+    if (loops) this.fuel = e.local(I32);
     if (this.main) {
       e.get(0).op('i64.extend_i32_u').set(this.registers[1]);
       e.get(1).op('i64.extend_i32_u').set(this.registers[2]);
@@ -35,7 +88,10 @@ class FunctionCompiler extends FunctionCalls {
     e.op('unreachable');
     const to = e.code.length;
     e.op('end').op('end');
-    const body = this.main && !this.goesOn ? { from, to, registers: this.registers } : undefined;
+    const body =
+      this.main && !this.goesOn && !loops
+        ? { from, to, r1: this.registers[1], cleared: [...this.registers, ...this.#cells] }
+        : undefined;
     return { emitter: e, offsets: this.#offsets, body };
   }
 
@@ -137,8 +193,44 @@ class FunctionCompiler extends FunctionCalls {
         format === 'goto' || format === 'gotol' || (terminator.kind === 'branch' && slot === terminator.slot);
       if (ends || format === 'exit') continue;
       this.#at(slot, insn);
-      LOWER[insn.op](this);
+      const kept = this.#rotates.kept.get(slot);
+      if (kept !== undefined) this.e.get(this.registers[insn.dst]).set(this.#place(kept));
+      const rotate = this.#rotates.rotates.get(slot);
+      if (rotate !== undefined) this.#rotate(rotate);
+      else if (!this.#slotAccess(slot, insn)) LOWER[insn.op](this);
     }
+  }
+
+  #place(number: number): number {
+    return this.temp(I64, FIRST_PLACE + number);
+  }
+
+  #rotate({ width, by, place }: Rotate): void {
+    const { e } = this;
+    e.get(this.#place(place));
+    if (width === 64) e.i64Small(by).op('i64.rotl');
+    else e.op('i32.wrap_i64').i32(by).op('i32.rotl').op('i64.extend_i32_u');
+    this.setDst();
+  }
+
+  /** A load or store of bytes of the frame that a local stands for; false where it is none. */
+  #slotAccess(slot: number, insn: Insn): boolean {
+    const access = this.#slots?.accesses.get(slot);
+    if (access === undefined) return false;
+    const { e } = this;
+    const local = this.#cells[access.cell];
+    const { format, width } = OPS[insn.op];
+    if (format === 'st') this.storeValue(width);
+    else if (format === 'stx') this.src64();
+    else {
+      e.get(local);
+      if (access.shift > 0) e.i64Small(access.shift).op('i64.shr_u');
+      cutLoaded(this, insn.op);
+      this.setDst();
+      return true;
+    }
+    e.set(local);
+    return true;
   }
 
   #at(slot: number, insn: Insn): void {
