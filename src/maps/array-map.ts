@@ -18,7 +18,7 @@ import {
   hasNumaNode,
 } from './attributes.ts';
 import { BaseMap, existence } from './base-map.ts';
-import { round8 } from './layout.ts';
+import { valueStride } from './layout.ts';
 
 const ARRAY_FLAGS = MAP_FLAGS.NUMA_NODE | MAP_FLAGS.MMAPABLE | ACCESS | MAP_FLAGS.PRESERVE_ELEMS | MAP_FLAGS.INNER_MAP;
 const MEMORY_LIMIT = 2 ** 32;
@@ -65,14 +65,13 @@ export abstract class ArrayLike extends BaseMap {
   constructor(spec: MapSpec, context: MapContext, copies = 1) {
     super(spec, context, copies);
     this.length = spec.maxEntries;
-    this.stride = round8(spec.valueSize);
+    this.stride = valueStride(this.memory, spec.valueSize, copies);
     this.element = this.stride * copies;
     const size = this.element * spec.maxEntries;
     this.building(() => {
       if (size >= MEMORY_LIMIT) fail(mapTooLarge({ map: spec.name }, spec.type, size, MEMORY_LIMIT));
     });
-    this.data = this.allocate(size);
-    this.setField('DATA', this.data);
+    this.data = this.storage('DATA', size);
     const region: Region = {
       base: this.data,
       size,

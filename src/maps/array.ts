@@ -51,5 +51,6 @@ export const array: MapTypeRow = {
   type: 'array',
   check: checkArray,
   create: (spec, context) => new ArrayMap(spec, context),
+  shared: true,
   doc: 'complete, backed by memory only where touched; mmapable arrays through view()',
 };

@@ -6,6 +6,7 @@ import type { Address, Memory } from '../spec/memory.ts';
 import type { MapSpec } from '../spec/object.ts';
 import { EINVAL, EOPNOTSUPP, EPERM, ENOTSUPP } from './attributes.ts';
 import { writeDescriptor } from './layout.ts';
+import { MapLock } from './lock.ts';
 import { DESCRIPTOR, DESCRIPTOR_SIZE, type DescriptorField } from '../spec/map-layout.ts';
 import { copyMemory } from './words.ts';
 
@@ -23,8 +24,11 @@ export abstract class BaseMap implements BpfMap {
   /** Copies of a value: the number of CPUs for per-CPU types, else 1. */
   protected readonly copies: number;
   frozen = false;
+  /** Another thread has made it: what the descriptor says holds, and nothing is to be set up. */
+  protected readonly attached: boolean;
   /** Where keys from the application side are put. */
   #key: Address;
+  readonly #lock: MapLock | undefined;
   /** Called on destroy, last added first. */
   #undo: (() => void)[] = [];
 
@@ -34,10 +38,26 @@ export abstract class BaseMap implements BpfMap {
     this.context = context;
     this.memory = context.memory;
     this.copies = copies;
-    this.handle = this.allocate(DESCRIPTOR_SIZE);
+    this.attached = context.existing !== undefined;
+    this.handle = context.existing ?? this.allocate(DESCRIPTOR_SIZE);
     this.#key = this.allocate(spec.keySize);
-    this.id = context.nextMapId();
-    writeDescriptor(this.memory, this.handle, spec, this.id, copies);
+    this.id = this.attached ? this.field('ID') : context.nextMapId();
+    if (!this.attached) writeDescriptor(this.memory, this.handle, spec, this.id, copies);
+    this.#lock = this.memory.shared ? new MapLock(this.memory, this.handle, spec.name) : undefined;
+    if (this.#lock !== undefined) guard(this, this.#lock);
+  }
+
+  /** Does something that no other thread may do, or see half done, at the same time. */
+  protected locked<T>(change: () => T): T {
+    return this.#lock === undefined ? change() : this.#lock.run(change);
+  }
+
+  /** Memory of the map: new, or what the thread that made the map has put in this field of the descriptor. */
+  protected storage(name: DescriptorField, size: number): Address {
+    if (this.attached) return this.field(name);
+    const address = this.allocate(size);
+    this.setField(name, address);
+    return address;
   }
 
   get userValueSize(): number {
@@ -205,6 +225,34 @@ export abstract class BaseMap implements BpfMap {
   /** A copy of the key at an address. */
   protected loadKey(key: Address): Uint8Array {
     return this.memory.u8.slice(key, key + this.spec.keySize);
+  }
+}
+
+/** What is done under the lock of a shared map as a whole. Where the application or a program is called back, types lock parts. */
+const GUARDED = [
+  'lookupElem',
+  'updateElem',
+  'deleteElem',
+  'lookupPerCpuElem',
+  'pushElem',
+  'popElem',
+  'peekElem',
+  'reserve',
+  'query',
+  'keyFrom',
+  'lookup',
+  'update',
+  'delete',
+  'lookupAndDelete',
+  'nextKey',
+] as const;
+
+function guard(map: BpfMap, lock: MapLock): void {
+  const methods = map as unknown as Record<string, unknown>;
+  for (const name of GUARDED) {
+    const method = methods[name];
+    if (typeof method !== 'function') continue;
+    methods[name] = (...args: readonly unknown[]) => lock.run(() => method.apply(map, args));
   }
 }
 

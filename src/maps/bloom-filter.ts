@@ -41,15 +41,15 @@ class BloomFilterMap extends BaseMap {
   constructor(spec: MapSpec, context: MapContext) {
     super(spec, context);
     this.#hashes = Number(spec.extra ?? 0) || DEFAULT_HASHES;
-    this.#seed = (spec.flags & MAP_FLAGS.ZERO_SEED) !== 0 ? 0 : context.random32() >>> 0;
+    const random = (): number => ((spec.flags & MAP_FLAGS.ZERO_SEED) !== 0 ? 0 : context.random32() >>> 0);
+    this.#seed = this.attached ? this.field('SEED') : random();
     const bits = bitCount(spec.maxEntries, this.#hashes);
     this.building(() => {
       if (bits / 8 >= MEMORY_LIMIT) fail(mapTooLarge({ map: spec.name }, spec.type, bits / 8, MEMORY_LIMIT));
     });
     this.#mask = bits - 1;
-    this.#data = this.allocate(bits / 8);
+    this.#data = this.storage('DATA', bits / 8);
     this.#value = this.allocate(spec.valueSize);
-    this.setField('DATA', this.#data);
     this.setField('MASK', this.#mask);
     this.setField('SEED', this.#seed);
     this.setField('EXTRA', this.#hashes);
@@ -107,5 +107,6 @@ export const bloomFilter: MapTypeRow = {
   type: 'bloom_filter',
   check: checkBloom,
   create: (spec, context) => new BloomFilterMap(spec, context),
+  shared: true,
   doc: 'complete; an application looks up by passing the value where other types take the key',
 };

@@ -42,7 +42,7 @@ export abstract class CgroupStorageBase extends OwnedStorage {
     const row = this.table.find(key);
     if (row === 0) return ENOENT;
     const value = this.table.value(row);
-    return this.#perCpu ? loadCopies(this.memory, value, this.userValueSize) : this.loadValue(value);
+    return this.#perCpu ? loadCopies(this.memory, value, this.spec.valueSize, this.copies) : this.loadValue(value);
   }
 
   protected write(key: Address, value: Uint8Array, flags: number): Status {
@@ -51,7 +51,7 @@ export abstract class CgroupStorageBase extends OwnedStorage {
     const row = this.table.find(key);
     if (row === 0) return ENOENT;
     const to = this.table.value(row);
-    if (this.#perCpu) storeCopies(this.memory, to, value);
+    if (this.#perCpu) storeCopies(this.memory, to, this.spec.valueSize, value);
     else this.storeValue(to, value);
     return 0;
   }

@@ -39,8 +39,7 @@ export abstract class HandleArray extends BaseMap implements HandleMap {
     this.building(() => {
       if (size >= MEMORY_LIMIT) fail(mapTooLarge({ map: spec.name }, spec.type, size, MEMORY_LIMIT));
     });
-    this.data = this.allocate(size);
-    this.setField('DATA', this.data);
+    this.data = this.storage('DATA', size);
   }
 
   protected indexAt(key: Address): number {

@@ -20,7 +20,7 @@ import {
 } from './attributes.ts';
 import { BaseMap, checkExistence, existence, flagsNumber } from './base-map.ts';
 import { HashTable } from './hash-table.ts';
-import { round8 } from './layout.ts';
+import { valueStride } from './layout.ts';
 import { loadCopies, perCpuSize, storeCopies } from './per-cpu.ts';
 
 const HASH_FLAGS = MAP_FLAGS.NO_PREALLOC | MAP_FLAGS.NO_COMMON_LRU | MAP_FLAGS.NUMA_NODE | ACCESS | MAP_FLAGS.ZERO_SEED;
@@ -64,7 +64,7 @@ export abstract class HashLike extends BaseMap {
 
   constructor(spec: MapSpec, context: MapContext, options: HashOptions) {
     super(spec, context, options.copies);
-    this.#stride = round8(spec.valueSize);
+    this.#stride = valueStride(this.memory, spec.valueSize, options.copies);
     this.#limit = options.limit ?? spec.maxEntries;
     this.setField('MAX_ENTRIES', this.#limit);
     const shape = {
@@ -78,7 +78,7 @@ export abstract class HashLike extends BaseMap {
       access: options.hidden ? 'none' : this.writableByPrograms ? 'write' : 'read',
     } as const;
     const seed = (spec.flags & MAP_FLAGS.ZERO_SEED) !== 0 ? 0 : context.random32() >>> 0;
-    const table = this.building(() => new HashTable(context.memory, this.handle, shape, seed));
+    const table = this.building(() => new HashTable(context.memory, this.handle, shape, seed, this.attached));
     this.table = table;
     this.onDestroy(() => table.destroy());
   }
@@ -174,11 +174,11 @@ export abstract class HashLike extends BaseMap {
 
   #load(row: Address): Uint8Array {
     const value = this.table.value(row);
-    return this.#perCpu ? loadCopies(this.memory, value, this.userValueSize) : this.loadValue(value);
+    return this.#perCpu ? loadCopies(this.memory, value, this.spec.valueSize, this.copies) : this.loadValue(value);
   }
 
   #store(to: Address, value: Uint8Array): void {
-    if (this.#perCpu) storeCopies(this.memory, to, value);
+    if (this.#perCpu) storeCopies(this.memory, to, this.spec.valueSize, value);
     else this.storeValue(to, value);
   }
 
@@ -203,7 +203,7 @@ export abstract class HashLike extends BaseMap {
     }
     this.makeRoom();
     if (table.count >= this.#limit) return E2BIG;
-    const row = table.insert(key, hash);
+    const row = table.create(key, hash);
     if (row === 0) return -ERRNO.ENOMEM;
     if (this.field('SPARE') === 0 && !this.#perCpu) this.setField('SPARE', table.slab.spareValue(0));
     this.inserted(row);
@@ -211,6 +211,7 @@ export abstract class HashLike extends BaseMap {
     const partly = this.#perCpu || this.spec.special !== undefined;
     if (partly) this.memory.u8.fill(0, value, value + table.slab.valueBytes);
     fill(this.#copy(value, all));
+    table.link(row);
     return 0;
   }
 

@@ -7,7 +7,7 @@ import type { Address, Memory } from '../spec/memory.ts';
 import { DESCRIPTOR } from '../spec/map-layout.ts';
 import { Slab, type SlabShape, tryAlloc } from './slab.ts';
 import { ROW } from '../spec/map-layout.ts';
-import { copyMemory, equalMemory, hashBytes } from './words.ts';
+import { copyMemory, equalMemory, hashBytes, publish } from './words.ts';
 
 const FIRST_BUCKETS = 16;
 
@@ -18,17 +18,23 @@ export class HashTable {
   readonly #keySize: number;
   readonly #keyOffset: number;
   readonly #seed: number;
+  /** This thread has made it. */
+  readonly #owned: boolean;
 
   /** @param handle the map's descriptor, of which this keeps DATA, MASK, COUNT, SEED, KEY_OFFSET and the slab's fields */
-  constructor(memory: Memory, handle: Address, shape: SlabShape, seed: number) {
+  constructor(memory: Memory, handle: Address, shape: SlabShape, seed: number, attached = false) {
     this.slab = new Slab(memory, handle, shape);
     this.#memory = memory;
     this.#handle = handle;
     this.#keySize = shape.keySize;
     this.#keyOffset = shape.keyOffset;
     this.#seed = seed;
-    const buckets = memory.alloc(FIRST_BUCKETS * 4);
-    this.#publish(buckets, FIRST_BUCKETS - 1);
+    this.#owned = !attached;
+    if (attached) return;
+    // Other threads look up while this one inserts: where there are any, the array is of its full size and stays where it is.
+    let size = FIRST_BUCKETS;
+    while (memory.shared && size < shape.limit) size *= 2;
+    this.#publish(memory.alloc(size * 4), size - 1);
     memory.u32[(handle + DESCRIPTOR.SEED) >>> 2] = seed;
     memory.u32[(handle + DESCRIPTOR.KEY_OFFSET) >>> 2] = shape.keyOffset;
   }
@@ -68,27 +74,35 @@ export class HashTable {
     return 0;
   }
 
-  /** A new element with this key, which must not be there; 0 where the slab has no row. Its value's bytes are undefined. */
-  insert(key: Address, hash: number): Address {
+  /**
+   * A new element with this key, which must not be there; 0 where the slab has no row. Its value's bytes are undefined, and
+   * nobody finds it before `link`.
+   */
+  create(key: Address, hash: number): Address {
     const row = this.slab.take();
     if (row === 0) return 0;
-    if (this.count > this.#mask) this.#growBuckets();
-    const memory = this.#memory;
-    copyMemory(memory, row + this.#keyOffset, key, this.#keySize);
-    const words = memory.u32;
-    const head = this.#head(hash);
-    words[(row + ROW.HASH) >>> 2] = hash;
-    words[(row + ROW.NEXT) >>> 2] = words[head];
-    words[head] = row;
-    this.#setCount(this.count + 1);
+    copyMemory(this.#memory, row + this.#keyOffset, key, this.#keySize);
+    this.#memory.u32[(row + ROW.HASH) >>> 2] = hash;
     return row;
+  }
+
+  link(row: Address): void {
+    const memory = this.#memory;
+    if (this.count > this.#mask && !memory.shared) this.#growBuckets();
+    const words = memory.u32;
+    const head = this.#head(words[(row + ROW.HASH) >>> 2]);
+    publish(memory, row + ROW.NEXT, words[head]);
+    publish(memory, head * 4, row);
+    this.#setCount(this.count + 1);
   }
 
   remove(row: Address): void {
     const words = this.#memory.u32;
     let link = this.#head(words[(row + ROW.HASH) >>> 2]);
     while (words[link] !== row) link = (words[link] + ROW.NEXT) >>> 2;
-    words[link] = words[(row + ROW.NEXT) >>> 2];
+    publish(this.#memory, link * 4, words[(row + ROW.NEXT) >>> 2]);
+    // Who is at this row now may go on in another chain, once the row is in it: before, this tells them.
+    if (this.#memory.shared) Atomics.add(words, (this.#handle + DESCRIPTOR.VERSION) >>> 2, 1);
     this.slab.release(row);
     this.#setCount(this.count - 1);
   }
@@ -104,7 +118,7 @@ export class HashTable {
   }
 
   setValue(row: Address, value: Address): void {
-    this.#memory.u32[(row + ROW.VALUE) >>> 2] = value;
+    publish(this.#memory, row + ROW.VALUE, value);
   }
 
   keyOf(row: Address): Address {
@@ -112,8 +126,8 @@ export class HashTable {
   }
 
   destroy(): void {
-    this.slab.destroy();
-    this.#memory.free(this.#buckets);
+    this.slab.destroy(this.#owned);
+    if (this.#owned) this.#memory.free(this.#buckets);
   }
 
   #growBuckets(): void {

@@ -8,5 +8,6 @@ export const hash: MapTypeRow = {
   type: 'hash',
   check: checkHash,
   create: (spec, context) => new HashMap(spec, context, { copies: 1 }),
+  shared: true,
   doc: 'complete; memory grows with the elements in use, preallocated or not',
 };

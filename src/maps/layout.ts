@@ -7,6 +7,13 @@ import type { MapSpec } from '../spec/object.ts';
 /** Rounds up to 8 bytes; right for sizes beyond 2^31. */
 export const round8 = (size: number): number => Math.ceil(size / 8) * 8;
 
+/** Copies of different CPUs are never in one line of a cache, where threads write them at the same time. */
+const LINE = 128;
+
+/** Bytes from one copy of a value to the next. */
+export const valueStride = (memory: Memory, valueSize: number, copies: number): number =>
+  memory.shared && copies > 1 ? Math.ceil(valueSize / LINE) * LINE : round8(valueSize);
+
 /** Writes the fields of a descriptor that come from the spec; the type fills in the rest. */
 export function writeDescriptor(memory: Memory, handle: Address, spec: MapSpec, id: number, cpus: number): void {
   const words = memory.u32;
@@ -18,6 +25,6 @@ export function writeDescriptor(memory: Memory, handle: Address, spec: MapSpec, 
   words[at + (DESCRIPTOR.MAX_ENTRIES >> 2)] = spec.maxEntries;
   words[at + (DESCRIPTOR.FLAGS >> 2)] = spec.flags;
   words[at + (DESCRIPTOR.CPUS >> 2)] = cpus;
-  words[at + (DESCRIPTOR.STRIDE >> 2)] = round8(spec.valueSize);
+  words[at + (DESCRIPTOR.STRIDE >> 2)] = valueStride(memory, spec.valueSize, cpus);
   words[at + (DESCRIPTOR.SPECIAL >> 2)] = spec.special?.length ?? 0;
 }

@@ -9,5 +9,6 @@ export const lruHash: MapTypeRow = {
   type: 'lru_hash',
   check: checkHash,
   create: (spec, context) => new LruHashMap(spec, context, 1),
+  shared: true,
   doc: 'evicts exactly when full, oldest unreferenced first; BPF_F_NO_COMMON_LRU; lookups by applications do not refresh',
 };

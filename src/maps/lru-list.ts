@@ -16,6 +16,7 @@ export class LruLists {
   readonly heads: Address;
   readonly #memory: Memory;
 
+  /** @param lists how many of them are new */
   constructor(memory: Memory, heads: Address, lists: number) {
     this.#memory = memory;
     this.heads = heads;

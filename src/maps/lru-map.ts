@@ -22,8 +22,8 @@ export abstract class LruLike extends HashLike {
     super(spec, context, { copies, keyOffset: LRU_HEADER, limit: share * count });
     this.#own = own;
     this.#share = share;
-    this.#lists = new LruLists(this.memory, this.allocate(LruLists.bytes(count)), count);
-    this.setField('EXTRA', this.#lists.heads);
+    const heads = this.storage('EXTRA', LruLists.bytes(count));
+    this.#lists = new LruLists(this.memory, heads, this.attached ? 0 : count);
   }
 
   protected override touched(row: Address): void {

@@ -14,5 +14,6 @@ export const lruPercpuHash: MapTypeRow = {
   type: 'lru_percpu_hash',
   check: checkHash,
   create: (spec, context) => new LruPerCpuHashMap(spec, context, context.cpus),
+  shared: true,
   doc: 'as lru_hash, with one copy of each value a CPU',
 };

@@ -64,10 +64,11 @@ export abstract class OwnedStorage extends BaseMap implements StorageMap {
   /** A zeroed value for a key that has none; 0 where there is no memory. */
   protected create(key: Address): Address {
     const { table } = this;
-    const row = table.insert(key, table.hash(key));
+    const row = table.create(key, table.hash(key));
     if (row === 0) return 0;
     const value = table.value(row);
     this.memory.u8.fill(0, value, value + table.slab.valueBytes);
+    table.link(row);
     return this.valueAt(key);
   }
 

@@ -34,14 +34,14 @@ class PerCpuArrayMap extends ArrayLike {
   protected read(key: Address): Uint8Array | Status {
     const index = this.indexAt(key);
     if (index >= this.length) return ENOENT;
-    return loadCopies(this.memory, this.data + index * this.element, this.element);
+    return loadCopies(this.memory, this.data + index * this.element, this.spec.valueSize, this.copies);
   }
 
   protected write(key: Address, value: Uint8Array, flags: number): Status {
     const index = this.indexAt(key);
     const refused = checkArrayUpdate(index, this.length, flags, false);
     if (refused === 0) {
-      storeCopies(this.memory, this.data + index * this.element, value);
+      storeCopies(this.memory, this.data + index * this.element, this.spec.valueSize, value);
     }
     return refused;
   }
@@ -51,5 +51,6 @@ export const percpuArray: MapTypeRow = {
   type: 'percpu_array',
   check: checkArray,
   create: (spec, context) => new PerCpuArrayMap(spec, context, context.cpus),
+  shared: true,
   doc: 'complete; applications see all copies',
 };

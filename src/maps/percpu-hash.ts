@@ -13,5 +13,6 @@ export const percpuHash: MapTypeRow = {
   type: 'percpu_hash',
   check: checkHash,
   create: (spec, context) => new PerCpuHashMap(spec, context, { copies: context.cpus }),
+  shared: true,
   doc: 'complete; applications see all copies',
 };

@@ -20,5 +20,6 @@ export const progArray: MapTypeRow = {
   type: 'prog_array',
   check: checkHandleArray,
   create: (spec, context) => new ProgArrayMap(spec, context),
+  shared: true,
   doc: 'values are program ids; handleAt() gives the one to jump to; all programs are of the type and attach type of the first',
 };

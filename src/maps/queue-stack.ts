@@ -29,8 +29,7 @@ export abstract class QueueStackMap extends BaseMap {
     this.building(() => {
       if (size >= MEMORY_LIMIT) fail(mapTooLarge({ map: spec.name }, spec.type, size, MEMORY_LIMIT));
     });
-    this.#data = this.allocate(size);
-    this.setField('DATA', this.#data);
+    this.#data = this.storage('DATA', size);
   }
 
   /** True for a queue: the oldest value comes out first. */

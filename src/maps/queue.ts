@@ -10,5 +10,6 @@ export const queue: MapTypeRow = {
   type: 'queue',
   check: checkQueueStack,
   create: (spec, context) => new QueueMap(spec, context),
+  shared: true,
   doc: 'complete; BPF_EXIST overwrites the oldest',
 };

@@ -15,7 +15,7 @@ import type { Address, Region } from '../spec/memory.ts';
 import type { MapSpec } from '../spec/object.ts';
 import { EINVAL, ENOTSUPP } from './attributes.ts';
 import { BaseMap } from './base-map.ts';
-import { copyMemory } from './words.ts';
+import { copyMemory, publish } from './words.ts';
 import { BUSY, checkRing, DISCARD, HEADER, LENGTH, recordSize } from './ring-record.ts';
 
 /** RINGBUF_MAX_RECORD_SZ. */
@@ -25,6 +25,9 @@ const NO_WAKEUP = 1n;
 const FORCE_WAKEUP = 2n;
 /** bpf_ringbuf_query's BPF_RB_AVAIL_DATA and so on. */
 const QUERY = { AVAIL_DATA: 0n, RING_SIZE: 1n, CONS_POS: 2n, PROD_POS: 3n } as const;
+
+/** In place of the bytes of a record that a program has discarded. */
+const DISCARDED = Symbol('discarded');
 
 type Position = 'PRODUCER' | 'CONSUMER' | 'PENDING';
 
@@ -36,8 +39,7 @@ class RingBuffer extends BaseMap implements RingBufferMap {
   constructor(spec: MapSpec, context: MapContext) {
     super(spec, context);
     this.#mask = spec.maxEntries - 1;
-    this.#data = this.allocate(spec.maxEntries * 2);
-    this.setField('DATA', this.#data);
+    this.#data = this.storage('DATA', spec.maxEntries * 2);
     this.setField('MASK', this.#mask);
     const region = this.memory.addRegion({
       base: this.#data,
@@ -66,6 +68,10 @@ class RingBuffer extends BaseMap implements RingBufferMap {
   }
 
   #reserve(size: number): Address {
+    return this.locked(() => this.#newRecord(size));
+  }
+
+  #newRecord(size: number): Address {
     if (!(size >= 0 && size <= LARGEST_RECORD)) return 0;
     const length = recordSize(size);
     if (length > this.#mask + 1) return 0;
@@ -90,7 +96,8 @@ class RingBuffer extends BaseMap implements RingBufferMap {
   #commit(sample: Address, flags: bigint, discard: number): void {
     if (this.#openAt(sample)?.base !== sample) return;
     const header = (sample - HEADER) >>> 2;
-    this.memory.u32[header] = ((this.memory.u32[header] & LENGTH) | discard) >>> 0;
+    // Who consumes needs no lock: the record is theirs once it is not busy.
+    publish(this.memory, sample - HEADER, ((this.memory.u32[header] & LENGTH) | discard) >>> 0);
     this.memory.regionsChanged();
     // As epoll is woken: always or never where the flags say so, else if the consumer has caught up to this very record.
     const here = this.#at(this.#position('CONSUMER')) === sample - HEADER;
@@ -117,19 +124,26 @@ class RingBuffer extends BaseMap implements RingBufferMap {
   consume(callback: (record: Uint8Array) => void): number {
     let count = 0;
     for (;;) {
-      const consumer = this.#position('CONSUMER');
-      if (consumer === this.#position('PRODUCER')) break;
-      const header = this.#at(consumer);
-      const word = this.memory.u32[header >>> 2];
-      if ((word & BUSY) !== 0) break;
-      const size = word & LENGTH;
-      const record = this.memory.u8.slice(header + HEADER, header + HEADER + size);
-      this.#move('CONSUMER', consumer + recordSize(size));
-      if ((word & DISCARD) !== 0) continue;
+      const record = this.locked(() => this.#take());
+      if (record === undefined) return count;
+      if (record === DISCARDED) continue;
       count++;
       callback(record);
     }
-    return count;
+  }
+
+  /** The oldest record, no longer in the ring; undefined where there is none, or it is not complete. */
+  #take(): Uint8Array | typeof DISCARDED | undefined {
+    const consumer = this.#position('CONSUMER');
+    if (consumer === this.#position('PRODUCER')) return undefined;
+    const header = this.#at(consumer);
+    const word = Atomics.load(this.memory.u32, header >>> 2);
+    if ((word & BUSY) !== 0) return undefined;
+    const size = word & LENGTH;
+    const discarded = (word & DISCARD) !== 0;
+    const record = discarded ? DISCARDED : this.memory.u8.slice(header + HEADER, header + HEADER + size);
+    this.#move('CONSUMER', consumer + recordSize(size));
+    return record;
   }
 
   view(): Uint8Array {
@@ -198,5 +212,6 @@ export const ringbuf: MapTypeRow = {
   type: 'ringbuf',
   check: (spec) => checkRing(spec, MAP_FLAGS.NUMA_NODE),
   create: (spec, context) => new RingBuffer(spec, context),
+  shared: true,
   doc: 'output, reserve, submit, discard, query, wake-up flags; records as libbpf reads them',
 };

@@ -14,7 +14,8 @@
 import { AnyBpfError } from '../base/diagnostic.ts';
 import { DESCRIPTOR, ROW } from '../spec/map-layout.ts';
 import type { Address, Memory, Region } from '../spec/memory.ts';
-import { round8 } from './layout.ts';
+import { round8, valueStride } from './layout.ts';
+import { publish } from './words.ts';
 
 const FIRST_CHUNK = 8;
 
@@ -59,6 +60,9 @@ export class Slab {
   /** Those that this thread knows of. */
   readonly #chunks: Chunk[] = [];
   readonly #regions: Region[] = [];
+  /** Rows in the chunks that this thread knows of. */
+  #known = 0;
+  readonly #forget: () => void;
 
   /** @param handle the map's descriptor, of which this keeps FREE, FRESH, FRESH_ROW, CAPACITY and CHUNKS */
   constructor(memory: Memory, handle: Address, shape: SlabShape) {
@@ -66,7 +70,8 @@ export class Slab {
     this.#handle = handle;
     this.shape = shape;
     this.rowSize = round8(shape.keyOffset + shape.keySize);
-    this.valueBytes = round8(shape.valueSize) * shape.copies;
+    this.valueBytes = valueStride(memory, shape.valueSize, shape.copies) * shape.copies;
+    this.#forget = memory.shared ? memory.addSource(() => this.#learn()) : () => undefined;
   }
 
   #get(field: Field): number {
@@ -104,6 +109,7 @@ export class Slab {
 
   /** Address of spare value `index`: the chunk of the first element has them after its own. */
   spareValue(index: number): Address {
+    this.#learn();
     return this.#chunks[0].values + (this.#chunks[0].count + index) * this.valueBytes;
   }
 
@@ -113,6 +119,7 @@ export class Slab {
 
   /** The first row in use whose slot is at least this; 0 where there is none. Rows keep their slot, so growth loses none. */
   from(first: number): Address {
+    this.#learn();
     const words = this.#memory.u32;
     const fresh = this.#get('FRESH');
     let slot = first;
@@ -127,9 +134,12 @@ export class Slab {
     return 0;
   }
 
-  destroy(): void {
+  /** @param owned whether the memory goes, too: another thread may use it */
+  destroy(owned = true): void {
+    this.#forget();
     for (const region of this.#regions) this.#memory.removeRegion(region);
-    for (const chunk of this.#chunks) {
+    if (owned) this.#learn();
+    for (const chunk of owned ? this.#chunks : []) {
       this.#memory.free(chunk.values);
       this.#memory.free(chunk.base);
     }
@@ -138,6 +148,7 @@ export class Slab {
   }
 
   #grow(): boolean {
+    this.#learn();
     const capacity = this.#get('CAPACITY');
     const left = this.shape.limit - capacity;
     if (left === 0) return false;
@@ -166,13 +177,27 @@ export class Slab {
     words[(base + CHUNK.FIRST) >>> 2] = first;
     words[(base + CHUNK.COUNT) >>> 2] = count;
     words[(base + CHUNK.VALUES) >>> 2] = values;
-    this.#set('CAPACITY', first + count);
     this.#set('FRESH_ROW', rows);
     const last = this.#chunks.at(-1);
     if (last === undefined) this.#set('CHUNKS', base);
     else words[(last.base + CHUNK.NEXT) >>> 2] = base;
+    publish(memory, this.#handle + DESCRIPTOR.CAPACITY, first + count);
     this.#know({ base, firstSlot: first, count, rows, values });
     return true;
+  }
+
+  /** Gets to know the chunks that other threads have made. */
+  #learn(): void {
+    const words = this.#memory.u32;
+    if (this.#known === Atomics.load(words, (this.#handle + DESCRIPTOR.CAPACITY) >>> 2)) return;
+    let last = this.#chunks.at(-1);
+    for (;;) {
+      const base = last === undefined ? this.#get('CHUNKS') : words[(last.base + CHUNK.NEXT) >>> 2];
+      if (base === 0) return;
+      const [firstSlot, count, values] = [CHUNK.FIRST, CHUNK.COUNT, CHUNK.VALUES].map((at) => words[(base + at) >>> 2]);
+      last = { base, firstSlot, count, rows: base + CHUNK_HEADER, values };
+      this.#know(last);
+    }
   }
 
   /** Lets programs of this thread access a chunk. */
@@ -181,6 +206,7 @@ export class Slab {
     const { name } = shape;
     const spare = this.#chunks.length === 0 ? shape.spareValues : 0;
     this.#chunks.push(chunk);
+    this.#known += chunk.count;
     if (shape.access === 'none') return;
     const kind = 'map-value';
     if (shape.keySize > 0) {
@@ -191,7 +217,7 @@ export class Slab {
     if (shape.valueSize > 0) {
       const writable = shape.access === 'write';
       const size = (chunk.count + spare) * this.valueBytes;
-      const stride = round8(shape.valueSize);
+      const stride = valueStride(this.#memory, shape.valueSize, shape.copies);
       this.#addRegion({ base: chunk.values, size, kind, name, writable, stride, slot: shape.valueSize });
     }
   }

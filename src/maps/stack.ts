@@ -10,5 +10,6 @@ export const stack: MapTypeRow = {
   type: 'stack',
   check: checkQueueStack,
   create: (spec, context) => new StackMap(spec, context),
+  shared: true,
   doc: 'complete; BPF_EXIST overwrites the oldest',
 };

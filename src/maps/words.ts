@@ -49,6 +49,12 @@ export function equalMemory(memory: Memory, a: Address, b: Address, size: number
   return true;
 }
 
+/** Stores a word that other threads read without a lock: they see what was stored before it, too. */
+export function publish(memory: Memory, address: Address, value: number): void {
+  if (memory.shared) Atomics.store(memory.u32, address >>> 2, value);
+  else memory.u32[address >>> 2] = value;
+}
+
 /** Below this, a loop is quicker than the call of copyWithin. */
 const SHORT = 128;
 

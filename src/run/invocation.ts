@@ -43,7 +43,7 @@ export class ProgramInvocation implements Invocation {
 
   /** Forgets the run before. */
   begin(ctx: Address, packet: PacketArea | undefined, budget: number): void {
-    this.#runtime.cpu = this.cpu = this.host.cpu();
+    this.cpu = this.#runtime.takeCpu();
     this.ctx = ctx;
     this.packet = packet;
     this.budget = budget;

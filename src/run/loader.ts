@@ -26,7 +26,9 @@ import { DEFAULT_BUDGET, LoadedProgram } from './program.ts';
 import { Runtime, type RuntimeOptions } from './runtime.ts';
 
 export interface LoadOptions extends RuntimeOptions, ExternOptions, LinkOptions {
-  /** Load into this runtime, to share maps with its other objects; `engine` and `memoryLimit` are then its own. */
+  /**
+   * Load into this runtime, to share maps with its other objects; `engine`, `memoryLimit`, `shared` and `attach` are then its own.
+   */
   readonly runtime?: Runtime;
   /** Platform to load for, in place of the host's: one that `with` extended. */
   readonly platform?: Platform;
@@ -67,7 +69,7 @@ export function loadObject(source: Uint8Array | ObjectSpec, options: LoadOptions
     const maps = createMaps({ ...options, runtime, platform, object }, options.maps ?? {});
     const programs = new ProgramLoader(runtime, platform, object, maps, options).load(budget);
     const loaded = new LoadedObject(object, runtime, platform, programs, maps, options.runtime === undefined);
-    fillSlots(loaded, maps);
+    if (options.attach === undefined) fillSlots(loaded, maps);
     return loaded;
   } catch (error) {
     if (options.runtime === undefined) runtime[Symbol.dispose]();

@@ -3,10 +3,10 @@ import { alignUp } from '../base/bytes.ts';
 import { outOfMemory } from '../base/messages/run.ts';
 import type { Address, Memory, Region } from '../spec/memory.ts';
 
-const PAGE = 65_536;
+export const PAGE = 65_536;
 /** Unowned bytes after every block, so that an overflow of one block never lands in the next. */
-const GAP = 16;
-const DEFAULT_LIMIT = 2 ** 32 - PAGE;
+export const GAP = 16;
+export const LARGEST_LIMIT = 2 ** 32 - PAGE;
 
 /**
  * The run's one linear memory: a WebAssembly memory, an allocator over it and the table of regions that programs may access.
@@ -30,14 +30,23 @@ export class LinearMemory implements Memory {
   /** Sorted by base. */
   #regions: Region[] = [];
   #last: Region | undefined;
+  readonly #sources = new Set<() => void>();
 
-  /** @param limit most bytes that this memory may grow to, at most 2^32 - 65,536 */
-  constructor(limit: number = DEFAULT_LIMIT) {
-    this.limit = Math.min(limit, DEFAULT_LIMIT);
-    this.wasm = new WebAssembly.Memory({ initial: 2, maximum: Math.max(2, Math.ceil(this.limit / PAGE)) });
+  /**
+   * @param limit most bytes that this memory may grow to, at most 2^32 - 65,536
+   * @param wasm the memory, where it is there already
+   */
+  constructor(limit: number = LARGEST_LIMIT, wasm?: WebAssembly.Memory) {
+    this.limit = Math.min(limit, LARGEST_LIMIT);
+    this.wasm = wasm ?? new WebAssembly.Memory({ initial: 2, maximum: Math.max(2, Math.ceil(this.limit / PAGE)) });
     this.u8 = new Uint8Array(this.wasm.buffer);
     this.u32 = new Uint32Array(this.wasm.buffer);
     this.view = new DataView(this.wasm.buffer);
+  }
+
+  /** Shared ones are run/shared-memory.ts's. */
+  get shared(): boolean {
+    return false;
   }
 
   /** First address above all that was handed out. */
@@ -48,10 +57,6 @@ export class LinearMemory implements Memory {
   /** Sorted by base. */
   get regions(): readonly Region[] {
     return this.#regions;
-  }
-
-  get shared(): boolean {
-    return false;
   }
 
   alloc(size: number): Address {
@@ -121,11 +126,24 @@ export class LinearMemory implements Memory {
   regionAt(address: Address): Region | undefined {
     const last = this.#last;
     if (last !== undefined && address >= last.base && address < last.base + last.size) return last;
-    const region = this.#regions[this.#firstAfter(address) - 1];
-    if (region === undefined || address >= region.base + region.size) return undefined;
-    if (region.find !== undefined) return region.find(address);
-    this.#last = region;
+    let region = this.#find(address);
+    if (region === undefined && this.#sources.size > 0) {
+      for (const source of this.#sources) source();
+      region = this.#find(address);
+    }
+    if (region?.find !== undefined) return region.find(address);
+    if (region !== undefined) this.#last = region;
     return region;
+  }
+
+  #find(address: Address): Region | undefined {
+    const region = this.#regions[this.#firstAfter(address) - 1];
+    return region === undefined || address >= region.base + region.size ? undefined : region;
+  }
+
+  addSource(source: () => void): () => void {
+    this.#sources.add(source);
+    return () => this.#sources.delete(source);
   }
 
   accessible(address: Address, size: number, write: boolean): boolean {
@@ -163,5 +181,5 @@ export class LinearMemory implements Memory {
 }
 
 /** As alignUp, for sizes beyond 2^31. */
-const alignUpBig = (value: number, alignment: number): number =>
+export const alignUpBig = (value: number, alignment: number): number =>
   value < 2 ** 30 ? alignUp(value, alignment) : Math.ceil(value / alignment) * alignment;

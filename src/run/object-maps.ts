@@ -5,11 +5,13 @@ import { createMap as createMapOf } from '../maps/create.ts';
 import { loaderDefaults } from '../maps/loader-defaults.ts';
 import { errnoName } from '../spec/errno.ts';
 import type { BpfMap } from '../spec/map.ts';
+import type { Address } from '../spec/memory.ts';
 import type { MapSpec, ObjectSpec } from '../spec/object.ts';
 import type { Platform } from '../spec/platform.ts';
 import { type ExternOptions, kconfigData } from './extern-values.ts';
 import { LoadedMap } from './map.ts';
 import type { Runtime } from './runtime.ts';
+import { sharedMap, type SharedObject } from './share.ts';
 
 /** Changes to one map before it is created. */
 export interface MapOverride {
@@ -23,12 +25,13 @@ export type MapSlot = { readonly map: LoadedMap; readonly owned: boolean } | { r
 
 const FIRST = new Uint8Array(4);
 
-/** BPF_MAP_CREATE through the platform's row. */
-export function createMap(runtime: Runtime, platform: Platform, spec: MapSpec): BpfMap {
+/** BPF_MAP_CREATE through the platform's row; with `existing`, a map that another thread has made. */
+export function createMap(runtime: Runtime, platform: Platform, spec: MapSpec, existing?: Address): BpfMap {
   const place = { map: spec.name };
   const row = platform.mapType(spec.type) ?? fail(unknownMapType(place, spec.type, platform.dialect));
   const wanted = loaderDefaults(spec, runtime.host.services.cpus);
-  const map = createMapOf(row, wanted, runtime.mapContext);
+  const context = existing === undefined ? runtime.mapContext : { ...runtime.mapContext, existing };
+  const map = createMapOf(row, wanted, context);
   runtime.addMap(map);
   return map;
 }
@@ -38,6 +41,7 @@ interface Source extends ExternOptions {
   readonly runtime: Runtime;
   readonly platform: Platform;
   readonly object: ObjectSpec;
+  readonly attach?: SharedObject;
 }
 
 /** Creates all maps of an object, in its order. What fails takes its own map only; see the slot's diagnostic. */
@@ -65,9 +69,12 @@ function createSlot(source: Source, spec: MapSpec, { reuse, maxEntries }: MapOve
     return { map: reused(loaderDefaults(spec, runtime.host.services.cpus), reuse, runtime), owned: false };
   }
   if (spec.unsupported !== undefined) return { diagnostic: spec.unsupported };
-  const wanted = maxEntries === undefined ? spec : { ...spec, maxEntries };
   return attempt(() => {
-    const map = createMap(runtime, platform, wanted);
+    const defaults = loaderDefaults(spec, runtime.host.services.cpus);
+    const existing = source.attach === undefined ? undefined : sharedMap(source.attach, defaults);
+    const size = existing?.maxEntries ?? maxEntries;
+    const wanted = size === undefined ? spec : { ...spec, maxEntries: size };
+    const map = createMap(runtime, platform, wanted, existing?.handle);
     try {
       initialise(map, wanted, object, source);
     } catch (error) {
@@ -102,9 +109,9 @@ function reused(spec: MapSpec, map: LoadedMap, runtime: Runtime): LoadedMap {
 }
 
 /** Initial data of data sections; .rodata and .kconfig are frozen then. */
-function initialise(map: BpfMap, spec: MapSpec, object: ObjectSpec, externs: ExternOptions): void {
+function initialise(map: BpfMap, spec: MapSpec, object: ObjectSpec, externs: Source): void {
   const data = spec.kind === 'kconfig' ? kconfigData(spec, object.externs, externs).data : spec.data;
-  if (data !== undefined) checked(spec, 'initial data', map.update(FIRST, data));
+  if (data !== undefined && externs.attach === undefined) checked(spec, 'initial data', map.update(FIRST, data));
   if (spec.frozen) checked(spec, 'freeze', map.freeze());
 }
 

@@ -1,12 +1,14 @@
 // A loaded object: its programs and maps, ready to use.
 import { type Diagnostic, fail } from '../base/diagnostic.ts';
-import { noSuchMap, noSuchProgram, severalPrograms } from '../base/messages/run.ts';
+import { noSuchMap, noSuchProgram, notShared, severalPrograms } from '../base/messages/run.ts';
 import type { MapSpec, ObjectSpec } from '../spec/object.ts';
 import type { Platform } from '../spec/platform.ts';
 import { LoadedMap } from './map.ts';
 import { createMap, type MapSlot } from './object-maps.ts';
 import type { LoadedProgram } from './program.ts';
 import type { Runtime } from './runtime.ts';
+import type { SharedObject } from './share.ts';
+import { SharedMemory } from './shared-memory.ts';
 
 export class LoadedObject implements Disposable {
   readonly name: string;
@@ -95,6 +97,22 @@ export class LoadedObject implements Disposable {
     const map = new LoadedMap(createMap(this.runtime, this.platform, spec), this.spec.btf);
     this.#owned.push(map);
     return map;
+  }
+
+  /**
+   * What another thread needs to run the same object over the same maps: pass it there (a structured clone, as postMessage makes
+   * it), and load the object there with `attach`. Dispose of this object after those.
+   *
+   * @throws AnyBpfError run/not-shared where it was not loaded with `shared`
+   */
+  share(): SharedObject {
+    const { memory, host } = this.runtime;
+    if (!(memory instanceof SharedMemory)) return fail(notShared({ file: this.name }));
+    const maps = this.maps.map(({ raw: { handle, spec } }) => {
+      const { name, type, keySize, valueSize, maxEntries, flags } = spec;
+      return { name, type, keySize, valueSize, maxEntries, flags, handle };
+    });
+    return { memory: memory.handle, cpus: host.services.cpus, maps };
   }
 
   /** Gives back programs and maps; those that other objects brought stay. */

@@ -10,14 +10,23 @@ import type { Dialect, ProgramSpec } from '../spec/object.ts';
 import { ATTACH_TYPES, type AttachTypeName } from '../spec/program-types.ts';
 import { DEFAULT_ENGINE, ENGINES } from './engines.ts';
 import { LinearMemory } from './memory.ts';
+import { checkHandle, type SharedObject } from './share.ts';
+import { SharedMemory } from './shared-memory.ts';
 
 export interface RuntimeOptions {
   readonly host: Host;
   readonly engine?: EngineName;
   /** Programs were verified elsewhere: their accesses are confined to the linear memory, and not checked further. */
   readonly trusted?: boolean;
-  /** Most bytes that maps, packets and stacks may take together; at most 4 GiB - 64 KiB, which is the default. */
+  /**
+   * Most bytes that maps, packets and stacks may take together; at most 4 GiB - 64 KiB, which is the default (of shared memory:
+   * 1 GiB).
+   */
   readonly memoryLimit?: number;
+  /** Other threads may use the maps, too (run/share.ts). */
+  readonly shared?: boolean;
+  /** Use the memory and the maps of another thread's object: what its `share()` gave. */
+  readonly attach?: SharedObject;
 }
 
 /** What a prog_array's programs have in common (kernel/bpf/core.c: bpf_prog_map_compatible). */
@@ -57,7 +66,8 @@ export class Runtime implements Disposable {
   #lastProgramId = 0;
   #disposed = false;
 
-  constructor({ host, engine = DEFAULT_ENGINE, memoryLimit, trusted = false }: RuntimeOptions) {
+  constructor(options: RuntimeOptions) {
+    const { host, engine = DEFAULT_ENGINE, memoryLimit, trusted = false } = options;
     if (!Object.hasOwn(ENGINES, engine)) {
       fail(badOption({}, 'engine', `is '${engine}'; there is ${Object.keys(ENGINES).join(', ')}`));
     }
@@ -67,7 +77,7 @@ export class Runtime implements Disposable {
     this.host = host;
     this.backend = ENGINES[engine];
     this.codeOptions = { trusted };
-    this.memory = new LinearMemory(memoryLimit);
+    this.memory = memoryFor(options);
     const { services } = host;
     this.mapContext = {
       memory: this.memory,
@@ -82,7 +92,15 @@ export class Runtime implements Disposable {
     };
   }
 
+  /** The CPU of a run that begins now: the host's, or the one that is this thread's in shared memory. */
+  takeCpu(): number {
+    this.cpu = this.memory instanceof SharedMemory ? this.memory.cpu : this.host.services.cpu();
+    return this.cpu;
+  }
+
   addMap(map: BpfMap): void {
+    // Maps that another thread made bring their ids.
+    this.#lastMapId = Math.max(this.#lastMapId, map.id);
     this.#mapsById.set(map.id, map);
     this.#mapsByHandle.set(map.handle, map);
   }
@@ -142,6 +160,13 @@ export class Runtime implements Disposable {
     if (this.#disposed) return;
     for (const image of this.#programs.values()) this.removeProgram(image);
     for (const map of this.#mapsById.values()) this.removeMap(map);
+    if (this.memory instanceof SharedMemory) this.memory.releaseCpu();
     this.#disposed = true;
   }
+}
+
+/** The memory that the options ask for: this thread's own, one that others may attach to, or another thread's. */
+function memoryFor({ host, memoryLimit, shared = false, attach }: RuntimeOptions): LinearMemory {
+  if (attach !== undefined) return new SharedMemory(checkHandle(attach, host.services.cpus).memory);
+  return shared ? SharedMemory.create(host.services.cpus, memoryLimit) : new LinearMemory(memoryLimit);
 }

@@ -12,7 +12,8 @@
 //   16      MAX_ENTRIES
 //   20      FLAGS         MAP_FLAGS
 //   24      CPUS          number of copies of each value (1 unless the type is per-CPU)
-//   28      STRIDE        bytes from one copy of a value to the next: VALUE_SIZE rounded up to 8
+//   28      STRIDE        bytes from one copy of a value to the next: VALUE_SIZE rounded up to 8, or to lines of the cache where
+//                         threads share the memory and the type is per-CPU
 //   32      DATA          arrays: address of element 0; hash tables: address of the bucket heads; LPM: the root node;
 //                         ring buffers: address of the first data byte
 //   36      MASK          hash tables: number of buckets - 1; ring buffers: data bytes - 1

@@ -11,6 +11,8 @@ export interface MapContext {
   readonly memory: Memory;
   /** Number of possible CPUs. */
   readonly cpus: number;
+  /** The map is there already, made by another thread: where its descriptor is. */
+  readonly existing?: Address;
   /** The CPU that the current run is on. */
   currentCpu(): number;
   random32(): number;
@@ -152,6 +154,8 @@ export interface MapTypeRow {
   /** -errno where Linux refuses these attributes, else 0. */
   check(spec: MapSpec): Status;
   create(spec: MapSpec, context: MapContext): BpfMap;
+  /** Such maps work in a memory that threads share: all that changes in them is in the memory, and changed under their lock. */
+  readonly shared?: true;
   /** Why no map of this type can be made, for types that are only named. */
   readonly unsupported?: string;
   /** bpf(2)-level doc line for SUPPORT.md: what works and what does not. */

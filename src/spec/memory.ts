@@ -41,7 +41,7 @@ export interface Memory {
   readonly u8: Uint8Array;
   readonly u32: Uint32Array;
   readonly view: DataView;
-  /** Bytes handed out and not freed. */
+  /** Bytes handed out and not freed; of a shared memory: by this thread. */
   readonly used: number;
   /** Other threads read and write it too. */
   readonly shared: boolean;
@@ -60,6 +60,10 @@ export interface Memory {
   removeRegion(region: Region): void;
   /** Changes where a region is, within a block that holds no other: its place in the table stays. */
   moveRegion(region: Region, base: Address, size: number): void;
+  /**
+   * Asks `source` to add the regions that other threads have made meanwhile, when an address is in none; gives what undoes this.
+   */
+  addSource(source: () => void): () => void;
   /** A region that `find` of another gave is gone. */
   regionsChanged(): void;
   /** The region that holds this address, if any. */

@@ -16,3 +16,13 @@ export const mapTooLarge = message(
   (type: string, size: number, limit: number) =>
     `a ${type} map of ${size} bytes does not fit in the linear memory of ${limit} bytes (ENOMEM)`,
 );
+
+export const mapNotShared = message(
+  'map/not-shared',
+  (type: string) => `${type} maps cannot be shared between threads`,
+);
+
+export const lockStuck = message(
+  'map/lock',
+  (ms: number) => `another thread has kept the map locked for ${ms} ms: it has been stopped in the middle of a change`,
+);

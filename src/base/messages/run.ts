@@ -7,6 +7,23 @@ export const outOfMemory = message(
     `${size} more bytes do not fit in the linear memory: ${used} of ${limit} bytes are in use`,
 );
 
+export const noSharedMemory = message(
+  'run/no-shared-memory',
+  (why: string) => `this host has no memory for several threads: ${why}`,
+);
+
+export const outOfCpus = message(
+  'run/cpus',
+  (cpus: number) => `the host has ${cpus} CPUs, and other threads run programs as each of them`,
+  { hint: 'give the host as many CPUs as there are threads that run programs' },
+);
+
+export const notShared = message('run/not-shared', () => 'the object was not loaded to be shared', {
+  hint: 'load it with the option `shared`',
+});
+
+export const attachRefused = message('run/attach', (why: string) => `cannot attach: ${why}`);
+
 export const noTestRun = message(
   'run/no-test-run',
   (type: string, dialect: string) => `${type} programs of the ${dialect} dialect cannot be test-run`,

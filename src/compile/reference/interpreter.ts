@@ -23,6 +23,7 @@ import { invokeHelper } from '../helper-call.ts';
 import { FRAME_STRIDE, MAX_FRAMES, MAY_GOTO_LIMIT, STACK_SIZE } from '../limits.ts';
 import { loadPacket } from '../packet-load.ts';
 import { type LoadedProgram, withPlace, slotOfCode } from '../load.ts';
+import { SharedWords } from './shared-words.ts';
 
 /** A program with the meaning of each instruction beside it, by slot. */
 export interface SteppedProgram extends LoadedProgram {
@@ -45,6 +46,8 @@ export class InterpretedCode implements Code, Machine {
   readonly program: SteppedProgram;
   readonly registers = new BigUint64Array(11);
   #memory: Memory;
+  /** Where other threads reach the memory. */
+  readonly #words: SharedWords | undefined;
   #load: Loader;
   #stack: Address;
   #region: Region;
@@ -64,6 +67,7 @@ export class InterpretedCode implements Code, Machine {
     this.program = program;
     this.#current = program;
     this.#memory = memory;
+    this.#words = memory.shared ? new SharedWords(memory) : undefined;
     this.#load = load;
     const size = MAX_FRAMES * FRAME_STRIDE;
     this.#stack = memory.alloc(size);
@@ -217,6 +221,7 @@ export class InterpretedCode implements Code, Machine {
   load(address: bigint, size: AccessSize): bigint {
     const at = this.#check(address, size, 'read');
     const { view } = this.#memory;
+    if (this.#words !== undefined && at % size === 0) return this.#words.load(at, size);
     switch (size) {
       case 1:
         return BigInt(view.getUint8(at));
@@ -236,6 +241,7 @@ export class InterpretedCode implements Code, Machine {
   atomic(address: bigint, size: AccessSize, update: (old: bigint) => bigint): bigint {
     const at = this.#check(address, size, 'write');
     if (at % size !== 0) fail(misalignedAtomic({}, size, address));
+    if (this.#words !== undefined) return this.#words.update(at, size, update);
     const old = this.load(address, size);
     this.#write(at, size, update(old));
     return old;
@@ -243,6 +249,7 @@ export class InterpretedCode implements Code, Machine {
 
   #write(at: Address, size: AccessSize, value: bigint): void {
     const { view } = this.#memory;
+    if (this.#words !== undefined && at % size === 0) return this.#words.store(at, size, value);
     switch (size) {
       case 1:
         return view.setUint8(at, Number(value));

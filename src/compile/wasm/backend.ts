@@ -16,7 +16,8 @@ function load(image: ProgramImage, options: CodeOptions = {}): CompiledCode {
   const program = loadProgram(image);
   const machine = Machine.of(image.memory);
   const builder = new HostedModule(machine.host, HOST_TABLE);
-  builder.importMemory('env', 'memory');
+  if (image.memory.shared) builder.importSharedMemory('env', 'memory');
+  else builder.importMemory('env', 'memory');
   builder.importTable('env', 'table');
   builder.importTable('env', 'host');
   for (const name of GLOBALS) builder.importGlobal('env', name);

@@ -25,6 +25,8 @@ const rowSize = ({ keyOffset, keySize }: MapConstants): number => Math.ceil((key
 class HashFunction {
   readonly e: Emitter;
   readonly key = 0;
+  /** Where threads share the memory, the host changes tables. */
+  readonly exclusive = true;
   readonly cpu: Address;
   readonly #map: MapConstants;
   readonly #perCpu: boolean;

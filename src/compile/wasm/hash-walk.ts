@@ -9,6 +9,8 @@ export interface KeySite {
   readonly e: Emitter;
   /** Local (i32) with the key's address. */
   readonly key: number;
+  /** No other thread reaches the memory. */
+  readonly exclusive: boolean;
   /** A local for intermediate values, always the same one for a type and number. */
   temp(type: ValueType, number: number): number;
 }
@@ -80,6 +82,14 @@ export function bucket({ e }: KeySite, { handle }: MapConstants): void {
     .op('i32.add');
 }
 
+/** Pops an address; leaves the word there, which other threads publish (maps/words.ts). */
+export const follow = ({ e, exclusive }: KeySite, offset: number): Emitter =>
+  exclusive ? e.memory('i32.load', offset) : e.atomic('i32.atomic.load', offset);
+
+/** Goes up with each element that leaves a chain: whoever is at it then may be led into another. */
+const loadVersion = ({ e }: KeySite, { handle }: MapConstants): Emitter =>
+  e.i32(0).atomic('i32.atomic.load', handle + DESCRIPTOR.VERSION);
+
 export interface Walk {
   /** Local (i32) of the element that is looked at; 0 after the last. */
   readonly row: number;
@@ -89,7 +99,10 @@ export interface Walk {
   readonly link?: number;
   /** Emitted where `row` has the key, inside three scopes that the walk opens: the outermost is the caller's. Must branch away. */
   hit(): void;
-  /** Label for more elements than the map can have: a program without a verdict has bent the chain into a ring. */
+  /**
+   * Label for more elements than the map can have: a program without a verdict has bent the chain into a ring. Where other threads
+   * change the table, also for an end to which one of them may have led the walk.
+   */
   damaged(): number;
 }
 
@@ -97,20 +110,28 @@ export interface Walk {
 export function walkChain(site: KeySite, map: MapConstants, { row, hash, link, hit, damaged }: Walk): void {
   const { e } = site;
   const left = site.temp(I32, 6);
+  const version = site.temp(I32, 7);
+  if (!site.exclusive) loadVersion(site, map).set(version);
   hashKey(site, map);
   e.tee(hash);
   bucket(site, map);
   if (link !== undefined) e.tee(link);
-  e.memory('i32.load').set(row);
+  follow(site, 0).set(row);
   e.i32(map.maxEntries + 1).set(left);
-  e.loop(VOID).get(row).op('i32.eqz').brIf(1);
+  e.loop(VOID).get(row).op('i32.eqz');
+  if (site.exclusive) e.brIf(1);
+  else {
+    e.if(VOID);
+    loadVersion(site, map).get(version).op('i32.ne').brIf(damaged()).br(2).op('end');
+  }
   e.block(VOID).get(row).memory('i32.load', ROW.HASH).get(hash).op('i32.ne').brIf(0);
   keyDiffers(site, row, map);
   e.brIf(0);
   hit();
   e.op('end');
   if (link !== undefined) e.get(row).set(link);
-  e.get(row).memory('i32.load', ROW.NEXT).set(row);
+  e.get(row);
+  follow(site, ROW.NEXT).set(row);
   e.get(left).i32(1).op('i32.sub').tee(left).brIf(0);
   e.br(damaged()).op('end');
 }

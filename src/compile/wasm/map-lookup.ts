@@ -4,7 +4,7 @@ import { DESCRIPTOR, HANDLE_ELEMENT, LRU, ROW } from '../../spec/map-layout.ts';
 import { MAP_TYPES, type MapTypeName } from '../../spec/map-types.ts';
 import type { Address, Memory } from '../../spec/memory.ts';
 import { I32, VOID } from './encoding.ts';
-import { type KeySite, MOST_KEY, walkChain } from './hash-walk.ts';
+import { follow, type KeySite, MOST_KEY, walkChain } from './hash-walk.ts';
 import type { Intrinsic } from './intrinsics.ts';
 import { lpmLookup } from './lpm-lookup.ts';
 
@@ -106,7 +106,8 @@ const hashLookup =
       damaged: site.host,
       hit: () => {
         if (lru) e.get(row).i32(1).memory('i32.store', LRU.REFERENCED);
-        e.get(row).memory('i32.load', ROW.VALUE);
+        e.get(row);
+        follow(site, ROW.VALUE);
         if (perCpu) addCpu(site, map);
         if (ofMaps) e.memory('i32.load');
         e.br(3);
@@ -142,7 +143,8 @@ export const mapLookup: Intrinsic = (site) => {
   site.orHost((host) => {
     site.pushAddress(2, map.keySize, 'read', host);
     e.set(key);
-    lookup({ e, key, cpu, temp: (type, number) => site.temp(type, number), host }, map);
+    const { exclusive } = site;
+    lookup({ e, key, cpu, exclusive, temp: (type, number) => site.temp(type, number), host }, map);
     e.op('i64.extend_i32_u');
     site.setR0();
   });

@@ -11,6 +11,8 @@ const MAGIC = [0x00, 0x61, 0x73, 0x6d, 0x01, 0x00, 0x00, 0x00];
 const KIND = { function: 0, table: 1, memory: 2, global: 3 } as const;
 const FUNCREF = 0x70;
 const FUNCTYPE = 0x60;
+/** Of 64 KiB, in a memory. */
+const MOST_PAGES = 65_536;
 const CONST_I32 = 0x41;
 
 interface FunctionEntry {
@@ -58,6 +60,11 @@ export class ModuleBuilder {
       this.define(index, body());
     }
     return index;
+  }
+
+  /** Memory that threads share, with whatever maximum. */
+  importSharedMemory(module: string, name: string): void {
+    this.#imports.push({ module, name, write: (out) => out.byte(KIND.memory).byte(3).u32(1).u32(MOST_PAGES) });
   }
 
   /** @param pages of 64 KiB, at least; `maximum`: those that it may grow to, where the memory has to declare it */
