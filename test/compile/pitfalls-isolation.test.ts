@@ -117,9 +117,8 @@ function has(modules: readonly Uint8Array[], op: AtomicOp): boolean {
   );
 }
 
-// That nothing is lost by two threads: test/shared/maps.test.ts.
-describe('8: an atomic operation is one of WebAssembly’s wherever another thread may reach the memory', () => {
-  const program = (text: string): string => `*(u32 *)(r10 - 4) = 0
+/** Looks element 0 up for r6. */
+const updating = (text: string): string => `*(u32 *)(r10 - 4) = 0
 r1 = map[values] ll
 r2 = r10
 r2 += -4
@@ -133,6 +132,8 @@ out:
 r0 = 2
 exit`;
 
+// That nothing is lost by two threads: test/shared/maps.test.ts.
+describe('8: an atomic operation is one of WebAssembly’s wherever another thread may reach the memory', () => {
   const made = (text: string, shared: boolean) => {
     const after: bigint[][] = [];
     const modules = modulesMade(() => {
@@ -142,7 +143,7 @@ exit`;
         memoryLimit: 2 ** 22,
         ...(shared ? { shared } : {}),
       } as const;
-      using object = loadText('xdp', program(text), { maps: [MAP], options });
+      using object = loadText('xdp', updating(text), { maps: [MAP], options });
       fill(object);
       expect(object.program().run({ data: FRAME }).retval).toBe(2);
       after.push(contents(object));
@@ -160,7 +161,7 @@ exit`;
   });
 
   test('a memory that was not made to be shared cannot become so', () => {
-    using object = loadText('xdp', program(UPDATES[0][0]), { maps: [MAP] });
+    using object = loadText('xdp', updating(UPDATES[0][0]), { maps: [MAP] });
     expect(object.runtime.memory.wasm.buffer).toBeInstanceOf(ArrayBuffer);
     expect(() => object.share()).toThrow(expect.objectContaining({ code: expect.stringMatching(/^run\//) }));
   });

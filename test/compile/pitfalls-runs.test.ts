@@ -87,6 +87,12 @@ function turns(count: number): Uint8Array {
   return data;
 }
 
+function measured(body: () => void): number {
+  const before = performance.now();
+  body();
+  return performance.now() - before;
+}
+
 describe('10: a loop within one call', () => {
   const SHORT = 0;
   const LONG = 6000;
@@ -119,11 +125,6 @@ describe('10: a loop within one call', () => {
     using batch = program.batch(16);
     for (let index = 0; index < 16; index++) batch.lay(index, { data });
     const least = { batch: Number.POSITIVE_INFINITY, single: Number.POSITIVE_INFINITY };
-    const measured = (body: () => void): number => {
-      const before = performance.now();
-      body();
-      return performance.now() - before;
-    };
     for (let round = 0; round < 300; round++) {
       least.batch = Math.min(
         least.batch,
