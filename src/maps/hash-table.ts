@@ -3,6 +3,8 @@
 // while e: if load32(e + 4) == h and key bytes at e + KEY_OFFSET equal: value = load32(e + 8) + cpu * STRIDE; e = load32(e).
 // Elements: slab.ts. The array of heads doubles when there are as many elements as buckets; iteration is in slot order and
 // so is not disturbed by that.
+import { fail } from '../base/diagnostic.ts';
+import { mapDamaged } from '../base/messages/map.ts';
 import type { Address, Memory } from '../spec/memory.ts';
 import { DESCRIPTOR } from '../spec/map-layout.ts';
 import { Slab, type SlabShape, tryAlloc } from './slab.ts';
@@ -65,11 +67,12 @@ export class HashTable {
     const memory = this.#memory;
     const words = memory.u32;
     let row = words[this.#head(hash)];
-    while (row !== 0) {
+    for (let steps = 1; row !== 0; steps++) {
       if (words[(row + ROW.HASH) >>> 2] === hash && equalMemory(memory, row + this.#keyOffset, key, this.#keySize)) {
         return row;
       }
       row = words[(row + ROW.NEXT) >>> 2];
+      this.#checkSteps(steps);
     }
     return 0;
   }
@@ -99,7 +102,10 @@ export class HashTable {
   remove(row: Address): void {
     const words = this.#memory.u32;
     let link = this.#head(words[(row + ROW.HASH) >>> 2]);
-    while (words[link] !== row) link = (words[link] + ROW.NEXT) >>> 2;
+    for (let steps = 1; words[link] !== row; steps++) {
+      link = (words[link] + ROW.NEXT) >>> 2;
+      this.#checkSteps(steps);
+    }
     publish(this.#memory, link * 4, words[(row + ROW.NEXT) >>> 2]);
     // Who is at this row now may go on in another chain, once the row is in it: before, this tells them.
     if (this.#memory.shared) Atomics.add(words, (this.#handle + DESCRIPTOR.VERSION) >>> 2, 1);
@@ -130,6 +136,11 @@ export class HashTable {
     if (this.#owned) this.#memory.free(this.#buckets);
   }
 
+  /** Stops a walk over more elements than there are. */
+  #checkSteps(steps: number): void {
+    if (steps > this.slab.rows) fail(mapDamaged({ map: this.slab.shape.name }));
+  }
+
   #growBuckets(): void {
     const memory = this.#memory;
     const size = (this.#mask + 1) * 2;
@@ -138,9 +149,11 @@ export class HashTable {
     if (grown === 0) return;
     const words = memory.u32;
     const buckets = this.#buckets;
+    let steps = 0;
     for (let bucket = 0; bucket < size / 2; bucket++) {
       let row = words[(buckets >>> 2) + bucket];
       while (row !== 0) {
+        this.#checkSteps(steps++);
         const following = words[(row + ROW.NEXT) >>> 2];
         const head = (grown >>> 2) + (words[(row + ROW.HASH) >>> 2] & (size - 1));
         words[(row + ROW.NEXT) >>> 2] = words[head];

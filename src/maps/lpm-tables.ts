@@ -10,6 +10,8 @@
 //   NEXT   the one node where the trie goes on: the topmost with START + WIDTH bits or more; 0 if there is none
 // Where all prefixes share their first bits, as those of IPv6 do, there is no first table but one at the node where they part.
 // A shorter key than the longest may match less than BEST: only keys of full length go by tables.
+import { fail } from '../base/diagnostic.ts';
+import { mapDamaged } from '../base/messages/map.ts';
 import { LPM, LPM_TABLE } from '../spec/map-layout.ts';
 import type { Address, Memory } from '../spec/memory.ts';
 import { tryAlloc } from './slab.ts';
@@ -33,19 +35,31 @@ interface Part {
   readonly to: number;
 }
 
+interface LpmShape {
+  /** Of the map. */
+  readonly name: string;
+  /** Bits of the longest key. */
+  readonly longest: number;
+  /** Most nodes. */
+  readonly most: number;
+}
+
 export class LpmTables {
   readonly #memory: Memory;
-  /** Bits of the longest key. */
+  readonly #name: string;
   readonly #longest: number;
+  readonly #most: number;
   /** Address of the pointer to the trie's root. */
   readonly #root: Address;
   /** Address of the pointer to the first table. */
   readonly #first: Address;
   readonly #tables = new Set<Address>();
 
-  constructor(memory: Memory, longest: number, root: Address, first: Address) {
+  constructor(memory: Memory, map: LpmShape, root: Address, first: Address) {
     this.#memory = memory;
-    this.#longest = longest;
+    this.#name = map.name;
+    this.#longest = map.longest;
+    this.#most = map.most;
     this.#root = root;
     this.#first = first;
   }
@@ -85,7 +99,7 @@ export class LpmTables {
   #buildTopmost(): void {
     let top = this.#get(this.#root);
     while (top !== 0) {
-      const [left, right] = [this.#get(top + LPM.CHILD), this.#get(top + LPM.CHILD + 4)];
+      const [left, right] = [this.#down(top, 0), this.#down(top, 1)];
       if (left !== 0 && right !== 0) break;
       top = left === 0 ? right : left;
     }
@@ -173,8 +187,8 @@ export class LpmTables {
   #drop(pointer: Address): void {
     const table = this.#get(pointer);
     if (table === 0) return;
+    if (!this.#tables.delete(table)) this.#damaged();
     this.#set(pointer, 0);
-    this.#tables.delete(table);
     this.#memory.free(table);
   }
 
@@ -183,8 +197,8 @@ export class LpmTables {
     if (node === 0) {
       this.#fill(part, this.#get(this.#root), 0, end, 0);
     } else {
-      this.#fill(part, this.#get(node + LPM.CHILD), 0, end / 2, 0);
-      this.#fill(part, this.#get(node + LPM.CHILD + 4), end / 2, end, 0);
+      this.#fill(part, this.#down(node, 0), 0, end / 2, 0);
+      this.#fill(part, this.#down(node, 1), end / 2, end, 0);
     }
   }
 
@@ -209,8 +223,8 @@ export class LpmTables {
     // No way leads to this node but through the table.
     this.#drop(node + LPM.TABLE);
     const longer = this.#get(node + LPM.BRANCH) === 0 ? node : best;
-    this.#fill(part, this.#get(node + LPM.CHILD), first, first + covered / 2, longer);
-    this.#fill(part, this.#get(node + LPM.CHILD + 4), first + covered / 2, first + covered, longer);
+    this.#fill(part, this.#down(node, 0), first, first + covered / 2, longer);
+    this.#fill(part, this.#down(node, 1), first + covered / 2, first + covered, longer);
   }
 
   #write({ table, from, to }: Part, low: number, high: number, best: Address, next: Address): void {
@@ -227,14 +241,16 @@ export class LpmTables {
   #count(top: Address, enough: number): number {
     const nodes = top === 0 ? [] : [top];
     let count = 0;
+    let visited = 0;
     for (let node = nodes.pop(); node !== undefined && count < enough; node = nodes.pop()) {
+      if (++visited > this.#most) this.#damaged();
       const table = this.#get(node + LPM.TABLE);
       if (table !== 0) {
         count += this.#get(table + LPM_TABLE.COUNT);
         continue;
       }
       if (this.#get(node + LPM.BRANCH) === 0) count++;
-      for (const child of [this.#get(node + LPM.CHILD), this.#get(node + LPM.CHILD + 4)]) {
+      for (const child of [this.#down(node, 0), this.#down(node, 1)]) {
         if (child !== 0) nodes.push(child);
       }
     }
@@ -257,8 +273,20 @@ export class LpmTables {
   }
 
   #child(node: Address, data: Address, index: number): Address {
-    return this.#get(node + LPM.CHILD + 4 * this.#bits(data, index, 1));
+    return this.#down(node, this.#bits(data, index, 1));
   }
+
+  /** A child of a node, or 0. Prefixes get longer from node to node: no way down is endless. */
+  #down(node: Address, bit: number): Address {
+    const child = this.#get(node + LPM.CHILD + 4 * bit);
+    if (child !== 0 && this.#get(child + LPM.PREFIX) <= this.#get(node + LPM.PREFIX)) this.#damaged();
+    return child;
+  }
+
+  #damaged(): never {
+    return fail(mapDamaged({ map: this.#name }));
+  }
+
   #get(address: Address): number {
     return this.#memory.u32[address >>> 2];
   }

@@ -6,6 +6,8 @@
 //   while node: stop unless the node's prefix is no longer than the key and all of it matches; remember it unless intermediate;
 //   stop if the prefix is all of the key; node = its child under the key's bit at the prefix length, or where the key has full
 //   length and the node a table, NEXT of the slot (and BEST is remembered, unless 0).
+import { fail } from '../base/diagnostic.ts';
+import { mapDamaged } from '../base/messages/map.ts';
 import { ERRNO } from '../spec/errno.ts';
 import type { MapContext, MapTypeRow, Status } from '../spec/map.ts';
 import { MAP_FLAGS, UPDATE_FLAGS } from '../spec/map-types.ts';
@@ -59,7 +61,8 @@ class LpmTrieMap extends BaseMap {
     this.onDestroy(() => this.#slab.destroy());
     this.#longest = (spec.keySize - 4) * 8;
     this.#root = this.handle + DESCRIPTOR.DATA;
-    this.#tables = new LpmTables(this.memory, this.#longest, this.#root, this.handle + DESCRIPTOR.EXTRA);
+    const shape = { name: spec.name, longest: this.#longest, most: this.#slab.shape.limit };
+    this.#tables = new LpmTables(this.memory, shape, this.#root, this.handle + DESCRIPTOR.EXTRA);
     this.onDestroy(() => this.#tables.destroy());
     this.setField('KEY_OFFSET', KEY);
   }
@@ -72,6 +75,7 @@ class LpmTrieMap extends BaseMap {
     let known = 0;
     let node = 0;
     let table = full ? this.field('EXTRA') : 0;
+    let steps = 0;
     if (table === 0) node = this.#get(this.#root);
     for (;;) {
       if (table !== 0) {
@@ -81,6 +85,7 @@ class LpmTrieMap extends BaseMap {
       }
       if (node === 0) break;
       const prefix = this.#prefix(node);
+      if (steps++ > this.#longest) fail(mapDamaged({ map: this.spec.name }));
       if (this.#match(node, key, length, known) < prefix) break;
       if (!this.#intermediate(node)) found = node;
       if (prefix === length) break;
@@ -109,8 +114,9 @@ class LpmTrieMap extends BaseMap {
       known = prefix;
       parent = node;
       parentSlot = slot;
-      slot = this.#childSlot(node, this.#bit(key + 4, prefix));
-      node = this.#get(slot);
+      const bit = this.#bit(key + 4, prefix);
+      slot = this.#childSlot(node, bit);
+      node = this.#child(node, bit);
     }
     const exact = node !== 0 && this.#prefix(node) === length && this.#match(node, key, length, known) === length;
     if (!exact || this.#intermediate(node)) return ENOENT;
@@ -208,8 +214,9 @@ class LpmTrieMap extends BaseMap {
       const prefix = this.#prefix(node);
       matched = this.#match(node, key, length, matched);
       if (matched !== prefix || prefix === length) break;
-      slot = this.#childSlot(node, this.#bit(key + 4, prefix));
-      node = this.#get(slot);
+      const bit = this.#bit(key + 4, prefix);
+      slot = this.#childSlot(node, bit);
+      node = this.#child(node, bit);
     }
     const same = node !== 0 && this.#prefix(node) === matched;
     if (same && !this.#intermediate(node)) {
@@ -320,8 +327,11 @@ class LpmTrieMap extends BaseMap {
   #childSlot(node: Address, bit: number): Address {
     return node + CHILD + 4 * bit;
   }
+  /** Prefixes get longer from node to node: no way down is endless. */
   #child(node: Address, bit: number): Address {
-    return this.#get(node + CHILD + 4 * bit);
+    const child = this.#get(this.#childSlot(node, bit));
+    if (child !== 0 && this.#prefix(child) <= this.#prefix(node)) fail(mapDamaged({ map: this.spec.name }));
+    return child;
   }
   #get(address: Address): number {
     return this.memory.u32[address >>> 2];

@@ -53,15 +53,16 @@ export class LruLists {
     this.#set(head, REFERENCED, this.count(head) - 1);
   }
 
-  /** The element to evict, from a list that is not empty: the oldest that was not referenced. */
-  victim(head: Address): Address {
-    for (;;) {
+  /** The element to evict, from a list of 1 to `most`: the oldest that was not referenced. 0 where the list is longer. */
+  victim(head: Address, most: number): Address {
+    for (let passed = 0; passed <= most; passed++) {
       const oldest = this.#get(head, PREV);
       if (this.#get(oldest, REFERENCED) === 0) return oldest;
       this.#set(oldest, REFERENCED, 0);
       this.#unlink(oldest);
       this.#link(head, oldest);
     }
+    return 0;
   }
 
   #link(head: Address, row: Address): void {

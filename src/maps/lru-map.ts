@@ -1,4 +1,6 @@
 // What lru_hash and lru_percpu_hash share: a hash table that makes room by evicting instead of answering -E2BIG.
+import { fail } from '../base/diagnostic.ts';
+import { mapDamaged } from '../base/messages/map.ts';
 import type { MapContext } from '../spec/map.ts';
 import { MAP_FLAGS } from '../spec/map-types.ts';
 import type { Address } from '../spec/memory.ts';
@@ -32,7 +34,10 @@ export abstract class LruLike extends HashLike {
 
   protected override makeRoom(): void {
     const head = this.#head;
-    if (this.#lists.count(head) >= this.#share) this.removeRow(this.#lists.victim(head));
+    if (this.#lists.count(head) < this.#share) return;
+    const victim = this.#lists.victim(head, this.#share);
+    if (victim === 0) fail(mapDamaged({ map: this.spec.name }));
+    this.removeRow(victim);
   }
 
   protected override inserted(row: Address): void {

@@ -11,7 +11,8 @@
 //   12  STATE   2 * slot number, + 1 while the element is in use
 // Rows are never given back before the map is: a program may still hold the address of a deleted element's value. It then
 // reads and writes a free value or, after reuse, another element's, as with Linux's preallocated maps.
-import { AnyBpfError } from '../base/diagnostic.ts';
+import { AnyBpfError, fail } from '../base/diagnostic.ts';
+import { mapDamaged } from '../base/messages/map.ts';
 import { DESCRIPTOR, ROW } from '../spec/map-layout.ts';
 import type { Address, Memory, Region } from '../spec/memory.ts';
 import { round8, valueStride } from './layout.ts';
@@ -82,6 +83,12 @@ export class Slab {
     this.#memory.u32[(this.#handle + DESCRIPTOR[field]) >>> 2] = value;
   }
 
+  /** Rows that there are, in use or not. */
+  get rows(): number {
+    this.#learn();
+    return this.#known;
+  }
+
   /** A row to use, its STATE in use and its VALUE set, the value's bytes undefined; 0 where memory or `limit` is reached. */
   take(): Address {
     const words = this.#memory.u32;
@@ -128,7 +135,11 @@ export class Slab {
       if (slot >= end) continue;
       let at = chunk.rows + (slot - chunk.firstSlot) * this.rowSize;
       for (; slot < end; slot++, at += this.rowSize) {
-        if ((words[(at + ROW.STATE) >>> 2] & 1) !== 0) return at;
+        const state = words[(at + ROW.STATE) >>> 2];
+        if ((state & 1) === 0) continue;
+        // Iteration goes on from the slot that a row says it has: never back.
+        if (state >>> 1 !== slot) fail(mapDamaged({ map: this.shape.name }));
+        return at;
       }
     }
     return 0;
@@ -188,6 +199,7 @@ export class Slab {
 
   /** Gets to know the chunks that other threads have made. */
   #learn(): void {
+    if (!this.#memory.shared) return;
     const words = this.#memory.u32;
     if (this.#known === Atomics.load(words, (this.#handle + DESCRIPTOR.CAPACITY) >>> 2)) return;
     let last = this.#chunks.at(-1);

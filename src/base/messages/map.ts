@@ -26,3 +26,9 @@ export const lockStuck = message(
   'map/lock',
   (ms: number) => `another thread has kept the map locked for ${ms} ms: it has been stopped in the middle of a change`,
 );
+
+export const mapDamaged = message(
+  'map/damaged',
+  () =>
+    'the links between elements have no end: a program that was trusted without having been verified has written over them',
+);
