@@ -7,7 +7,7 @@ import { parseArgs } from 'node:util';
 import { PROGRAMS } from './programs/inputs.mjs';
 import { freshRuntime, load, measure } from './programs/load-parts.mjs';
 import { kernelLoad, objectOf } from './programs/peers.mjs';
-import { objectsBelow, project, read, SHARED, table } from './support.mjs';
+import { objectsBelow, project, read, sayControl, SHARED, table } from './support.mjs';
 
 const { linkObject } = await project('src/link/link.ts');
 
@@ -160,30 +160,44 @@ table(
   ]),
 );
 
-const large = rows.filter(({ insns }) => insns >= 100);
-const goal = (label, numbers, limit) => {
-  const worst = Math.max(...numbers);
-  return numbers.length === 0
-    ? [label, undefined, limit, undefined]
-    : [label, worst, limit, worst <= limit ? 'met' : 'not met'];
-};
+/** A row of goals: the worst of what is measured by name. */
+function worstOf(label, measured, limit) {
+  const [name, worst] = measured.toSorted(([, a], [, b]) => b - a)[0] ?? [];
+  if (worst === undefined) return [label, undefined, limit, undefined];
+  return [`${label}: ${name}`, worst, limit, worst <= limit ? 'met' : 'not met'];
+}
+
+const FEWEST = 100;
+const large = rows.filter(({ insns }) => insns >= FEWEST);
+const total = (part) => large.reduce((sum, row) => sum + row[part], 0);
+sayControl();
 table(
-  'goals, the worst of the programs above',
-  ['', 'measured', 'goal', ''],
+  'goals',
+  ['', 'measured', 'at most', ''],
   [
-    goal(
-      'us an instruction, warm, from 100 instructions',
-      large.map(({ ready, insns }) => ready / insns),
+    worstOf(
+      `us to be ready, an instruction, warm: programs from ${FEWEST} instructions`,
+      large.length === 0 ? [] : [['all of them together', total('ready') / total('insns')]],
       GOAL.perInsn,
     ),
-    goal(
-      'us, first program of a process',
-      [...first.values()].map(({ ready }) => ready),
+    worstOf(
+      `us to be ready, an instruction, warm: the worst from ${FEWEST} instructions`,
+      large.map(({ label, ready, insns }) => [label, ready / insns]),
+      GOAL.perInsn,
+    ),
+    worstOf(
+      'us to be ready, the first program of a process: the worst',
+      [...first].map(([name, { ready }]) => [name, ready]),
       GOAL.first,
     ),
-    goal(
-      'KB a program',
-      [...memory.values()].map(({ rss }) => rss / 1024),
+    worstOf(
+      'KB resident a loaded program, beyond its maps: the worst',
+      [...memory].map(([name, { rss }]) => [name, rss / 1024]),
+      GOAL.memory,
+    ),
+    worstOf(
+      'KB of heap a loaded program, beyond its maps: the worst',
+      [...memory].map(([name, { heap }]) => [name, heap / 1024]),
       GOAL.memory,
     ),
   ],

@@ -36,7 +36,7 @@ async function measure(name, spec, input) {
   const candidates = Object.fromEntries(Object.keys(ENGINES).map((key) => [key, runners[key].candidates.single]));
   candidates.reference = { ...candidates.reference, rounds: 2 };
   candidates.batch = runners['compile, trusted'].candidates.batch;
-  const figures = race({ ...candidates, ...peer.candidates }, rounds);
+  const figures = await race({ ...candidates, ...peer.candidates }, rounds);
   for (const { dispose } of Object.values(runners)) dispose();
   return figures;
 }

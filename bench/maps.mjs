@@ -49,7 +49,7 @@ async function measure(kind, count) {
     if (String(runners[peer].verdicts()) !== expected) throw new Error(`${kind}, ${count}: ${peer} finds others`);
     candidates[peer] = runners[peer].candidates[peer];
   }
-  const figures = race(candidates, rounds);
+  const figures = await race(candidates, rounds);
   for (const { dispose } of Object.values(runners)) dispose?.();
   const each = Object.fromEntries(Object.entries(figures).map(([name, ns]) => [name, ns / LOOKUPS]));
   return { kind, count, ...each };

@@ -22,12 +22,13 @@ export const has = (program) => spawnSync('which', [program]).status === 0;
 /** Geometric mean. */
 export const mean = (values) => Math.exp(values.reduce((sum, value) => sum + Math.log(value), 0) / values.length);
 
-export function table(title, head, rows) {
+/** `runtime`: what the figures are of, '' where the table itself says it. */
+export function table(title, head, rows, runtime = `node ${process.version}`) {
   const cells = [head, ...rows].map((row) =>
     row.map((cell) => (typeof cell === 'number' ? format(cell) : String(cell ?? '-'))),
   );
   const widths = head.map((_, column) => Math.max(...cells.map((row) => row[column].length)));
-  console.log(`\n${title} (node ${process.version})`);
+  console.log(`\n${title}${runtime === '' ? '' : ` (${runtime})`}`);
   for (const row of cells) {
     console.log(`  ${row.map((cell, i) => (i === 0 ? cell.padEnd(widths[i]) : cell.padStart(widths[i]))).join('  ')}`);
   }

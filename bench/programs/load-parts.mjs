@@ -64,7 +64,8 @@ const smallMaps = (spec) =>
       .map(({ name }) => [name, { maxEntries: FEW_ENTRIES }]),
   );
 
-export const freshRuntime = () => new Runtime({ host: memoryHost(), engine: 'compile', trusted: true });
+export const freshRuntime = (options = { engine: 'compile', trusted: true }) =>
+  new Runtime({ host: memoryHost(), ...options });
 
 /** Loads one program into a runtime; with only one program loaded, tail calls and slots find no others. */
 export const load = (spec, name, runtime, maps = smallMaps(spec)) =>

@@ -15,12 +15,12 @@ const SAMPLE = 8e6;
 const WARM = 80e6;
 
 /** Calls that take at least `wanted` ns, a multiple of `unit`; on the way the runtime compiles the candidate. */
-function calibrate({ time, unit = 1, most = 2 ** 30, before }, wanted) {
+async function calibrate({ time, unit = 1, most = 2 ** 30, before }, wanted) {
   const limit = Math.floor(most / unit) * unit;
   let calls = unit;
   for (;;) {
     before?.();
-    const taken = time(calls);
+    const taken = await time(calls);
     if (taken >= wanted || calls >= limit) return calls;
     const factor = Math.min(10, Math.max(1.5, wanted / Math.max(taken, 1)));
     calls = Math.min(limit, unit * Math.ceil((calls / unit) * factor));
@@ -29,7 +29,7 @@ function calibrate({ time, unit = 1, most = 2 ** 30, before }, wanted) {
 
 /**
  * @param candidates name to
- *   time(calls)  nanoseconds that so many calls take
+ *   time(calls)  nanoseconds that so many calls take, or a promise of them
  *   before()     called before each measurement and not timed
  *   unit         what the number of calls is a multiple of, 1 where absent
  *   most         calls of one measurement at most
@@ -37,18 +37,19 @@ function calibrate({ time, unit = 1, most = 2 ** 30, before }, wanted) {
  *   rounds       rounds to take part in, where all of them are too slow
  * @returns name to the least nanoseconds a call
  */
-export function race(candidates, rounds) {
-  const entries = Object.entries(candidates).map(([name, candidate]) => {
-    if (candidate.calls === undefined) calibrate(candidate, WARM);
-    const calls = candidate.calls ?? calibrate(candidate, SAMPLE);
+export async function race(candidates, rounds) {
+  const entries = [];
+  for (const [name, candidate] of Object.entries(candidates)) {
+    if (candidate.calls === undefined) await calibrate(candidate, WARM);
+    const calls = candidate.calls ?? (await calibrate(candidate, SAMPLE));
     const every = Math.ceil(rounds / (candidate.rounds ?? rounds));
-    return { name, candidate, calls, every, least: Number.POSITIVE_INFINITY };
-  });
+    entries.push({ name, candidate, calls, every, least: Number.POSITIVE_INFINITY });
+  }
   for (let round = 0; round < rounds; round++) {
     for (const entry of entries) {
       if (round % entry.every !== 0) continue;
       entry.candidate.before?.();
-      entry.least = Math.min(entry.least, entry.candidate.time(entry.calls) / entry.calls);
+      entry.least = Math.min(entry.least, (await entry.candidate.time(entry.calls)) / entry.calls);
     }
   }
   return Object.fromEntries(entries.map(({ name, least }) => [name, least]));
