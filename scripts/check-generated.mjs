@@ -1,19 +1,24 @@
 // Makes every generated file again and compares: `--write` keeps the new text (npm run generate), otherwise a difference is a failure.
 import { execFileSync, spawnSync } from 'node:child_process';
 import { readFileSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { join, relative } from 'node:path';
+import { LOADER_TEXT, loaderText } from './loader-text.mjs';
 import { supportPage } from './support.mjs';
 
 const root = join(import.meta.dirname, '..');
 const write = process.argv.includes('--write');
 let failures = 0;
 
-const page = await supportPage();
-const path = join(root, 'SUPPORT.md');
-if (write) writeFileSync(path, page);
-else if (readFileSync(path, 'utf8') !== page) {
-  failures++;
-  console.error('SUPPORT.md is not what scripts/support.mjs makes of the tables: run npm run generate');
+const texts = [
+  [join(root, 'SUPPORT.md'), await supportPage(), 'scripts/support.mjs makes of the tables'],
+  [LOADER_TEXT, loaderText(), 'scripts/loader-text.mjs makes of src/aot/loader'],
+];
+for (const [path, text, made] of texts) {
+  if (write) writeFileSync(path, text);
+  else if (readFileSync(path, 'utf8') !== text) {
+    failures++;
+    console.error(`${relative(root, path)} is not what ${made}: run npm run generate`);
+  }
 }
 
 // The committed example objects: only where the compiler is.

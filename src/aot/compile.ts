@@ -1,39 +1,40 @@
 // Ahead of time: an object becomes one WebAssembly module that holds its programs, maps and initial data, with a record of what
 // it was made of.
-import { fail } from '../base/diagnostic.ts';
-import { loadProgram, type LoadedProgram as CheckedProgram } from '../compile/load.ts';
+import { AnyBpfError, type Diagnostic, fail } from '../base/diagnostic.ts';
+import { noPrograms } from '../base/messages/aot.ts';
+import { type LoadedProgram as CheckedProgram, loadProgram } from '../compile/load.ts';
 import { Emitter } from '../compile/wasm/emitter.ts';
 import { I32 } from '../compile/wasm/encoding.ts';
 import { CONTROL, GLOBALS, Machine, WINDOWS_SIZE } from '../compile/wasm/machine.ts';
 import { ModuleBuilder } from '../compile/wasm/module.ts';
 import { type AddedProgram, addProgram, declareImports, type ImportedFunction } from '../compile/wasm/program.ts';
+import { linkObject } from '../link/link.ts';
 import { type LoadOptions, loadObject } from '../run/loader.ts';
+import { PAGE } from '../run/memory.ts';
 import type { LoadedObject } from '../run/object.ts';
-import type { LoadedProgram } from '../run/program.ts';
-import { DEFAULT_BUDGET } from '../run/program.ts';
+import { DEFAULT_BUDGET, type LoadedProgram } from '../run/program.ts';
 import type { Host } from '../spec/host.ts';
 import type { ObjectSpec } from '../spec/object.ts';
-import { noPrograms } from '../base/messages/aot.ts';
-import type { ImportRecord, ModuleRecord } from './loader.ts';
-import { mapRecord, programRecord } from './describe.ts';
+import { externRecords, mapRecord, programRecord } from './describe.ts';
+import type { ImportRecord, ModuleRecord } from './loader/record.ts';
+import { addMapOperations } from './map-operations.ts';
 import { sealed } from './record.ts';
-import { runsOf } from './snapshot.ts';
+import { memoryDigest, runsOf } from './snapshot.ts';
+import { moduleHost } from './module-host.ts';
 
-const PAGE = 65_536;
+/** The budget is counted in 32 signed bits. */
 const MAX_FUEL = 2 ** 31 - 1;
 
 export interface CompileOptions
-  extends Pick<LoadOptions, 'globals' | 'maps' | 'btf' | 'kconfig' | 'ksyms' | 'platform'> {
-  /** Whose platform the object is compiled for; nothing else of it goes into the module. */
+  extends Pick<LoadOptions, 'globals' | 'maps' | 'btf' | 'kconfig' | 'ksyms' | 'platform' | 'memoryLimit'> {
+  /** Whose platform the object is compiled for; nothing else of it but the number of CPUs goes into the module. */
   readonly host: Host;
-  /** Programs to compile, by function or section name; all that load without being asked where absent. */
+  /** Programs to compile, with those that they may go on with; all that load without being asked where absent. */
   readonly programs?: readonly string[];
   /** Verified elsewhere: accesses are not checked beyond the bounds of the memory. */
   readonly trusted?: boolean;
   /** Most instructions of one run. */
   readonly budget?: number;
-  /** Most bytes of the module's memory. */
-  readonly memoryLimit?: number;
   /** Name and version of who compiles, for the record. */
   readonly producer?: string;
 }
@@ -41,6 +42,8 @@ export interface CompileOptions
 export interface CompiledModule {
   readonly wasm: Uint8Array<ArrayBuffer>;
   readonly record: ModuleRecord;
+  /** What of the object is not in the module, and why. */
+  readonly diagnostics: readonly Diagnostic[];
 }
 
 /** A program of the object in the module. */
@@ -52,21 +55,34 @@ interface Part {
 /**
  * Compiles an object ahead of time. The same object and options give the same bytes.
  *
- * @throws AnyBpfError aot/no-programs, and what loadObject raises; the first program's own finding where one cannot be loaded
+ * @throws AnyBpfError aot/no-programs, what loadObject raises, and the finding of a program that was asked for and cannot be
+ *   loaded, or of the first one where none can
  */
 export async function compileAhead(source: Uint8Array | ObjectSpec, options: CompileOptions): Promise<CompiledModule> {
-  using object = loadObject(source, { ...options, host: seeded(options.host), engine: 'reference' });
-  const { runtime } = object;
-  const { memory } = runtime;
+  const linked = source instanceof Uint8Array ? linkObject(source) : source;
+  const { spec, diagnostics } = loadable(linked, options);
+  using object = load(spec, options);
+  const { memory } = object.runtime;
+  const parts = object.programs.map((loaded): Part => {
+    const image = object.runtime.program(loaded.id);
+    if (image === undefined) throw new AnyBpfError(loaded.diagnostic as Diagnostic);
+    // What the loader has made for running it here takes memory that the module does not need.
+    image.code?.dispose();
+    image.code = undefined;
+    return { loaded, checked: loadProgram(image) };
+  });
+  // Without the machine's parts, which are made after the module where AnyBPF opens it.
+  const least = Math.ceil(memory.u8.length / PAGE);
   const machine = Machine.of(memory);
-  const parts = partsOf(object);
   const { trusted = false, budget = DEFAULT_BUDGET } = options;
+  const pages = Math.ceil(memory.u8.length / PAGE);
+  const maximum = Math.floor(memory.limit / PAGE);
 
   const build = (only?: readonly ReadonlySet<string>[]) => {
     const builder = new ModuleBuilder();
-    builder.importMemory('anybpf', 'memory', Math.ceil(memory.u8.length / PAGE), maximumPages(memory.limit));
+    builder.importMemory('anybpf', 'memory', least, maximum);
     for (const name of GLOBALS) builder.export(name, builder.defineGlobal(), 'global');
-    builder.defineTable(Math.max(...parts.map(({ loaded }) => loaded.id)) + 1);
+    builder.defineTable(parts.length + 1);
     builder.export('table', 0, 'table');
     builder.export('memory', 0, 'memory');
     const imports = parts.map(({ loaded, checked }, i) => declareImports(builder, loaded.name, checked, only?.[i]));
@@ -77,14 +93,14 @@ export async function compileAhead(source: Uint8Array | ObjectSpec, options: Com
       addEntries(builder, loaded.name, result, machine.topFrame, Math.min(budget, MAX_FUEL));
       return result;
     });
+    const operations = object.maps.map((map) => addMapOperations(builder, map, memory, machine.control));
     for (const { at, bytes } of runsOf(memory.u8, PAGE, memory.u8.length)) builder.data(at, bytes);
-    return { bytes: builder.finish(), imports, added };
+    return { bytes: builder.finish(), imports, added, operations };
   };
   // Twice: only the first compilation tells what the code calls of all that it might import.
-  const called = build().imports.map((one) => one.called);
-  const { bytes, imports, added } = build(called);
+  const { bytes, imports, added, operations } = build(build().imports.map(({ called }) => called));
 
-  const from = machine.control + CONTROL.WINDOWS;
+  const { control } = machine;
   const { bytes: wasm, record } = await sealed(bytes, {
     format: 1,
     producer: options.producer ?? 'anybpf',
@@ -95,41 +111,56 @@ export async function compileAhead(source: Uint8Array | ObjectSpec, options: Com
     },
     options: { trusted, budget, cpus: options.host.services.cpus },
     memory: {
-      pages: Math.ceil(memory.u8.length / PAGE),
-      maximum: maximumPages(memory.limit),
+      pages,
+      maximum,
       top: memory.top,
-      control: machine.control,
-      windows: [from, from + WINDOWS_SIZE],
+      control,
+      windows: [control + CONTROL.WINDOWS, control + CONTROL.WINDOWS + WINDOWS_SIZE],
+      openRecord: control + CONTROL.RECORD,
+      openWindows: control + CONTROL.RECORD_WINDOWS,
       stack: machine.stack,
-      regions: memory.regions.map((region) => ({ ...region })),
+      digest: await memoryDigest(memory),
+      regions: memory.regions.map(({ find: _find, ...region }) => region),
     },
     programs: parts.map(({ loaded }, i) => programRecord(loaded, added[i].offsets(), object)),
-    maps: object.maps.map((map) => mapRecord(map, memory)),
-    externs: [],
+    maps: spec.maps.map((map) => {
+      const index = object.maps.findIndex(({ name }) => name === map.name);
+      return mapRecord(map, object.maps[index], memory, operations[index] ?? []);
+    }),
+    externs: externRecords(spec, options),
   });
-  return { wasm, record };
+  return { wasm, record, diagnostics: [...diagnostics, ...object.diagnostics] };
 }
 
-const maximumPages = (limit: number): number => Math.floor(limit / PAGE);
+function load(spec: ObjectSpec, options: CompileOptions): LoadedObject {
+  const { producer: _producer, trusted: _trusted, ...rest } = options;
+  const programs = spec.programs.map(({ name }) => name);
+  return loadObject(spec, { ...rest, host: moduleHost(options.host), engine: 'reference', programs });
+}
 
-/** The host with random numbers that are always the same: seeds of hashes are part of the code. */
-function seeded(host: Host): Host {
-  let state = 0x5eed;
-  const random32 = (): number => {
-    state = (Math.imul(state, 1_664_525) + 1_013_904_223) >>> 0;
-    return (state ^ (state >>> 15)) >>> 0;
+/** The object with those programs only that go into the module, all of which can be loaded. */
+function loadable(
+  spec: ObjectSpec,
+  options: CompileOptions,
+): Pick<CompiledModule, 'diagnostics'> & { spec: ObjectSpec } {
+  if (spec.programs.length === 0) return fail(noPrograms({ file: spec.name }));
+  const asked = options.programs ?? spec.programs.filter(({ autoload }) => autoload).map(({ name }) => name);
+  const targets = spec.maps.flatMap(({ slots }) => slots.filter(({ kind }) => kind === 'program'));
+  const wanted = new Set([...asked, ...targets.map(({ target }) => target)]);
+  using object = load({ ...spec, programs: spec.programs.filter(({ name }) => wanted.has(name)) }, options);
+  const refused = object.programs.flatMap(({ name, diagnostic }) =>
+    diagnostic === undefined ? [] : { name, diagnostic },
+  );
+  const worst =
+    refused.find(({ name }) => options.programs?.includes(name)) ??
+    (refused.length === object.programs.length ? refused[0] : undefined);
+  if (worst !== undefined) throw new AnyBpfError(worst.diagnostic);
+  if (object.programs.length === 0) return fail(noPrograms({ file: spec.name }));
+  const names = object.programs.filter(({ diagnostic }) => diagnostic === undefined).map(({ name }) => name);
+  return {
+    spec: { ...object.spec, programs: object.spec.programs.filter(({ name }) => names.includes(name)) },
+    diagnostics: refused.map(({ diagnostic }) => diagnostic),
   };
-  const services = Object.create(host.services, { random32: { value: random32 } }) as Host['services'];
-  return { name: host.name, services, platform: (dialect) => host.platform(dialect) };
-}
-
-function partsOf(object: LoadedObject): Part[] {
-  const parts: Part[] = [];
-  for (const loaded of object.programs) {
-    const image = object.runtime.program(loaded.id);
-    if (image !== undefined) parts.push({ loaded, checked: loadProgram(image) });
-  }
-  return parts.length > 0 ? parts : fail(noPrograms({ file: object.name }));
 }
 
 /** `run_NAME(ctx)` and `batch_NAME(contexts, results, count)`: with stack and budget filled in. */

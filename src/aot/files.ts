@@ -1,6 +1,5 @@
 // The three files of a compiled object: the module, its loader, and the loader's declarations.
 import type { CompiledModule } from './compile.ts';
-import type { ModuleRecord } from './loader.ts';
 import { LOADER_CODE, LOADER_TYPES } from './loader-text.ts';
 
 export interface ModuleFiles {
@@ -20,12 +19,13 @@ export const load = (source, options) => loadModule(${binding}, source, options)
 `;
   const types = `
 /** Loads ${file}, from beside this file where no source is given. Raises AotError. */
-export declare const load: (source?: Source, options?: LoadOptions) => Promise<AotModule & {
-  readonly programs: { ${members(record.programs, 'AotProgram')} };
+export declare const load: (source?: Source, options?: LoadOptions) => Promise<Module & {
+  readonly programs: { ${members(record.programs, 'ProgramView')} };
+  readonly maps: { ${members(record.maps, 'MapView')} };
 }>;
 `;
   return { wasm, loader: head + LOADER_CODE + code, types: head + LOADER_TYPES + types };
 }
 
-const members = (named: ModuleRecord['programs'], type: string): string =>
+const members = (named: readonly { readonly name: string }[], type: string): string =>
   named.map(({ name }) => `readonly ${JSON.stringify(name)}: ${type};`).join(' ');

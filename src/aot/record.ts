@@ -1,5 +1,6 @@
 // Bytes and digests of the record that a module carries (its form: loader.ts).
-import { type ModuleRecord, sha256 } from './loader.ts';
+import { sha256 } from './loader/check.ts';
+import type { ModuleRecord } from './loader/record.ts';
 import { Bytes } from '../compile/wasm/encoding.ts';
 import { utf8 } from '../base/bytes.ts';
 

@@ -1,4 +1,8 @@
 // What a memory holds, as few pieces: runs of bytes between zeros.
+import { concatBytes, utf8 } from '../base/bytes.ts';
+import { PAGE } from '../run/memory.ts';
+import type { Memory } from '../spec/memory.ts';
+import { sha256 } from './loader/check.ts';
 
 /** Zeros up to this many in a row stay within a run: a run of its own costs about as much. */
 const SMALL_GAP = 16;
@@ -29,4 +33,11 @@ export function runsOf(memory: Uint8Array, from: number, to: number): Run[] {
   }
   close();
   return runs;
+}
+
+/** SHA-256 of what a memory holds: where its runs are, and their bytes. */
+export async function memoryDigest({ u8 }: Pick<Memory, 'u8'>): Promise<string> {
+  const runs = runsOf(u8, PAGE, u8.length);
+  const index = utf8(JSON.stringify(runs.map(({ at, bytes }) => [at, bytes.length])));
+  return sha256(concatBytes([index, ...runs.map(({ bytes }) => bytes)]));
 }

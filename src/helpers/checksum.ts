@@ -1,7 +1,7 @@
 import { ERRNO } from '../spec/errno.ts';
 import { helper, type HelperEnv, type HelperFamily, type StateKey } from '../spec/helper.ts';
 import { packetOf } from './context.ts';
-import { add32, fold16, not32, partial, replace2, replace4, replaceByDifference } from './internet-checksum.ts';
+import { checksumDifference, replace2, replace4, replaceByDifference } from './internet-checksum.ts';
 import { EBPF_RESULT } from './status.ts';
 
 const BPF_F_HDR_FIELD_MASK = 0xfn;
@@ -48,14 +48,6 @@ function replaced(check: number, from: bigint, to: bigint, flags: bigint, l4: bo
     default:
       return undefined;
   }
-}
-
-/** The sum of what is added less what is taken away, as bpf_csum_diff (net/core/filter.c). */
-export function checksumDifference(from: Uint8Array, to: Uint8Array, seed: number): number {
-  if (from.length > 0 && to.length > 0) return fold16(add32(partial(to, seed), not32(partial(from, 0))));
-  if (to.length > 0) return fold16(partial(to, seed));
-  if (from.length > 0) return fold16(not32(partial(from, not32(seed))));
-  return fold16(seed);
 }
 
 export const checksumHelpers: HelperFamily = {

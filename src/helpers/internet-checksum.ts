@@ -49,3 +49,11 @@ export const replaceByDifference = (check: number, difference: number): number =
 
 /** The checksum field (RFC 1071) for bytes, as a little-endian 16-bit value to store: 0 where the sum is already complete. */
 export const checksum = (bytes: Uint8Array, seed = 0): number => fold(partial(bytes, seed));
+
+/** The sum of what is added less what is taken away, as bpf_csum_diff (net/core/filter.c). */
+export function checksumDifference(from: Uint8Array, to: Uint8Array, seed: number): number {
+  if (from.length > 0 && to.length > 0) return fold16(add32(partial(to, seed), not32(partial(from, 0))));
+  if (to.length > 0) return fold16(partial(to, seed));
+  if (from.length > 0) return fold16(not32(partial(from, not32(seed))));
+  return fold16(seed);
+}

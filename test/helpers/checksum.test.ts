@@ -1,7 +1,13 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { checksumDifference } from '../../src/helpers/checksum.ts';
-import { checksum, partial, replace2, replace4, replaceByDifference } from '../../src/helpers/internet-checksum.ts';
+import {
+  checksumDifference,
+  checksum,
+  partial,
+  replace2,
+  replace4,
+  replaceByDifference,
+} from '../../src/helpers/internet-checksum.ts';
 
 /** RFC 1071 in the plainest way: all 16-bit words added, carries added back, complement. Little-endian, as fields are read. */
 function plain(bytes: Uint8Array): number {

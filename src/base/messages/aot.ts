@@ -1,4 +1,15 @@
-// Messages of compiling ahead of time. What the loader beside a module says stands in aot/loader.ts, which imports nothing.
+// Messages of compiling ahead of time. What the loader beside a module says stands in aot/loader/, which imports nothing.
 import { message } from '../diagnostic.ts';
 
-export const noPrograms = message('aot/no-programs', () => 'the object has no program that can be compiled');
+export const noPrograms = message('aot/no-programs', () => 'the object has no program to compile');
+
+export const otherPlatform = message(
+  'aot/platform',
+  (what: string) => `the module was compiled for another platform: ${what}`,
+);
+
+export const otherLayout = message(
+  'aot/layout',
+  (producer: string) => `its maps lie in memory otherwise here: it was compiled by ${producer}`,
+  { hint: 'compile the object again' },
+);

@@ -1,0 +1,113 @@
+// Where a module comes from, and whether it is what it was.
+import { fail } from './errors.ts';
+import type { ModuleRecord } from './record.ts';
+
+/** Which module a loader belongs to. */
+export interface Binding {
+  /** Name of the module's file, beside the loader. */
+  readonly file: string;
+  /** The digest of its record. */
+  readonly digest: string;
+  /** Address of the loader's own file. */
+  readonly url: string;
+}
+
+const SECTION = 'anybpf';
+
+const broken = (why: string): never => fail('aot/not-a-module', `this is no module of anybpf compile: ${why}`);
+const altered = (what: string): never => fail('aot/altered', `the module was altered: ${what} has another digest`);
+
+/** The section of the record in a module's bytes: where it begins, and its text. It is the last one. */
+export function recordSection(bytes: Uint8Array): { readonly start: number; readonly text: string } {
+  if (![0, 0x61, 0x73, 0x6d, 1, 0, 0, 0].every((byte, at) => bytes[at] === byte)) broken('it is no WebAssembly');
+  let at = 8;
+  const number = (): number => {
+    let value = 0;
+    for (let shift = 0; ; shift += 7) {
+      const byte = bytes[at++];
+      if (byte === undefined || shift > 28) return broken('a number is cut off');
+      value += (byte & 0x7f) * 2 ** shift;
+      if (byte < 0x80) return value;
+    }
+  };
+  while (at < bytes.length) {
+    const start = at;
+    const id = bytes[at++];
+    const size = number();
+    const end = at + size;
+    if (end > bytes.length) broken('a section is cut off');
+    if (id === 0) {
+      const length = number();
+      const name = new TextDecoder().decode(bytes.subarray(at, at + length));
+      if (name === SECTION && end === bytes.length) {
+        return { start, text: new TextDecoder().decode(bytes.subarray(at + length, end)) };
+      }
+    }
+    at = end;
+  }
+  return broken('it has no record');
+}
+
+/** SHA-256, in hexadecimal digits. */
+export async function sha256(data: Uint8Array | string): Promise<string> {
+  const bytes = typeof data === 'string' ? new TextEncoder().encode(data) : data;
+  const subtle = globalThis.crypto?.subtle as SubtleCrypto | undefined;
+  if (subtle === undefined) fail('aot/no-digest', 'crypto.subtle is missing: browsers have it only in secure contexts');
+  const digest = await (subtle as SubtleCrypto).digest('SHA-256', bytes as Uint8Array<ArrayBuffer>);
+  return Array.from(new Uint8Array(digest), (byte) => byte.toString(16).padStart(2, '0')).join('');
+}
+
+/** The record of a module, after all its digests were found right. Raises aot/not-a-module, aot/altered. */
+export async function checkedRecord(bytes: Uint8Array): Promise<ModuleRecord> {
+  const { start, text } = recordSection(bytes);
+  let record: ModuleRecord;
+  try {
+    record = JSON.parse(text) as ModuleRecord;
+  } catch (error) {
+    return fail('aot/altered', 'the module was altered: its record cannot be read', {}, error);
+  }
+  const { digest, ...rest } = record;
+  if (digest !== (await sha256(JSON.stringify(rest)))) altered('its record');
+  const { programs, platform, options, digests } = record;
+  if (digests.programs !== (await sha256(JSON.stringify(programs)))) altered('the record of its instructions');
+  if (digests.platform !== (await sha256(JSON.stringify(platform)))) altered('the record of its platform');
+  if (digests.options !== (await sha256(JSON.stringify(options)))) altered('the record of its options');
+  if (digests.module !== (await sha256(bytes.subarray(0, start)))) altered('its code');
+  if (record.format !== 1)
+    fail('aot/format', `the module has format ${String(record.format)}; this loader reads format 1`);
+  return record;
+}
+
+/** Where the bytes of a module come from; without one, the file beside the loader. */
+export type Source = Uint8Array | ArrayBuffer | Response | URL | string;
+
+async function bytesOf(source: Source): Promise<Uint8Array<ArrayBuffer>> {
+  if (source instanceof Uint8Array) return new Uint8Array(source);
+  if (source instanceof ArrayBuffer) return new Uint8Array(source);
+  if (typeof Response !== 'undefined' && source instanceof Response) return new Uint8Array(await source.arrayBuffer());
+  const url = new URL(source as URL | string, globalThis.location?.href ?? 'file:///');
+  try {
+    if (url.protocol === 'file:') {
+      const { readFile } = (await import('node:fs/promises')) as { readFile(url: URL): Promise<Uint8Array> };
+      return new Uint8Array(await readFile(url));
+    }
+    const response = await fetch(url);
+    if (!response.ok) throw new Error(`${response.status} ${response.statusText}`);
+    return new Uint8Array(await response.arrayBuffer());
+  } catch (error) {
+    return fail('aot/read', `${url.href} cannot be read: ${(error as Error).message}`, {}, error);
+  }
+}
+
+/** Raises what `checkedRecord` does, and aot/other-module where the loader was made for another one. */
+export async function readModule(
+  binding: Binding,
+  source: Source = new URL(binding.file, binding.url),
+): Promise<{ readonly bytes: Uint8Array<ArrayBuffer>; readonly record: ModuleRecord }> {
+  const bytes = await bytesOf(source);
+  const record = await checkedRecord(bytes);
+  if (record.digest !== binding.digest) {
+    fail('aot/other-module', `this loader belongs to the module with digest ${binding.digest}, not ${record.digest}`);
+  }
+  return { bytes, record };
+}

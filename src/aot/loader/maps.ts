@@ -1,0 +1,217 @@
+// The application's end of maps, over the functions that the module has for them: nothing here knows how a map is searched.
+import { fail } from './errors.ts';
+import { type ModuleMemory, RECORD } from './memory.ts';
+import type { MapRecord } from './record.ts';
+
+/** Bytes, or a number that is written little-endian into as many bytes as the map wants. */
+export type MapBytes = Uint8Array | number | bigint;
+
+/** BPF_ANY, BPF_NOEXIST, BPF_EXIST. */
+export type UpdateMode = 'any' | 'noexist' | 'exist';
+const MODES: { readonly [M in UpdateMode]: number } = { any: 0, noexist: 1, exist: 2 };
+
+/** Names of the errors that maps answer with. */
+const ERRNO = { EPERM: 1, ENOENT: 2, E2BIG: 7, EEXIST: 17, EINVAL: 22 } as const;
+
+/** Offsets in a map's descriptor, a chunk of elements and an element (AnyBPF: spec/map-layout.ts). */
+export const LAYOUT = {
+  FRESH: 68,
+  CHUNKS: 80,
+  CHUNK: { NEXT: 0, FIRST: 4, COUNT: 8, ROWS: 16 },
+  ROW: { STATE: 12 },
+  RING: { DATA: 32, MASK: 36, PRODUCER: 104, CONSUMER: 112 },
+} as const;
+
+type Operation = (key: number, value?: number, flags?: number) => number;
+
+export interface MapView {
+  readonly name: string;
+  readonly type: string;
+  readonly keySize: number;
+  /** Bytes of a value; for per-CPU maps of the values of all CPUs, each rounded up to 8. */
+  readonly valueSize: number;
+  readonly maxEntries: number;
+  /** The value of a key, undefined where the map has none. */
+  lookup(key: MapBytes): Uint8Array | undefined;
+  update(key: MapBytes, value: MapBytes, mode?: UpdateMode): void;
+  /** False where the key was not there. */
+  delete(key: MapBytes): boolean;
+  entries(): Generator<[key: Uint8Array, value: Uint8Array], void, undefined>;
+  /** Ring buffers: hands over all complete records, in order; their number. */
+  consume(record: (bytes: Uint8Array) => void): number;
+}
+
+export class ModuleMap implements MapView {
+  readonly name: string;
+  readonly type: string;
+  readonly keySize: number;
+  readonly valueSize: number;
+  readonly maxEntries: number;
+  readonly #record: MapRecord;
+  readonly #memory: ModuleMemory;
+  readonly #operation: (name: string) => Operation | undefined;
+  #key = 0;
+  #value = 0;
+
+  constructor(record: MapRecord, memory: ModuleMemory, operation: (name: string) => Operation | undefined) {
+    this.#record = record;
+    this.#memory = memory;
+    this.#operation = operation;
+    this.name = record.name;
+    this.type = record.type;
+    this.keySize = record.keySize;
+    this.valueSize = this.#perCpu ? record.copies * record.stride : record.valueSize;
+    this.maxEntries = record.maxEntries;
+  }
+
+  lookup(key: MapBytes): Uint8Array | undefined {
+    const address = this.#find(key);
+    return address === 0 ? undefined : this.#load(address);
+  }
+
+  update(key: MapBytes, value: MapBytes, mode: UpdateMode = 'any'): void {
+    const bytes = this.#valueBytes(value);
+    if (this.#record.frozen) this.#refuse('update', -ERRNO.EPERM);
+    if (!this.#isArray) {
+      this.#check('update', this.#need('update')(this.#putKey(key), this.#putValue(bytes), MODES[mode]));
+    } else if (mode === 'noexist') this.#refuse('update', -ERRNO.EEXIST);
+    const address = this.#find(key);
+    if (address === 0) this.#refuse('update', -ERRNO.E2BIG);
+    // An update by a program is that of one CPU's value.
+    if (this.#isArray || this.#perCpu) this.#memory.u8.set(bytes, address);
+  }
+
+  delete(key: MapBytes): boolean {
+    if (this.#record.frozen) this.#refuse('delete', -ERRNO.EPERM);
+    if (this.#isArray) this.#refuse('delete', -ERRNO.EINVAL);
+    const status = this.#need('delete')(this.#putKey(key));
+    if (status === -ERRNO.ENOENT) return false;
+    this.#check('delete', status);
+    return true;
+  }
+
+  *entries(): Generator<[key: Uint8Array, value: Uint8Array], void, undefined> {
+    for (const key of this.#isArray ? this.#indices() : this.#keys()) {
+      const value = this.lookup(key);
+      if (value !== undefined) yield [key, value];
+    }
+  }
+
+  consume(record: (bytes: Uint8Array) => void): number {
+    const { handle, type } = this.#record;
+    if (type !== 'ringbuf') fail('run/no-records', `map ${this.name}: a ${type} map has no records`);
+    const { DATA, MASK, PRODUCER, CONSUMER } = LAYOUT.RING;
+    let count = 0;
+    for (;;) {
+      const { view, u8 } = this.#memory;
+      const position = view.getBigUint64(handle + CONSUMER, true);
+      if (position === view.getBigUint64(handle + PRODUCER, true)) return count;
+      const at = Number(position & BigInt(view.getUint32(handle + MASK, true)));
+      const header = view.getUint32(handle + DATA, true) + at;
+      const word = view.getUint32(header, true);
+      if ((word & RECORD.BUSY) !== 0) return count;
+      const size = word & RECORD.LENGTH;
+      const bytes = u8.slice(header + RECORD.HEADER, header + RECORD.HEADER + size);
+      view.setBigUint64(handle + CONSUMER, position + BigInt(Math.ceil((RECORD.HEADER + size) / 8) * 8), true);
+      if ((word & RECORD.DISCARDED) !== 0) continue;
+      count++;
+      record(bytes);
+    }
+  }
+
+  get #isArray(): boolean {
+    return this.type === 'array' || this.type === 'percpu_array';
+  }
+
+  get #perCpu(): boolean {
+    return this.#record.type.includes('percpu');
+  }
+
+  /** The operation, for maps that the module has it for. */
+  #need(name: string): Operation {
+    const found = this.#operation(name);
+    if (found !== undefined) return found;
+    const what = `map ${this.name} of type ${this.type} has no ${name} in the module: give AnyBPF's helpers to load`;
+    return fail('aot/map-operation', what);
+  }
+
+  #find(key: MapBytes): number {
+    return this.#need('lookup')(this.#putKey(key)) >>> 0;
+  }
+
+  #load(address: number): Uint8Array {
+    return this.#memory.u8.slice(address, address + this.valueSize);
+  }
+
+  *#indices(): Generator<Uint8Array, void, undefined> {
+    for (let i = 0; i < this.maxEntries; i++) yield toBytes('the key', i, 4);
+  }
+
+  /** Keys of a hash table, in the order of its elements' slots. */
+  *#keys(): Generator<Uint8Array, void, undefined> {
+    this.#need('update');
+    const { handle, rowSize, keyOffset, keySize } = this.#record;
+    const word = (at: number): number => this.#memory.view.getUint32(at, true);
+    const { CHUNK, ROW } = LAYOUT;
+    for (let chunk = word(handle + LAYOUT.CHUNKS); chunk !== 0; chunk = word(chunk + CHUNK.NEXT)) {
+      const count = Math.min(word(chunk + CHUNK.COUNT), word(handle + LAYOUT.FRESH) - word(chunk + CHUNK.FIRST));
+      for (let i = 0; i < count; i++) {
+        const row = chunk + CHUNK.ROWS + i * rowSize;
+        const key = row + keyOffset;
+        if ((word(row + ROW.STATE) & 1) !== 0) yield this.#memory.u8.slice(key, key + keySize);
+      }
+    }
+  }
+
+  #putKey(key: MapBytes): number {
+    const bytes = toBytes(`map ${this.name}: the key`, key, this.keySize);
+    if (this.#key === 0) this.#key = this.#memory.alloc(this.keySize);
+    this.#memory.u8.set(bytes, this.#key);
+    return this.#key;
+  }
+
+  #putValue(bytes: Uint8Array): number {
+    const { valueSize } = this.#record;
+    if (this.#value === 0) this.#value = this.#memory.alloc(valueSize);
+    this.#memory.u8.set(bytes.subarray(0, valueSize), this.#value);
+    return this.#value;
+  }
+
+  /** Bytes of one value become every CPU's. */
+  #valueBytes(value: MapBytes): Uint8Array {
+    const { valueSize, stride, copies } = this.#record;
+    if (!this.#perCpu || (value instanceof Uint8Array && value.length === this.valueSize)) {
+      return toBytes(`map ${this.name}: the value`, value, this.valueSize);
+    }
+    const one = toBytes(`map ${this.name}: the value`, value, valueSize);
+    const all = new Uint8Array(this.valueSize);
+    for (let copy = 0; copy < copies; copy++) all.set(one, copy * stride);
+    return all;
+  }
+
+  #check(operation: string, status: number): void {
+    if (status < 0) this.#refuse(operation, status);
+    if (status > 0) fail('aot/beyond', `map ${this.name}: ${operation} needs more memory than the module brought`);
+  }
+
+  #refuse(operation: string, status: number): never {
+    const [name] = Object.entries(ERRNO).find(([, value]) => value === -status) ?? [`error ${-status}`];
+    return fail('run/map-operation', `map ${this.name}: ${operation} failed: ${name}`);
+  }
+}
+
+function toBytes(what: string, value: MapBytes, size: number): Uint8Array {
+  if (value instanceof Uint8Array) {
+    if (value.length !== size) fail('run/wrong-size', `${what} has ${value.length} bytes, expected ${size}`);
+    return value;
+  }
+  const bits = size * 8;
+  const exact = typeof value === 'bigint' || Number.isSafeInteger(value);
+  if (size > 8 || !exact || BigInt(value) >= 1n << BigInt(bits) || BigInt(value) < -(1n << BigInt(bits - 1))) {
+    fail('run/not-a-number', `${what} has ${size} bytes, which cannot hold ${value}`);
+  }
+  const bytes = new Uint8Array(size);
+  for (let i = 0, rest = BigInt.asUintN(bits, BigInt(value)); i < size; i++, rest >>= 8n)
+    bytes[i] = Number(rest & 0xffn);
+  return bytes;
+}
