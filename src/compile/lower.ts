@@ -314,8 +314,8 @@ const SWAP: { readonly [W in Width]: (site: Site) => void } = {
   8: (site) => site.dst64(),
   16: (site) => {
     site.dst32();
-    swap32(site);
-    site.e.i32(16).op('i32.shr_u').op('i64.extend_i32_u');
+    // Of two bytes b1 b0 the product is b0 b1 b0 0, without a carry.
+    site.e.i32(0xffff).op('i32.and').i32(0x0100_0100).op('i32.mul').i32(16).op('i32.shr_u').op('i64.extend_i32_u');
   },
   32: (site) => {
     site.dst32();
