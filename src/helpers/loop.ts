@@ -1,5 +1,9 @@
+import { fail } from '../base/diagnostic.ts';
+import { spinLockStuck } from '../base/messages/helper.ts';
+import { acquire, PATIENCE_MS, release } from '../base/mutex.ts';
 import { ERRNO } from '../spec/errno.ts';
-import { helper, type HelperFamily } from '../spec/helper.ts';
+import { helper, type HelperEnv, type HelperFamily, type StateKey } from '../spec/helper.ts';
+import type { Address } from '../spec/memory.ts';
 
 /** BPF_MAX_LOOPS (include/linux/bpf.h). */
 const MAX_LOOPS = 8 * 1024 * 1024;
@@ -26,6 +30,31 @@ export const loopHelpers: HelperFamily = {
   ],
 };
 
+/** The spin locks that a run holds: given back when it ends, also when it is aborted. */
+const HELD: StateKey<Set<Address>> = {
+  name: 'spin-locks',
+  create: () => new Set(),
+  end: (held, { memory }) => {
+    for (const lock of held) release(memory.u32, lock >>> 2);
+  },
+};
+
+function spinLock(env: HelperEnv, lock: Address): void {
+  const { memory } = env;
+  if (!memory.shared) return memory.view.setUint32(lock, 1, true);
+  const held = env.state(HELD);
+  if (lock % 4 !== 0) fail(spinLockStuck({}, lock, 'it is not aligned to 4 bytes'));
+  if (held.has(lock)) fail(spinLockStuck({}, lock, 'this run holds it'));
+  if (!acquire(memory.u32, lock >>> 2)) fail(spinLockStuck({}, lock, `it was not free for ${PATIENCE_MS} ms`));
+  held.add(lock);
+}
+
+function spinUnlock(env: HelperEnv, lock: Address): void {
+  const { memory } = env;
+  if (!memory.shared) memory.view.setUint32(lock, 0, true);
+  else if (env.state(HELD).delete(lock)) release(memory.u32, lock >>> 2);
+}
+
 export const lockHelpers: HelperFamily = {
   family: 'lock',
   doc: 'Spin locks in map values',
@@ -35,8 +64,8 @@ export const lockHelpers: HelperFamily = {
       numbers: { linux: 93 },
       args: ['spinLock'],
       returns: 'void',
-      doc: 'Takes a struct bpf_spin_lock. Runs do not overlap, so that it is always free.',
-      body: (env, lock) => env.memory.view.setUint32(lock, 1, true),
+      doc: 'Takes a struct bpf_spin_lock. Only in memory that threads share can it be held by another run.',
+      body: spinLock,
     }),
     helper({
       name: 'spin_unlock',
@@ -44,7 +73,7 @@ export const lockHelpers: HelperFamily = {
       args: ['spinLock'],
       returns: 'void',
       doc: 'Gives it back.',
-      body: (env, lock) => env.memory.view.setUint32(lock, 0, true),
+      body: spinUnlock,
     }),
   ],
 };

@@ -15,8 +15,14 @@ class ArrayMap extends ArrayLike {
   override updateElem(key: Address, value: Address, flags: bigint): Status {
     const index = this.indexAt(key);
     const refused = this.#refuses(index, flagsNumber(flags));
-    if (refused === 0) this.copyValue(this.data + index * this.element, value);
+    if (refused === 0) this.#set(index, flagsNumber(flags), (to) => this.copyValue(to, value));
     return refused;
+  }
+
+  #set(index: number, flags: number, fill: (to: Address) => void): void {
+    const value = this.data + index * this.element;
+    if ((flags & UPDATE_FLAGS.LOCK) === 0) fill(value);
+    else this.underSpinLock(value, () => fill(value));
   }
 
   directValue(offset: number): Address | undefined {
@@ -36,7 +42,7 @@ class ArrayMap extends ArrayLike {
   protected write(key: Address, value: Uint8Array, flags: number): Status {
     const index = this.indexAt(key);
     const refused = this.#refuses(index, flags);
-    if (refused === 0) this.storeValue(this.data + index * this.element, value);
+    if (refused === 0) this.#set(index, flags, (to) => this.storeValue(to, value));
     return refused;
   }
 

@@ -1,4 +1,7 @@
 // What every map type does alike: identity, descriptor, and the checks that bpf(2) makes before it comes to the type.
+import { fail } from '../base/diagnostic.ts';
+import { lockStuck } from '../base/messages/map.ts';
+import { acquire, PATIENCE_MS, release } from '../base/mutex.ts';
 import { ERRNO } from '../spec/errno.ts';
 import type { BpfMap, MapContext, Status } from '../spec/map.ts';
 import { MAP_FLAGS, type MapTypeName, UPDATE_FLAGS } from '../spec/map-types.ts';
@@ -107,6 +110,19 @@ export abstract class BaseMap implements BpfMap {
     return this.spec.special?.some((field) => field.kind === 'spin_lock') ?? false;
   }
 
+  /** Does something while no program holds the spin lock of a value, where it has one and threads share it. */
+  protected underSpinLock<T>(value: Address, act: () => T): T {
+    const lock = this.spec.special?.find(({ kind }) => kind === 'spin_lock');
+    if (lock === undefined || !this.memory.shared) return act();
+    const at = (value + lock.offset) >>> 2;
+    if (!acquire(this.memory.u32, at)) fail(lockStuck({ map: this.spec.name }, PATIENCE_MS));
+    try {
+      return act();
+    } finally {
+      release(this.memory.u32, at);
+    }
+  }
+
   // Values: `special` fields are the kernel's, neither overwritten by updates nor shown to applications.
 
   /** Copies a program's value over a value of this map. */
@@ -124,7 +140,7 @@ export abstract class BaseMap implements BpfMap {
 
   /** A value as applications see it. */
   protected loadValue(from: Address): Uint8Array {
-    const bytes = this.memory.u8.slice(from, from + this.spec.valueSize);
+    const bytes = this.underSpinLock(from, () => this.memory.u8.slice(from, from + this.spec.valueSize));
     for (const { offset, size } of this.spec.special ?? []) bytes.fill(0, offset, offset + size);
     return bytes;
   }

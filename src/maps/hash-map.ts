@@ -99,6 +99,11 @@ export abstract class HashLike extends BaseMap {
   protected inserted(_row: Address): void {}
   protected removing(_row: Address): void {}
 
+  preallocate(): void {
+    this.table.reserve();
+    if (!this.#perCpu && this.field('SPARE') === 0) this.setField('SPARE', this.table.slab.spareValue(0));
+  }
+
   override lookupElem(key: Address): Address {
     const row = this.table.find(key);
     if (row === 0) return 0;
@@ -220,10 +225,8 @@ export abstract class HashLike extends BaseMap {
     this.touched(row);
     const old = table.value(row);
     // A program may pass the address of this very value: with one copy it is read before anything is written over it.
-    if (this.#perCpu || inPlace) {
-      fill(this.#copy(old, all));
-      return;
-    }
+    if (this.#perCpu) return fill(this.#copy(old, all));
+    if (inPlace) return this.underSpinLock(old, () => fill(old));
     const spare = this.field('SPARE');
     if (this.spec.special !== undefined) this.memory.u8.fill(0, spare, spare + this.#stride);
     fill(spare);

@@ -89,9 +89,18 @@ export class HashTable {
     return row;
   }
 
+  /** Makes the room now that all elements will take, so that inserting them needs no more memory. */
+  reserve(): void {
+    this.slab.reserve();
+    const { limit } = this.slab.shape;
+    let size = this.#mask + 1;
+    while (size < limit) size *= 2;
+    if (size > this.#mask + 1) this.#growBuckets(size);
+  }
+
   link(row: Address): void {
     const memory = this.#memory;
-    if (this.count > this.#mask && !memory.shared) this.#growBuckets();
+    if (this.count > this.#mask && !memory.shared) this.#growBuckets((this.#mask + 1) * 2);
     const words = memory.u32;
     const head = this.#head(words[(row + ROW.HASH) >>> 2]);
     publish(memory, row + ROW.NEXT, words[head]);
@@ -141,16 +150,15 @@ export class HashTable {
     if (steps > this.slab.rows) fail(mapDamaged({ map: this.slab.shape.name }));
   }
 
-  #growBuckets(): void {
+  #growBuckets(size: number): void {
     const memory = this.#memory;
-    const size = (this.#mask + 1) * 2;
     const grown = tryAlloc(memory, size * 4);
     // Without memory for more buckets the chains get longer, nothing else.
     if (grown === 0) return;
     const words = memory.u32;
     const buckets = this.#buckets;
     let steps = 0;
-    for (let bucket = 0; bucket < size / 2; bucket++) {
+    for (let bucket = 0, count = this.#mask + 1; bucket < count; bucket++) {
       let row = words[(buckets >>> 2) + bucket];
       while (row !== 0) {
         this.#checkSteps(steps++);

@@ -114,6 +114,14 @@ export class Slab {
     this.#set('FREE', row);
   }
 
+  /** Makes the rows up to the limit now, where all that there are have been used; else leaves them to `take`. */
+  reserve(): void {
+    const capacity = this.#get('CAPACITY');
+    if (capacity === this.#get('FRESH') && capacity < this.shape.limit) {
+      this.#addChunk(capacity, this.shape.limit - capacity);
+    }
+  }
+
   /** Address of spare value `index`: the chunk of the first element has them after its own. */
   spareValue(index: number): Address {
     this.#learn();

@@ -22,6 +22,9 @@ export interface SharedMap extends Pick<MapSpec, 'name' | 'type' | 'keySize' | '
 /** What must be equal in the object that attaches: programs are compiled for it. */
 const EQUAL = ['type', 'keySize', 'valueSize', 'flags'] as const;
 
+const isShared = (buffer: unknown): buffer is SharedArrayBuffer =>
+  typeof SharedArrayBuffer !== 'undefined' && buffer instanceof SharedArrayBuffer;
+
 /**
  * Whether it is what `share()` gave, for a host with so many CPUs.
  * @throws AnyBpfError run/attach
@@ -29,8 +32,6 @@ const EQUAL = ['type', 'keySize', 'valueSize', 'flags'] as const;
 export function checkHandle(shared: SharedObject, cpus: number): SharedObject {
   const { memory, maps } = shared;
   const bytes: unknown = memory?.memory instanceof WebAssembly.Memory ? memory.memory.buffer : undefined;
-  const isShared = (buffer: unknown): buffer is SharedArrayBuffer =>
-    typeof SharedArrayBuffer !== 'undefined' && buffer instanceof SharedArrayBuffer;
   const whole =
     isShared(bytes) &&
     isShared(memory.control) &&

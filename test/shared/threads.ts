@@ -1,5 +1,5 @@
 // Runs one program in several threads at once, over the maps of an object that this thread has loaded.
-import { Worker } from 'node:worker_threads';
+import { MessageChannel, type MessagePort, Worker } from 'node:worker_threads';
 import type { LoadedObject } from '../../src/run/object.ts';
 import type { SharedObject } from '../../src/run/share.ts';
 import type { EngineName } from '../../src/spec/backend.ts';
@@ -19,32 +19,57 @@ export interface Job {
   readonly batch: boolean;
   /** One word: threads that are ready. */
   readonly gate: SharedArrayBuffer;
+  /** Where results go, or the text of an error. */
+  readonly answer: MessagePort;
 }
 
 export interface Run {
   readonly engine: EngineName;
   readonly trusted?: boolean;
   readonly count: number;
-  readonly threads?: number;
   readonly batch?: boolean;
 }
 
-/** What each thread's runs gave, in order. The first packet of each thread, all ones, runs before the others. */
+const THREADS = 2;
+/** By thread; they serve one run after the other. */
+const workers = new Map<number, Worker>();
+
+const newWorker = (): Worker =>
+  new Worker(new URL('worker.ts', import.meta.url), {
+    execArgv: ['--import', new URL('../support/typescript.mjs', import.meta.url).href],
+  });
+
+/** What each thread's runs gave, in order. Before them each thread runs a packet of all ones. */
 export async function runThreads(loaded: LoadedObject, run: Run): Promise<number[][]> {
-  const { engine, trusted = false, count, threads = 2, batch = false } = run;
-  const gate = new SharedArrayBuffer(4);
+  const { engine, trusted = false, count, batch = false } = run;
   const { cpus } = loaded.runtime.host.services;
-  const common = { object: loaded.spec, attach: loaded.share(), engine, trusted, cpus, threads, count, batch, gate };
+  const gate = new SharedArrayBuffer(4);
+  const object = loaded.spec;
+  const common = { object, attach: loaded.share(), engine, trusted, cpus, threads: THREADS, count, batch, gate };
   const start = (thread: number): Promise<number[]> => {
-    const workerData: Job = { ...common, thread };
-    const worker = new Worker(new URL('worker.ts', import.meta.url), {
-      workerData,
-      execArgv: ['--import', new URL('../support/typescript.mjs', import.meta.url).href],
-    });
+    const worker = workers.get(thread) ?? newWorker();
+    workers.set(thread, worker);
+    const { port1, port2 } = new MessageChannel();
+    const job: Job = { ...common, thread, answer: port2 };
+    worker.postMessage(job, [port2]);
     return new Promise((resolve, reject) => {
-      worker.once('message', resolve).once('error', reject);
-      worker.once('exit', (code) => reject(new Error(`a thread ended with ${code} and no results`)));
+      const failed = (error: Error): void => {
+        workers.delete(thread);
+        port1.close();
+        reject(error);
+      };
+      worker.once('error', failed);
+      port1.once('message', (answer: number[] | string) => {
+        port1.close();
+        worker.off('error', failed);
+        if (typeof answer === 'string') reject(new Error(answer));
+        else resolve(answer);
+      });
     });
   };
-  return Promise.all(Array.from({ length: threads }, (_, thread) => start(thread)));
+  return Promise.all(Array.from({ length: THREADS }, (_, thread) => start(thread)));
+}
+
+export async function stopThreads(): Promise<void> {
+  await Promise.all([...workers.values()].map((worker) => worker.terminate()));
 }

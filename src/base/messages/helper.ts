@@ -37,6 +37,11 @@ export const helperContext = message(
     `bpf_${name}: argument ${argument} (${hex(value)}) is not the program's context`,
 );
 
+export const spinLockStuck = message(
+  'run/spin-lock',
+  (address: number, why: string) => `the spin lock at 0x${address.toString(16)} cannot be taken: ${why}`,
+);
+
 export const helperString = message(
   'run/helper-argument-string',
   (name: string, argument: number, value: bigint) =>
