@@ -19,7 +19,8 @@ import { externRecords, mapRecord, programRecord } from './describe.ts';
 import type { ImportRecord, ModuleRecord } from './loader/record.ts';
 import { addMapOperations } from './map-operations.ts';
 import { sealed } from './record.ts';
-import { memoryDigest, runsOf } from './snapshot.ts';
+import { fillMaps, type MapContents } from './contents.ts';
+import { addSnapshot, memoryDigest, snapshotOf } from './snapshot.ts';
 import { moduleHost } from './module-host.ts';
 
 /** The budget is counted in 32 signed bits. */
@@ -31,6 +32,8 @@ export interface CompileOptions
   readonly host: Host;
   /** Programs to compile, with those that they may go on with; all that load without being asked where absent. */
   readonly programs?: readonly string[];
+  /** Contents of maps, by name, that the module begins with. */
+  readonly entries?: MapContents;
   /** Verified elsewhere: accesses are not checked beyond the bounds of the memory. */
   readonly trusted?: boolean;
   /** Most instructions of one run. */
@@ -71,6 +74,7 @@ export async function compileAhead(source: Uint8Array | ObjectSpec, options: Com
     image.code = undefined;
     return { loaded, checked: loadProgram(image) };
   });
+  fillMaps(object, options.entries ?? {});
   // Without the machine's parts, which are made after the module where AnyBPF opens it.
   const least = Math.ceil(memory.u8.length / PAGE);
   const machine = Machine.of(memory);
@@ -94,7 +98,7 @@ export async function compileAhead(source: Uint8Array | ObjectSpec, options: Com
       return result;
     });
     const operations = object.maps.map((map) => addMapOperations(builder, map, memory, machine.control));
-    for (const { at, bytes } of runsOf(memory.u8, PAGE, memory.u8.length)) builder.data(at, bytes);
+    addSnapshot(builder, snapshotOf(memory));
     return { bytes: builder.finish(), imports, added, operations };
   };
   // Twice: only the first compilation tells what the code calls of all that it might import.
@@ -125,7 +129,7 @@ export async function compileAhead(source: Uint8Array | ObjectSpec, options: Com
     programs: parts.map(({ loaded }, i) => programRecord(loaded, added[i].offsets(), object)),
     maps: spec.maps.map((map) => {
       const index = object.maps.findIndex(({ name }) => name === map.name);
-      return mapRecord(map, object.maps[index], memory, operations[index] ?? []);
+      return mapRecord(map, object.maps[index], memory, operations[index] ?? [], options.entries?.[map.name]);
     }),
     externs: externRecords(spec, options),
   });

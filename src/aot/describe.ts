@@ -11,6 +11,7 @@ import { MAP_FLAGS } from '../spec/map-types.ts';
 import type { MapSpec, ObjectSpec } from '../spec/object.ts';
 import type { ContextLayout, FieldKind } from '../spec/program.ts';
 import type { ExternRecord, MapRecord, PacketRecord, ProgramRecord, SkbField } from './loader/record.ts';
+import type { MapEntry } from './contents.ts';
 import { fromBase64, toBase64 } from './record.ts';
 
 export function programRecord(loaded: LoadedProgram, offsets: readonly number[], object: LoadedObject): ProgramRecord {
@@ -134,6 +135,7 @@ export function mapRecord(
   map: LoadedMap | undefined,
   memory: LinearMemory,
   operations: readonly string[],
+  entries: readonly MapEntry[] = [],
 ): MapRecord {
   const constants = map === undefined ? undefined : mapConstants(memory, map.raw.handle);
   const made = map?.spec ?? spec;
@@ -152,6 +154,7 @@ export function mapRecord(
     keyOffset,
     frozen: map?.raw.frozen === true || (made.flags & MAP_FLAGS.RDONLY) !== 0,
     operations,
+    entries: entries.map(([key, value]) => [toBase64(key), toBase64(value)]),
     spec: specRecord(spec, map, memory),
   };
 }

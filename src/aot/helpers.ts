@@ -1,6 +1,7 @@
 // AnyBPF as the helpers of a module's loader: `load(source, { helpers: anybpf({ host }) })`. Every program runs then, with the same
 // maps, helpers and test runs as if AnyBPF had loaded the object; the code is the module's.
 import { AnyBpfError } from '../base/diagnostic.ts';
+import { MAX_BATCH } from '../run/batch.ts';
 import type { LoadedMap } from '../run/map.ts';
 import type { LoadedProgram } from '../run/program.ts';
 import { RecordReader } from '../run/records.ts';
@@ -45,6 +46,21 @@ function guarded<T>(body: () => T): T {
 
 const NOTHING = new Uint8Array();
 
+/** As the program's own, with packets of all sizes that a device may hand over. */
+function runBatch(program: LoadedProgram, packets: readonly Uint8Array[]): Uint32Array {
+  const results = new Uint32Array(packets.length);
+  if (packets.length === 0) return results;
+  using batch = program.batch(Math.min(packets.length, MAX_BATCH));
+  for (let from = 0; from < packets.length; from += batch.size) {
+    const part = packets.slice(from, from + batch.size);
+    part.forEach((data, index) => {
+      batch.lay(index, { data, limits: 'device' });
+    });
+    results.set(batch.run(part.length), from);
+  }
+  return results;
+}
+
 const programView = (program: LoadedProgram): ProgramView => ({
   name: program.name,
   type: program.spec.type,
@@ -55,7 +71,7 @@ const programView = (program: LoadedProgram): ProgramView => ({
       const { retval, verdict } = output;
       return { retval, verdict, packet: output.data ?? NOTHING, ctx: output.ctx ?? NOTHING };
     }),
-  runBatch: (packets) => guarded(() => program.runBatch(packets)),
+  runBatch: (packets) => guarded(() => runBatch(program, packets)),
   verdictOf: (retval) => program.verdictOf(retval),
 });
 

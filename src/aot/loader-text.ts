@@ -1027,7 +1027,8 @@ export interface MapRecord {
     readonly frozen: boolean;
     /** Operations that the module exports for the loader: \`map.NAME.lookup\`, ... */
     readonly operations: readonly string[];
-    /** What only AnyBPF needs, to make the map again. */
+    /** What only AnyBPF needs, to make the map again: its contents in base64, and its spec. */
+    readonly entries: readonly (readonly [key: string, value: string])[];
     readonly spec: Readonly<Record<string, unknown>>;
 }
 export interface ExternRecord {

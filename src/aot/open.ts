@@ -17,6 +17,7 @@ import { checkedRecord } from './loader/check.ts';
 import type { ImportRecord, ModuleRecord, ProgramRecord } from './loader/record.ts';
 import { moduleHost } from './module-host.ts';
 import { fromBase64 } from './record.ts';
+import { fillMaps, type MapContents } from './contents.ts';
 import { memoryDigest } from './snapshot.ts';
 import { PAGE } from '../run/memory.ts';
 
@@ -75,6 +76,7 @@ async function putCode(object: LoadedObject, record: ModuleRecord, bytes: Uint8A
       wanted.map((one) => importOf(one, images[i], record.externs, place)),
     ) as WebAssembly.ModuleImports;
   });
+  fillMaps(object, contentsOf(record));
   // The maps are compared before the module writes its data, which are the same, over them.
   const digest = await memoryDigest(memory);
   const { pages, top, control, stack } = record.memory;
@@ -94,6 +96,14 @@ async function putCode(object: LoadedObject, record: ModuleRecord, bytes: Uint8A
     image.code = codes[i];
   });
 }
+
+const contentsOf = ({ maps }: ModuleRecord): MapContents =>
+  Object.fromEntries(
+    maps.map(({ name, entries }) => [
+      name,
+      entries.map(([key, value]) => [fromBase64(key), fromBase64(value)] as const),
+    ]),
+  );
 
 /** All programs that a tail call may find are in the module. */
 const notHere = (image: ProgramImage): never => {

@@ -11,7 +11,7 @@ import type { Io } from './io.ts';
 import { toJson } from './json.ts';
 import { openObject, programNamed } from './object.ts';
 import { OutputFile } from './output-file.ts';
-import { withSettings } from './presets.ts';
+import { readPresets, withSettings } from './presets.ts';
 import { painter } from './style.ts';
 import type { Verb } from './verb.ts';
 import { version } from './version.ts';
@@ -19,6 +19,7 @@ import { version } from './version.ts';
 interface CompileVerbOptions {
   readonly out: string;
   readonly program?: readonly string[];
+  readonly map?: readonly string[];
   readonly set?: readonly string[];
   readonly budget?: number;
   readonly cpus: number;
@@ -27,6 +28,7 @@ interface CompileVerbOptions {
 }
 
 const ENDING = '.wasm';
+const NO_KEY = new Uint8Array();
 
 const collected = (value: string, earlier: readonly string[] = []): readonly string[] => [...earlier, value];
 
@@ -37,6 +39,7 @@ export const compileVerb: Verb = (program: Command, io) => {
     .argument('<object>', 'eBPF object file')
     .requiredOption('-o, --out <file>', `module to write, NAME${ENDING}; its loader is NAME.mjs, with NAME.d.ts`)
     .option('--program <name>', 'program to compile, by function or section name (repeatable); all without', collected)
+    .option('--map <name=entries>', 'entries that a map has at first, as for anybpf run (repeatable)', collected)
     .option('--set <global=value>', 'value of a global variable (repeatable)', collected)
     .option('--budget <n>', 'instructions that one run may take', count)
     .option('--cpus <n>', 'CPUs that per-CPU maps have a value for', count, 1)
@@ -55,7 +58,12 @@ export const compileVerb: Verb = (program: Command, io) => {
 async function compiledObject(file: string, options: CompileVerbOptions): Promise<CompiledModule> {
   const opened = await openObject(file);
   const spec = withSettings({ ...opened.spec, name: basename(file) }, options.set ?? []);
+  const presets = await Promise.all((options.map ?? []).map((argument) => readPresets(spec, argument)));
+  const entries = Object.fromEntries(
+    presets.map(({ map, entries }) => [map.name, entries.map(({ key = NO_KEY, value }) => [key, value] as const)]),
+  );
   return compileAhead(spec, {
+    entries,
     host: memoryHost({ cpus: options.cpus }),
     trusted: options.trusted === true,
     producer: `anybpf ${version}`,

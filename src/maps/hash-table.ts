@@ -89,13 +89,14 @@ export class HashTable {
     return row;
   }
 
-  /** Makes the room now that all elements will take, so that inserting them needs no more memory. */
-  reserve(): void {
-    this.slab.reserve();
+  /** Makes the room now that all elements will take, so that inserting them needs no more memory; false where that cannot be. */
+  reserve(): boolean {
+    if (!this.slab.reserve()) return false;
     const { limit } = this.slab.shape;
     let size = this.#mask + 1;
     while (size < limit) size *= 2;
     if (size > this.#mask + 1) this.#growBuckets(size);
+    return true;
   }
 
   link(row: Address): void {

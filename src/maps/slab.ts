@@ -114,12 +114,11 @@ export class Slab {
     this.#set('FREE', row);
   }
 
-  /** Makes the rows up to the limit now, where all that there are have been used; else leaves them to `take`. */
-  reserve(): void {
+  /** Makes the rows up to the limit now; false, and as before, where there are rows yet to be used or memory is short. */
+  reserve(): boolean {
     const capacity = this.#get('CAPACITY');
-    if (capacity === this.#get('FRESH') && capacity < this.shape.limit) {
-      this.#addChunk(capacity, this.shape.limit - capacity);
-    }
+    const missing = this.shape.limit - capacity;
+    return capacity === this.#get('FRESH') && missing > 0 && this.#addChunk(capacity, missing);
   }
 
   /** Address of spare value `index`: the chunk of the first element has them after its own. */

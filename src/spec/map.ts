@@ -67,6 +67,12 @@ export interface BpfMap {
    */
   view?(): Uint8Array | undefined;
 
+  /**
+   * Takes the memory now that the map can come to need, as far as there is any, so that no update needs more later: for code that
+   * updates it where nobody can grow it.
+   */
+  preallocate?(): void;
+
   // Application side. Keys are of keySize bytes, empty where the type has no keys; bloom_filter's lookup takes the value.
   lookup(key: Uint8Array, flags?: number): Uint8Array | Status;
   update(key: Uint8Array, value: Uint8Array, flags?: number): Status;

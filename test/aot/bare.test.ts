@@ -2,16 +2,7 @@
 import { expect, test } from 'vitest';
 import { memoryHost } from '../../src/hosts/memory/host.ts';
 import { loadObject } from '../../src/run/loader.ts';
-import { bareFolder, compiled, example, inFolder } from './support.ts';
-
-/** UDP and TCP packets to several ports, some of them cut short. */
-const PACKETS = Array.from({ length: 64 }, (_, n) => {
-  const packet = new Uint8Array(n % 9 === 8 ? 20 : 64 + n);
-  packet.set([8, 0, 0x45], 12);
-  if (packet.length > 40)
-    packet.set([n % 2 === 0 ? 17 : 6, 0, 0, 10, 0, 0, 1, 10, 0, 0, 2, 0x30, 0x39, 0, 50 + (n % 6)], 23);
-  return packet;
-});
+import { bareFolder, compiled, example, inFolder, PACKETS } from './support.ts';
 
 const SCRIPT = `
 import { load } from './out.mjs';
