@@ -10,7 +10,7 @@ import { project, ROOT, read, table } from './support.mjs';
 const { linkObject } = await project('src/link/link.ts');
 const { assemble } = await project('src/isa/assembler.ts');
 
-const { values } = parseArgs({ options: { rounds: { type: 'string', default: '7' } } });
+const { values } = parseArgs({ options: { rounds: { type: 'string', default: '25' } } });
 const rounds = Number(values.rounds);
 if (!(Number.isInteger(rounds) && rounds > 0)) throw new Error(`--rounds ${values.rounds}: not a number from 1`);
 

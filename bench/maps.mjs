@@ -1,4 +1,4 @@
-// Map lookups (programs/lookup.bpf.c: 256 a run, keys in random order, each found): nanoseconds each, in maps small and large, beside
+// Map lookups (programs/lookup.bpf.c: 64 a run, keys in random order, each found): nanoseconds each, in maps small and large, beside
 // the kernel by BPF_PROG_TEST_RUN and the same C as native code. Options: --rounds N, --only KIND.
 import { parseArgs } from 'node:util';
 import { lookupEntries, packets } from './programs/inputs.mjs';
@@ -7,13 +7,13 @@ import { race } from './programs/race.mjs';
 import { sayControl, table } from './support.mjs';
 
 const { values } = parseArgs({
-  options: { rounds: { type: 'string', default: '7' }, only: { type: 'string', default: '' } },
+  options: { rounds: { type: 'string', default: '40' }, only: { type: 'string', default: '' } },
 });
 const rounds = Number(values.rounds);
 if (!(Number.isInteger(rounds) && rounds > 0)) throw new Error(`--rounds ${values.rounds}: not a number from 1`);
 
 /** LOOKUPS of lookup.bpf.c. */
-const LOOKUPS = 256;
+const LOOKUPS = 64;
 /** Packets that the kernel's runs are measured on: which one is no matter to the program. */
 const KERNEL_PACKETS = 3;
 /** Of the kernel's memory, a map takes so many entries at most here: beyond, its column is empty. */

@@ -12,7 +12,7 @@ import { mean, ROOT, sayControl, table } from './support.mjs';
 
 const { values } = parseArgs({
   options: {
-    rounds: { type: 'string', default: '9' },
+    rounds: { type: 'string', default: '40' },
     only: { type: 'string', default: '' },
     newest: { type: 'string', default: join(ROOT, 'tools/runtimes/node_modules/node26/bin/node') },
   },

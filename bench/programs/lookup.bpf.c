@@ -3,7 +3,7 @@
  * or none for what the loop itself takes; -DENTRIES=n. inputs.mjs (lookupEntries) makes what the maps hold. */
 #include "bench.h"
 
-#define LOOKUPS 256
+#define LOOKUPS 64
 
 /* MurmurHash3's finalizer: different for different numbers. */
 static __always_inline __u32 mixed(__u32 number)

@@ -10,8 +10,12 @@ export function timed(work) {
   return now() - start;
 }
 
-/** Nanoseconds of one measurement, and those after which a runtime has optimised what it will. */
-const SAMPLE = 8e6;
+/**
+ * Nanoseconds of one measurement: less than a scheduler leaves a process the processor where others want it, so that with many
+ * rounds some are undisturbed.
+ */
+const SAMPLE = 1.5e6;
+/** Nanoseconds after which a runtime has optimised what it will. */
 const WARM = 80e6;
 
 /** Calls that take at least `wanted` ns, a multiple of `unit`; on the way the runtime compiles the candidate. */

@@ -52,8 +52,8 @@ export const lpmLookup: Lookup = (site, { handle, keySize }) => {
       e.op('i32.clz').get(prefix).op('i32.lt_u').brIf(label);
       return;
     }
-    // Word by word: `rest` bits from byte `at` on.
-    e.i32(0).set(at).get(prefix).set(rest);
+    // Word by word: `rest` bits from byte `at` on, which is where the node before ended: up to there all is known to be equal.
+    e.get(prefix).get(at).i32(3).op('i32.shl').op('i32.sub').set(rest);
     e.block(VOID).loop(VOID);
     e.get(node).get(at).op('i32.add').memory('i32.load', LPM.DATA);
     e.get(key).get(at).op('i32.add').memory('i32.load', KEY_DATA).op('i32.xor');
@@ -90,6 +90,7 @@ export const lpmLookup: Lookup = (site, { handle, keySize }) => {
   e.i32(longest + 2).set(left);
   e.loop(VOID);
   e.get(node).op('i32.eqz').brIf(1);
+  if (!oneWord) e.get(prefix).i32(3).op('i32.shr_u').set(at);
   e.get(node).memory('i32.load', LPM.PREFIX).tee(prefix);
   e.get(key).memory('i32.load').op('i32.gt_u').brIf(1);
   leaveUnlessEqual(1);
