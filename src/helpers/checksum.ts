@@ -59,6 +59,7 @@ export const checksumHelpers: HelperFamily = {
       numbers: { linux: 28, windows: 10 },
       args: ['memOrNull', 'sizeOrZero', 'memOrNull', 'sizeOrZero', 'u32'],
       returns: 'integer',
+      intrinsic: 'csumDiff',
       doc:
         'Checksum difference of `to` less `from` plus a seed, folded to 16 bits, for the *_csum_replace helpers (as Linux since ' +
         '6.13, which also takes any sizes; Windows: multiples of 4, else -EBPF_INVALID_ARGUMENT).',

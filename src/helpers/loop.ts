@@ -2,11 +2,8 @@ import { fail } from '../base/diagnostic.ts';
 import { spinLockStuck } from '../base/messages/helper.ts';
 import { acquire, PATIENCE_MS, release } from '../base/mutex.ts';
 import { ERRNO } from '../spec/errno.ts';
-import { helper, type HelperEnv, type HelperFamily, type StateKey } from '../spec/helper.ts';
+import { helper, type HelperEnv, type HelperFamily, MAX_LOOPS, type StateKey } from '../spec/helper.ts';
 import type { Address } from '../spec/memory.ts';
-
-/** BPF_MAX_LOOPS (include/linux/bpf.h). */
-const MAX_LOOPS = 8 * 1024 * 1024;
 
 export const loopHelpers: HelperFamily = {
   family: 'loop',
@@ -17,6 +14,7 @@ export const loopHelpers: HelperFamily = {
       numbers: { linux: 181 },
       args: ['u32', 'callback', 'callbackContext', 'scalar'],
       returns: 'integer',
+      intrinsic: 'loop',
       doc:
         'Calls callback(index, ctx) up to nr_loops times, until it returns other than 0; the number of calls. -E2BIG above 2^23 ' +
         'calls, -EINVAL for flags.',
@@ -64,6 +62,7 @@ export const lockHelpers: HelperFamily = {
       numbers: { linux: 93 },
       args: ['spinLock'],
       returns: 'void',
+      intrinsic: 'spinLock',
       doc: 'Takes a struct bpf_spin_lock. Only in memory that threads share can it be held by another run.',
       body: spinLock,
     }),
@@ -72,6 +71,7 @@ export const lockHelpers: HelperFamily = {
       numbers: { linux: 94 },
       args: ['spinLock'],
       returns: 'void',
+      intrinsic: 'spinUnlock',
       doc: 'Gives it back.',
       body: spinUnlock,
     }),

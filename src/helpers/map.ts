@@ -81,6 +81,7 @@ export const mapHelpers: HelperFamily = {
       numbers: { linux: 195 },
       args: ['map', 'key', 'u32'],
       returns: 'mapValueOrNull',
+      intrinsic: 'mapLookupPerCpu',
       doc: 'Address of the value of a given CPU in a per-CPU map, or NULL.',
       body: (_env, map, key, cpu) => map.lookupPerCpuElem?.(key, cpu) ?? wrongMapType('map_lookup_percpu_elem', map),
     }),

@@ -98,6 +98,7 @@ export const stringHelpers: HelperFamily = {
       numbers: { linux: 182 },
       args: ['mem', 'size', 'constString'],
       returns: 'integer',
+      intrinsic: 'strncmp',
       doc: 'Compares at most `size` bytes of two strings, the second constant: below, equal or above 0.',
       body: (env, a, limit, b) => compare(env.memory.u8, a, b, limit),
     }),

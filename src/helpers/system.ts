@@ -17,6 +17,7 @@ export const systemHelpers: HelperFamily = {
       numbers: { linux: 8, windows: 8 },
       args: [],
       returns: 'integer',
+      intrinsic: 'cpuNumber',
       doc: 'Number of the CPU that the program runs on.',
       body: (env) => env.cpu,
     }),

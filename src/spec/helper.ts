@@ -93,6 +93,9 @@ export type HelperBody<Args extends readonly ArgKind[]> = (
   ...args: { -readonly [I in keyof Args]: ArgTypes[Args[I]] }
 ) => number | bigint | void;
 
+/** BPF_MAX_LOOPS (include/linux/bpf.h): most calls of bpf_loop's callback, and passes of may_goto. */
+export const MAX_LOOPS = 8 * 1024 * 1024;
+
 /** What a back end may do itself instead of calling the row's body (compile/wasm/intrinsics.ts has a row for each). */
 export type IntrinsicName =
   | 'mapLookup'
@@ -106,7 +109,14 @@ export type IntrinsicName =
   | 'ringReserve'
   | 'ringSubmit'
   | 'ringDiscard'
-  | 'ringQuery';
+  | 'ringQuery'
+  | 'mapLookupPerCpu'
+  | 'loop'
+  | 'csumDiff'
+  | 'strncmp'
+  | 'cpuNumber'
+  | 'spinLock'
+  | 'spinUnlock';
 
 /** A helper as data. A negative number result is a negated errno (or Windows' negated ebpf_result_t). */
 export interface HelperRow {
@@ -117,6 +127,8 @@ export interface HelperRow {
   /** Windows: numbers of one program type (0x10000 and up), which replace or extend the common ones. */
   readonly programNumbers?: { readonly [P in ProgramTypeName]?: number };
   readonly args: readonly ArgKind[];
+  /** So many arguments at the end are looked at only where others ask for them: their registers may hold nothing. */
+  readonly optional?: number;
   readonly returns: ReturnKind;
   /** Only for programs with a GPL-compatible licence. */
   readonly gplOnly?: boolean;

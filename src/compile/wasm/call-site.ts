@@ -7,6 +7,16 @@ import type { ValueType } from './encoding.ts';
 import type { MapConstants } from './map-lookup.ts';
 import type { Signature } from './module.ts';
 
+/** Calls of the program's own functions for a helper that calls back. */
+export interface FunctionCalling {
+  /** Emits calls: what they spend of the budget counts here too. */
+  around(calls: () => void): void;
+  /** Puts the base of the frame that they get into a local (i32); stops the run where there is none left. */
+  setFrame(local: number): void;
+  /** Pops r1 to r5 (i64) and the frame's base (i32), leaves r0: the function at a slot. */
+  call(slot: number): void;
+}
+
 export interface CallSite {
   readonly e: Emitter;
   /** Arguments have to be checked as the host does before it runs the helper (compile/helper-call.ts). */
@@ -39,6 +49,8 @@ export interface CallSite {
     access: 'read' | 'write',
     host: () => number,
   ): void;
+  /** Undefined where only the host can call functions. */
+  readonly functions?: FunctionCalling;
   /** Pops r0, an i64. */
   setR0(): void;
   /** Leaves this function for the program whose id `pushId` leaves on the stack. */

@@ -78,18 +78,19 @@ export abstract class FunctionCalls extends FunctionSite {
     const frame = this.temp(I32, 0);
     this.flushFuel();
     this.pushArguments();
-    e.get(this.base)
-      .i32(FRAME_STRIDE)
-      .op('i32.sub')
-      .tee(frame)
-      .get(frame)
-      .i32(this.context.stackLow)
-      .op('i32.lt_u')
-      .if(VOID);
-    this.abort(ABORT.CALL_DEPTH, 0);
-    e.op('end').call(this.context.functionAt(this.slot + 1 + this.insn.imm));
+    this.pushNextFrame(frame);
+    e.call(this.context.functionAt(this.slot + 1 + this.insn.imm));
     this.setR0();
     this.reloadFuel();
+  }
+
+  /** Leaves the base of the frame below this function's, also in a local (i32); stops the run where there is none left. */
+  protected pushNextFrame(frame: number): void {
+    const { e } = this;
+    e.get(this.base).i32(FRAME_STRIDE).op('i32.sub').tee(frame);
+    e.get(frame).i32(this.context.stackLow).op('i32.lt_u').if(VOID);
+    this.abort(ABORT.CALL_DEPTH, 0);
+    e.op('end');
   }
 
   protected callHelper(): void {
@@ -120,6 +121,18 @@ export abstract class FunctionCalls extends FunctionSite {
         return known?.kind === 'map' ? this.context.map(known.value) : undefined;
       },
       pushAddress: (register, size, access, host) => this.argument(register, size, access === 'write', host),
+      functions: {
+        around: (calls) => {
+          this.flushFuel();
+          calls();
+          this.reloadFuel();
+        },
+        setFrame: (local) => {
+          this.pushNextFrame(local);
+          e.set(local);
+        },
+        call: (slot) => e.call(this.context.functionAt(slot)),
+      },
       setR0: () => this.setR0(),
       goOn: (pushId) => {
         this.flushFuel();

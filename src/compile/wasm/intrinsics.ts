@@ -1,9 +1,13 @@
 // Helpers that compiled code runs itself, without a call to the host: one row an intrinsic of spec/helper.ts.
 import type { IntrinsicName } from '../../spec/helper.ts';
 import type { CallSite } from './call-site.ts';
-import { mapLookup } from './map-lookup.ts';
+import { cpuNumber, spinLock, spinUnlock } from './cpu.ts';
+import { csumDiff } from './csum-diff.ts';
+import { loop } from './loop.ts';
+import { mapLookup, mapLookupPerCpu } from './map-lookup.ts';
 import { mapDelete, mapPeek, mapPop, mapPush, mapUpdate } from './map-update.ts';
 import { ringDiscard, ringOutput, ringQuery, ringReserve, ringSubmit } from './ring.ts';
+import { strncmp } from './strings.ts';
 import { tailCall } from './tail-call.ts';
 
 /**
@@ -26,4 +30,11 @@ export const INTRINSICS: { readonly [N in IntrinsicName]: Intrinsic } = {
   ringSubmit,
   ringDiscard,
   ringQuery,
+  mapLookupPerCpu,
+  loop,
+  csumDiff,
+  strncmp,
+  cpuNumber,
+  spinLock,
+  spinUnlock,
 };

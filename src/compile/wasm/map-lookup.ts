@@ -3,6 +3,7 @@
 import { DESCRIPTOR, HANDLE_ELEMENT, LRU, ROW } from '../../spec/map-layout.ts';
 import { MAP_TYPES, type MapTypeName } from '../../spec/map-types.ts';
 import type { Address, Memory } from '../../spec/memory.ts';
+import type { CallSite } from './call-site.ts';
 import { I32, VOID } from './encoding.ts';
 import { follow, type KeySite, MOST_KEY, walkChain } from './hash-walk.ts';
 import type { Intrinsic } from './intrinsics.ts';
@@ -55,9 +56,11 @@ export function mapConstants(memory: Memory, handle: Address): MapConstants | un
   };
 }
 
+/** Where the number of the CPU is, whose copies of values are meant: in a word of the memory, or in a local (i32). */
+export type CpuSource = Address | { readonly local: number };
+
 export interface LookupSite extends KeySite {
-  /** Address of the word that holds the CPU of the run. */
-  readonly cpu: Address;
+  readonly cpu: CpuSource;
   /** Label that leaves the lookup to the host: it will say what is wrong with a map that a walk finds no end in. */
   host(): number;
 }
@@ -65,9 +68,11 @@ export interface LookupSite extends KeySite {
 /** Leaves the address of the value, or 0, on the stack as an i32. */
 export type Lookup = (site: LookupSite, map: MapConstants) => void;
 
-/** Value of the element times STRIDE of the current CPU, to add to a per-CPU value's address. */
+/** Adds STRIDE times the CPU to the address of a per-CPU value. */
 export function addCpu({ e, cpu }: Pick<LookupSite, 'e' | 'cpu'>, { stride }: MapConstants): void {
-  e.i32(0).memory('i32.load', cpu).i32(stride).op('i32.mul').op('i32.add');
+  if (typeof cpu === 'number') e.i32(0).memory('i32.load', cpu);
+  else e.get(cpu.local);
+  e.i32(stride).op('i32.mul').op('i32.add');
 }
 
 const arrayLookup =
@@ -133,20 +138,39 @@ export function lookupFor(map: MapConstants): Lookup | undefined {
   return map.keySize <= MOST_KEY ? LOOKUPS[map.type] : undefined;
 }
 
+/** Leaves the lookup's result in r0; the key is in r2. */
+function lookUp(site: CallSite, map: MapConstants, lookup: Lookup, cpu: CpuSource, host: () => number): void {
+  const { e, exclusive } = site;
+  const key = site.temp(I32, 5);
+  site.pushAddress(2, map.keySize, 'read', host);
+  e.set(key);
+  lookup({ e, key, cpu, exclusive, temp: (type, number) => site.temp(type, number), host }, map);
+  e.op('i64.extend_i32_u');
+  site.setR0();
+}
+
 /** A lookup in a map that is known. */
 export const mapLookup: Intrinsic = (site) => {
   const map = site.map(1);
   const lookup = map && lookupFor(map);
   if (map === undefined || lookup === undefined) return false;
-  const { e, cpu } = site;
-  const key = site.temp(I32, 5);
+  site.orHost((host) => lookUp(site, map, lookup, site.cpu, host));
+  return true;
+};
+
+const PER_CPU: readonly MapTypeName[] = ['percpu_array', 'percpu_hash', 'lru_percpu_hash'];
+
+/** bpf_map_lookup_percpu_elem(map, key, cpu) */
+export const mapLookupPerCpu: Intrinsic = (site) => {
+  const map = site.map(1);
+  const lookup = map && lookupFor(map);
+  if (map === undefined || lookup === undefined || !PER_CPU.includes(map.type)) return false;
+  const { e } = site;
+  const cpu = site.temp(I32, 13);
   site.orHost((host) => {
-    site.pushAddress(2, map.keySize, 'read', host);
-    e.set(key);
-    const { exclusive } = site;
-    lookup({ e, key, cpu, exclusive, temp: (type, number) => site.temp(type, number), host }, map);
-    e.op('i64.extend_i32_u');
-    site.setR0();
+    // What there is no CPU for is left to the host, which checks the key first.
+    e.get(site.register(3)).op('i32.wrap_i64').tee(cpu).i32(map.cpus).op('i32.ge_u').brIf(host());
+    lookUp(site, map, lookup, { local: cpu }, host);
   });
   return true;
 };

@@ -226,12 +226,13 @@ export abstract class FunctionSite implements Site {
     // Below the window's start the difference wraps; an empty window is shorter than any access.
     const window = this.context.controlBlock + windowOffset(register % 10, write === 1);
     e.get(at).i32(0).memory('i32.load', window).op('i32.lt_u');
-    e.get(at)
-      .i32(size)
-      .op('i32.add')
+    // In 64 bits, as the end of the last bytes of all addresses does not fit 32.
+    e.get(pointer)
+      .i64Small(size)
+      .op('i64.add')
       .i32(0)
-      .memory('i32.load', window + 4)
-      .op('i32.gt_u')
+      .memory('i64.load32_u', window + 4)
+      .op('i64.gt_u')
       .op('i32.or')
       .if(VOID);
     e.i32(this.slot)
