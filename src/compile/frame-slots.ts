@@ -21,7 +21,7 @@ export interface SlotAccess {
 
 export interface FrameSlots {
   readonly cells: number;
-  /** By slot of the load or store. */
+  /** By slot of the load or store, or of the call that takes a word of the frame as its key. */
   readonly accesses: ReadonlyMap<number, SlotAccess>;
 }
 
@@ -30,6 +30,8 @@ export interface CallFacts {
   helper(number: number): HelperRow | undefined;
   /** Bytes behind the argument in that register of the call at that slot, undefined where that is not known. */
   size(slot: number, register: number, kind: ArgKind): number | undefined;
+  /** Whether the call's code takes the value of the four bytes behind that argument, and has no other use for the address. */
+  takesWord(slot: number, register: number): boolean;
 }
 
 /** Times that what a block is entered with may grow: an address that a loop moves on would grow for long. */
@@ -44,6 +46,8 @@ const NONE: FrameSlots = { cells: 0, accesses: new Map() };
 interface Range {
   readonly low: number;
   readonly high: number;
+  /** On every path. */
+  readonly certain: boolean;
 }
 type State = (Range | undefined)[];
 
@@ -56,6 +60,7 @@ interface Direct {
 }
 
 const REGISTERS = 10;
+const WORD = 4;
 const fieldsOf = (insn: Insn): readonly Field[] => FORMATS[OPS[insn.op].format].fields;
 
 /** The register whose value an instruction takes as an address, with `off`. */
@@ -80,8 +85,11 @@ function baseOf(insn: Insn): 'dst' | 'src' | undefined {
 export function frameSlots(insns: readonly (Insn | undefined)[], graph: FlowGraph, calls: CallFacts): FrameSlots {
   const direct = directAccesses(insns, graph);
   if (!direct.some(({ store }) => store)) return NONE;
-  const inMemory = new Reach(insns, graph, calls).bytes();
-  return inMemory === undefined ? NONE : choose(direct, inMemory);
+  const reach = new Reach(insns, graph, calls);
+  const inMemory = reach.bytes();
+  if (inMemory === undefined) return NONE;
+  for (const [slot, low] of reach.words) direct.push({ slot, at: STACK_SIZE + low, size: WORD, store: false });
+  return choose(direct, inMemory);
 }
 
 /** Plain loads and stores through r10 within the frame. */
@@ -111,6 +119,8 @@ class Reach {
   readonly #calls: CallFacts;
   readonly #bytes = new Uint8Array(STACK_SIZE);
   #everywhere = false;
+  /** By slot of a call that takes a word: the offset of that word. */
+  readonly words = new Map<number, number>();
 
   constructor(insns: readonly (Insn | undefined)[], graph: FlowGraph, calls: CallFacts) {
     this.#insns = insns;
@@ -124,7 +134,7 @@ class Reach {
     const entry: (State | undefined)[] = blocks.map(() => undefined);
     const growth = new Uint8Array(blocks.length);
     entry[0] = new Array<Range | undefined>(REGISTERS + 1).fill(undefined);
-    entry[0][10] = { low: 0, high: 0 };
+    entry[0][10] = { low: 0, high: 0, certain: true };
     const work = [0];
     for (let index = work.pop(); index !== undefined && !this.#everywhere; index = work.pop()) {
       const state = [...(entry[index] as State)];
@@ -158,7 +168,7 @@ class Reach {
     }
     if ((op === 'add64_imm' || op === 'sub64_imm') && range !== undefined) {
       const by = op === 'add64_imm' ? imm : -imm;
-      state[dst] = { low: range.low + by, high: range.high + by };
+      state[dst] = { ...range, low: range.low + by, high: range.high + by };
       return;
     }
     if (format === 'call_helper') this.#callHelper(state, imm, slot);
@@ -182,11 +192,17 @@ class Reach {
 
   #callHelper(state: State, number: number, slot: number): void {
     const row = this.#calls.helper(number);
+    // What an earlier pass found may not hold on all paths.
+    this.words.delete(slot);
     row?.args.forEach((kind, i) => {
       const at = state[i + 1];
       if (at === undefined) return;
       // What gets the address for longer than the call, or gives it to a function of the program.
       if (kind === 'callbackContext' || kind === 'callback' || kind === 'btfPointer') this.#everywhere = true;
+      if (at.certain && at.low === at.high && -at.low >= WORD && this.#calls.takesWord(slot, i + 1)) {
+        this.words.set(slot, at.low);
+        return;
+      }
       const size = this.#calls.size(slot, i + 1, kind);
       this.#touch(at.low, size === undefined ? 0 : at.high + size);
     });
@@ -197,12 +213,15 @@ class Reach {
 function merge(known: State | undefined, state: State): State | undefined {
   if (known === undefined) return [...state];
   let changed = false;
-  const merged = known.map((was, register) => {
+  const merged = known.map((was, register): Range | undefined => {
     const now = state[register];
-    if (now === undefined) return was;
-    if (was !== undefined && was.low <= now.low && was.high >= now.high) return was;
+    if (was === undefined && now === undefined) return undefined;
+    const low = Math.min(was?.low ?? Infinity, now?.low ?? Infinity);
+    const high = Math.max(was?.high ?? -Infinity, now?.high ?? -Infinity);
+    const certain = was?.certain === true && now?.certain === true;
+    if (was !== undefined && was.low === low && was.high === high && was.certain === certain) return was;
     changed = true;
-    return was === undefined ? now : { low: Math.min(was.low, now.low), high: Math.max(was.high, now.high) };
+    return { low, high, certain };
   });
   return changed ? merged : undefined;
 }

@@ -169,6 +169,13 @@ function written(random: Random, word: number): Insn[] {
   });
 }
 
+const mix = (src: number): Insn[] => [
+  makeInsn('mul64_imm', { dst: 0, imm: 0x0100_0193 }),
+  makeInsn('xor64_reg', { dst: 0, src }),
+];
+
+const length = (insns: readonly Insn[]): number => insns.reduce((sum, { op }) => sum + slotsOf(op), 0);
+
 /** Code of a program: r1 is the address of its input. */
 export function shapedProgram(random: Random, size: number): Uint8Array {
   const body: Step[] = [];
@@ -180,17 +187,12 @@ export function shapedProgram(random: Random, size: number): Uint8Array {
     ...[0, 1, 2, 3, 4, 5].map((dst) => makeInsn('ldx64', { dst, src: 9, off: 8 * dst })),
     ...words.flatMap((word) => written(random, word)),
   ];
-  const mix = (src: number): Insn[] => [
-    makeInsn('mul64_imm', { dst: 0, imm: 0x0100_0193 }),
-    makeInsn('xor64_reg', { dst: 0, src }),
-  ];
   const epilogue = [
     ...[1, 2, 3, 4, 5].flatMap(mix),
     // Reads that no pointer makes: those of whole words would keep all in memory.
     ...(random.chance(0.3) ? words.flatMap((off) => [makeInsn('ldx64', { dst: 1, src: 10, off }), ...mix(1)]) : []),
     makeInsn('exit'),
   ];
-  const length = (insns: readonly Insn[]): number => insns.reduce((sum, { op }) => sum + slotsOf(op), 0);
   const starts = [0];
   for (const { insns } of body) starts.push(starts[starts.length - 1] + length(insns));
   const resolved = body.flatMap(({ insns, skip }, i) => {

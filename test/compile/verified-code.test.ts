@@ -4,8 +4,11 @@ import { describe, expect, test } from 'vitest';
 import { compilerBackend } from '../../src/compile/wasm/backend.ts';
 import { referenceBackend } from '../../src/compile/reference/backend.ts';
 import { helper, type HelperRow } from '../../src/spec/helper.ts';
+import { memoryHost } from '../../src/hosts/memory/host.ts';
+import { loadObject } from '../../src/run/loader.ts';
+import { mapSpec, objectSpec } from '../run/support.ts';
 import { start } from './support.ts';
-import { mainCode, trustedBackend } from './wasm-code.ts';
+import { exportedCode, mainCode, trustedBackend, watched } from './wasm-code.ts';
 
 const count = (code: readonly string[], ...names: readonly string[]): number =>
   code.filter((name) => names.includes(name)).length;
@@ -34,6 +37,7 @@ function resultOf(text: string): bigint {
   return expected;
 }
 
+const rotl = (x: bigint, by: bigint): bigint => BigInt.asUintN(64, (x << by) | (x >> (64n - by)));
 const VALUE = 'r1 = 0x123456789abcdef1 ll';
 
 describe('rotations', () => {
@@ -108,7 +112,6 @@ describe('rotations', () => {
       r0 += r4
       exit`;
     const value = 0x123456789abcdef1n;
-    const rotl = (x: bigint, by: bigint): bigint => BigInt.asUintN(64, (x << by) | (x >> (64n - by)));
     const first = rotl(value, 13n);
     expect(resultOf(text)).toBe(BigInt.asUintN(64, (first * 31n + rotl(first, 7n)) * 31n + first));
   });
@@ -225,5 +228,61 @@ describe('bytes of the stack in locals', () => {
     memory.u32.set([1, 0], contexts >>> 2);
     images[0].code?.runBatch?.(invocation, { contexts, results, count: 2, select: () => undefined });
     expect([...memory.u32.subarray(results >>> 2, (results >>> 2) + 2)]).toEqual([7, 0]);
+  });
+
+  describe('with the key of a lookup', () => {
+    const more = { valueSize: 8, maxEntries: 16 };
+    const maps = [
+      mapSpec('array', 'array', more),
+      mapSpec('hash', 'hash', more),
+      mapSpec('trie', 'lpm_trie', { ...more, keySize: 8, flags: 1 }),
+    ];
+    /** The key is the first byte of the packet, in r6; it is put at r10-4 or r10-8. */
+    const text = (map: string, before: string): string =>
+      `r6 = *(u32 *)(r1 + 0)\n r6 = *(u8 *)(r6 + 0)\n ${before}\n r1 = map[${map}] ll\n call bpf_map_lookup_elem\n` +
+      ' if r0 == 0 goto +1\n r0 = *(u64 *)(r0 + 0)\n exit';
+    const WORD = '*(u32 *)(r10 - 4) = r6\n r2 = r10\n r2 += -4';
+
+    /** Stores of the main function; what it gives for the keys 0 to 19 is what the reference gives. */
+    function stores(map: string, before: string): number {
+      const modules: Uint8Array[] = [];
+      const [expected, found] = (['reference', 'compile'] as const).map((engine) => {
+        const load = () =>
+          loadObject(objectSpec([{ text: text(map, before) }], maps), { host: memoryHost(), engine, trusted: true });
+        const object = watched(modules, load);
+        for (let key = 0; key < 16; key += 3) {
+          const bytes = Uint8Array.of(key, 0, 0, 0);
+          const value = Uint8Array.of(key + 100, 0, 0, 0, 0, 0, 0, 0);
+          object.map('array').raw.update(bytes, value);
+          object.map('hash').raw.update(bytes, value);
+          object.map('trie').raw.update(Uint8Array.of(32, 0, 0, 0, ...bytes), value);
+        }
+        const data = new Uint8Array(64);
+        return Array.from({ length: 20 }, (_, key) => {
+          data[0] = key;
+          return object.program().run({ data }).retval;
+        });
+      });
+      expect(found).toEqual(expected);
+      expect(expected[3]).toBe(103);
+      const main = modules.find((bytes) =>
+        WebAssembly.Module.exports(new WebAssembly.Module(bytes.slice())).some(({ name }) => name === 'main'),
+      );
+      return count(exportedCode(main as Uint8Array, 'main'), ...STORES);
+    }
+
+    test.each(['array', 'hash'])('%s', (map) => {
+      // Only the call of the host, where a chain has no end, needs it in memory.
+      expect(stores(map, WORD)).toBe(map === 'hash' ? 1 : 0);
+    });
+
+    test.each([
+      ['the key of a trie', 'trie', '*(u32 *)(r10 - 8) = 32\n *(u32 *)(r10 - 4) = r6\n r2 = r10\n r2 += -8', 2],
+      ['a key written in parts', 'array', '*(u16 *)(r10 - 4) = r6\n *(u16 *)(r10 - 2) = 0\n r2 = r10\n r2 += -4', 2],
+      ['a pointer that may be another', 'array', `${WORD}\n *(u32 *)(r10 - 8) = r6\n if r6 > 30 goto +1\n r2 += -4`, 2],
+      ['a pointer that may be none', 'array', `${WORD}\n if r6 < 30 goto +1\n r2 = 0`, 1],
+    ])('not: %s', (_, map, before, expected) => {
+      expect(stores(map, before)).toBe(expected);
+    });
   });
 });

@@ -17,6 +17,9 @@ const SEED = Number(process.env['ANYBPF_SEED'] ?? Date.now() % 2 ** 32);
 const PROGRAMS = Number(process.env['ANYBPF_PROGRAMS'] ?? 400);
 const RUNS = 6;
 
+/** Such programs call no helper, so little of it is looked at. */
+const invocation = (): Invocation => ({ budget: 1_000_000, tail: undefined, cpu: 0 }) as Invocation;
+
 /** A back end with inputs side by side. */
 class Side {
   readonly #backend: Backend;
@@ -46,7 +49,6 @@ class Side {
     };
     const loaded = this.#backend.load(image);
     inputs.forEach((input, i) => this.#memory.u8.set(input, this.#inputs[i]));
-    const invocation = (): Invocation => ({ budget: 1_000_000, tail: undefined, cpu: 0 }) as Invocation;
     let verdicts: number[];
     if (batch && loaded.runBatch !== undefined) {
       const o = { contexts: this.#contexts, results: this.#results, count: RUNS, select: () => undefined };

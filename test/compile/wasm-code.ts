@@ -2,7 +2,7 @@
 import { compilerBackend } from '../../src/compile/wasm/backend.ts';
 import { MEMORY, PLAIN } from '../../src/compile/wasm/encoding.ts';
 import type { Backend } from '../../src/spec/backend.ts';
-import { type Setting, type Started, start } from './support.ts';
+import { type Setting, start } from './support.ts';
 
 const NAMES = new Map<number, string>([
   ...Object.entries(PLAIN).map(([name, opcode]) => [opcode, name] as const),
@@ -36,6 +36,10 @@ class Reader {
     const length = this.leb();
     this.at += length;
     return new TextDecoder().decode(this.#bytes.subarray(this.at - length, this.at));
+  }
+
+  skip(...parts: readonly ('byte' | 'leb' | 'name')[]): void {
+    for (const part of parts) this[part]();
   }
 }
 
@@ -76,7 +80,7 @@ function instructions(reader: Reader, end: number): string[] {
     names.push(known ?? other.name);
     other?.skip(reader);
     // Alignment and offset.
-    if (known !== undefined && known in MEMORY) [reader.leb(), reader.leb()];
+    if (known !== undefined && known in MEMORY) reader.skip('leb', 'leb');
   }
   return names;
 }
@@ -93,12 +97,12 @@ export function exportedCode(bytes: Uint8Array, name: string): string[] {
     const end = reader.at + size;
     if (section === 2) {
       for (let left = reader.leb(); left > 0; left--) {
-        [reader.name(), reader.name()];
+        reader.skip('name', 'name');
         const kind = reader.byte();
         if (kind === 0) imported++;
         // A type; else the kind of elements, limits, or the type of a global.
         if (kind === 0) reader.leb();
-        else if (kind === 3) [reader.byte(), reader.byte()];
+        else if (kind === 3) reader.skip('byte', 'byte');
         else {
           if (kind === 1) reader.byte();
           const limits = reader.byte();
@@ -133,9 +137,8 @@ export const trustedBackend: Backend = {
   load: (image) => compilerBackend.load(image, { trusted: true }),
 };
 
-/** A program on an engine, and the bytes of the modules that were made for it. */
-export function compiled(setting: Setting): { readonly program: Started; readonly modules: readonly Uint8Array[] } {
-  const modules: Uint8Array[] = [];
+/** Does something, and adds the bytes of the modules that are made meanwhile. */
+export function watched<T>(modules: Uint8Array[], body: () => T): T {
   const original = WebAssembly.Module;
   WebAssembly.Module = class extends original {
     constructor(bytes: BufferSource) {
@@ -144,7 +147,7 @@ export function compiled(setting: Setting): { readonly program: Started; readonl
     }
   };
   try {
-    return { program: start(setting), modules };
+    return body();
   } finally {
     WebAssembly.Module = original;
   }
@@ -152,6 +155,7 @@ export function compiled(setting: Setting): { readonly program: Started; readonl
 
 /** Names of the instructions of a program's main function; of a verified one, unless another back end is given. */
 export function mainCode(text: string, setting: Partial<Omit<Setting, 'programs'>> = {}): string[] {
-  const { modules } = compiled({ backend: trustedBackend, ...setting, programs: [text] });
+  const modules: Uint8Array[] = [];
+  watched(modules, () => start({ backend: trustedBackend, ...setting, programs: [text] }));
   return exportedCode(modules[0], 'main');
 }

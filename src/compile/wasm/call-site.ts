@@ -51,6 +51,11 @@ export interface CallSite {
   ): void;
   /** Undefined where only the host can call functions. */
   readonly functions?: FunctionCalling;
+  /**
+   * Leaves the value of the four bytes behind r2 on the stack, an i32, and gives true where they are in a local (`takesWord` of
+   * map-lookup.ts); else does nothing. Absent where they never are.
+   */
+  pushWord?(): boolean;
   /** Pops r0, an i64. */
   setR0(): void;
   /** Leaves this function for the program whose id `pushId` leaves on the stack. */

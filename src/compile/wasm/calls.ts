@@ -97,8 +97,13 @@ export abstract class FunctionCalls extends FunctionSite {
     const helper = this.context.helper(this.insn.imm);
     if (helper === undefined) return this.abort(ABORT.MISSING_HELPER, this.insn.imm);
     const { intrinsic } = helper.row;
+    this.#wordTaken = false;
     if (intrinsic === undefined || !INTRINSICS[intrinsic](this.#site)) this.callRow(helper);
+    if (this.keyWord() !== undefined && !this.#wordTaken) throw new Error('a key that is in a local was not looked up');
   }
+
+  /** Whether the call that is being lowered asked for its key as a word. */
+  #wordTaken = false;
 
   /** What intrinsics see of this function, at the call that is being lowered. */
   readonly #site: CallSite;
@@ -133,6 +138,12 @@ export abstract class FunctionCalls extends FunctionSite {
         },
         call: (slot) => e.call(this.context.functionAt(slot)),
       },
+      pushWord: () => {
+        const local = this.keyWord();
+        this.#wordTaken = true;
+        if (local !== undefined) e.get(local).op('i32.wrap_i64');
+        return local !== undefined;
+      },
       setR0: () => this.setR0(),
       goOn: (pushId) => {
         this.flushFuel();
@@ -147,11 +158,18 @@ export abstract class FunctionCalls extends FunctionSite {
           return e.depth - depth;
         });
         e.br(1).op('end');
-        if (asked) this.callRow(this.context.helper(this.insn.imm) as HelperImport);
+        if (asked) {
+          const word = this.keyWord();
+          if (word !== undefined) e.get(this.registers[2]).op('i32.wrap_i64').get(word).memory('i64.store32');
+          this.callRow(this.context.helper(this.insn.imm) as HelperImport);
+        }
         e.op('end');
       },
     };
   }
+
+  /** Local (i64) of the bytes of the frame that r2 is the address of, in the call that is being lowered. */
+  protected abstract keyWord(): number | undefined;
 
   /** A call of the helper's row, and of what it sets going: callbacks, another program. */
   protected callRow(helper: HelperImport): void {

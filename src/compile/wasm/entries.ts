@@ -5,7 +5,7 @@ import { MAY_GOTO_LIMIT } from '../limits.ts';
 import type { CompiledFunction } from './context.ts';
 import { Emitter } from './emitter.ts';
 import { I32, I64, VOID } from './encoding.ts';
-import { type GlobalName, globalIndex } from './machine.ts';
+import { CONTROL, ENTRY, type GlobalName, globalIndex } from './machine.ts';
 import type { Signature } from './module.ts';
 
 /** r1 and r2, which hold addresses and sizes, and the base of the frame. */
@@ -13,11 +13,17 @@ export const MAIN: Signature = { params: [I32, I32, I32], results: [I64] };
 /** Contexts, results, count, budget, base of the frame. */
 export const BATCH: Signature = { params: [I32, I32, I32, I32, I32], results: [] };
 
+/** r1. */
+export const ENTER: Signature = { params: [I32], results: [I32] };
+
 /**
  * Locals of a main function that it leaves to the batch: with them, its own have the numbers that they have in a function of
  * BATCH's parameters, so that its code stands there as it is.
  */
 export const BATCH_LOCALS = BATCH.params.length - MAIN.params.length;
+
+/** Local of the base in a main function. */
+const MAIN_BASE = 2;
 
 /** Code of main functions up to this many bytes is put into the batch's loop: a call for each run costs 2 to 4 ns. */
 const MOST_INLINED = 16_384;
@@ -33,11 +39,41 @@ function beginCode(e: Emitter, uses: ReadonlySet<GlobalName>, fuel: number): voi
 /** One run from outside: r1, r2, base of the frame, budget. `short` keeps the lower half, so that no BigInt crosses. */
 export function entryCode(main: number, uses: ReadonlySet<GlobalName>, short: boolean): Emitter {
   const e = new Emitter(4);
-  // The host reads from it what the run took.
-  beginCode(e, new Set<GlobalName>([...uses, 'FUEL']), 3);
+  // After a long one the host reads from it what the run took.
+  beginCode(e, short ? uses : new Set<GlobalName>([...uses, 'FUEL']), 3);
   e.get(0).get(1).get(2).call(main);
   if (short) e.op('i32.wrap_i64');
   return e.op('end');
+}
+
+/** Where a run that comes in without the host tells it of itself, and what it has that the host would give otherwise. */
+export interface Entering {
+  readonly id: number;
+  /** Addresses of the control block, and of what the entry says of its runs (machine.ts: CONTROL, ENTRY). */
+  readonly control: Address;
+  readonly at: Address;
+  readonly base: Address;
+  readonly fuel: number;
+}
+
+/** One run from outside that the host does not begin. @param calls whether the code may call the host */
+export function enterCode(main: number, uses: ReadonlySet<GlobalName>, calls: boolean, entering: Entering): Emitter {
+  const { id, control, at, base, fuel } = entering;
+  const e = new Emitter(1);
+  const left = e.local(I32);
+  if (uses.has('FUEL')) e.i32(fuel).set(left);
+  beginCode(e, uses, left);
+  if (calls) {
+    e.i32(0)
+      .i32(id)
+      .memory('i32.store', control + CONTROL.ENTERED);
+    e.i32(0)
+      .get(0)
+      .memory('i32.store', at + ENTRY.WITH);
+    const count = at + ENTRY.COUNT;
+    e.i32(0).i32(0).memory('i32.load', count).i32(1).op('i32.add').memory('i32.store', count);
+  }
+  return e.get(0).i32(0).i32(base).call(main).op('i32.wrap_i64').op('end');
 }
 
 /** A batch's function; `body`: where it holds main's code, from where in it to where in main's. */
@@ -62,15 +98,20 @@ export function batchCode(
   const { body } = compiled;
   const inlined = body !== undefined && body.to - body.from <= MOST_INLINED ? body : undefined;
   if (inlined !== undefined) for (const type of compiled.emitter.locals.slice(BATCH_LOCALS)) e.local(type);
-  const index = e.local(I32);
+  const first = e.local(I32);
   e.block(VOID).get(count).op('i32.eqz').brIf(0);
-  // Where main has its base, the batch has its count.
-  const left = inlined === undefined ? count : base;
-  if (inlined !== undefined) e.get(base).get(count).set(base).set(count);
+  // One address goes up: few registers, few instructions. Where main has its base, the batch has its count, which is not needed then.
+  const end = inlined === undefined ? count : base;
+  e.get(count).i32(4).op('i32.mul').get(contexts).op('i32.add');
+  if (inlined !== undefined) e.get(base).set(MAIN_BASE);
+  e.set(end).get(results).get(contexts).op('i32.sub').set(results);
+  if (uses.has('INDEX')) e.get(contexts).set(first);
   e.loop(VOID);
   beginCode(e, uses, fuel);
-  if (uses.has('INDEX')) e.get(index).setGlobal(globalIndex('INDEX'));
-  e.get(results).get(contexts).memory('i32.load');
+  if (uses.has('INDEX')) {
+    e.get(contexts).get(first).op('i32.sub').i32(2).op('i32.shr_u').setGlobal(globalIndex('INDEX'));
+  }
+  e.get(contexts).get(results).op('i32.add').get(contexts).memory('i32.load');
   let at: number | undefined;
   if (inlined === undefined) e.i32(0).get(base).call(main);
   else {
@@ -84,7 +125,6 @@ export function batchCode(
   }
   e.op('i32.wrap_i64').memory('i32.store');
   if (check !== undefined) e.i32(0).memory('i32.load', check.record).if(VOID).call(check.leave).op('end');
-  e.get(contexts).i32(4).op('i32.add').set(contexts).get(results).i32(4).op('i32.add').set(results);
-  e.get(index).i32(1).op('i32.add').tee(index).get(left).op('i32.lt_u').brIf(0).op('end').op('end').op('end');
+  e.get(contexts).i32(4).op('i32.add').tee(contexts).get(end).op('i32.ne').brIf(0).op('end').op('end').op('end');
   return { emitter: e, inlined: at === undefined || inlined === undefined ? undefined : { from: inlined.from, at } };
 }

@@ -11,6 +11,7 @@ import type { ArgKind } from '../../spec/helper.ts';
 import { FunctionCalls } from './calls.ts';
 import type { CompiledFunction, FunctionContext } from './context.ts';
 import { I32, I64, VOID } from './encoding.ts';
+import { takesWord } from './map-lookup.ts';
 
 /** Numbers of temporary locals from here on keep values for rotations. */
 const FIRST_PLACE = 32;
@@ -35,9 +36,23 @@ class FunctionCompiler extends FunctionCalls {
       this.#slots = frameSlots(context.insns, this.graph, {
         helper: (number) => context.helper(number)?.row,
         size: (slot, register, kind) => this.#argumentSize(slot, register, kind),
+        takesWord: (slot, register) => register === 2 && this.#takesWord(slot),
       });
     }
     this.#cells = Array.from({ length: this.#slots?.cells ?? 0 }, () => this.e.local(I64));
+  }
+
+  /** Whether a call is a lookup in code that needs no more than the value of its key. */
+  #takesWord(slot: number): boolean {
+    const row = this.context.helper(this.context.insns[slot]?.imm ?? 0)?.row;
+    const known = this.known.get(slot)?.[0];
+    const map = known?.kind === 'map' ? this.context.map(known.value) : undefined;
+    return row?.intrinsic === 'mapLookup' && map !== undefined && takesWord(map);
+  }
+
+  protected keyWord(): number | undefined {
+    const access = this.#slots?.accesses.get(this.slot);
+    return access === undefined ? undefined : this.#cells[access.cell];
   }
 
   /** Bytes that a helper may look at behind an argument, where that is known. */
@@ -216,7 +231,7 @@ class FunctionCompiler extends FunctionCalls {
   /** A load or store of bytes of the frame that a local stands for; false where it is none. */
   #slotAccess(slot: number, insn: Insn): boolean {
     const access = this.#slots?.accesses.get(slot);
-    if (access === undefined) return false;
+    if (access === undefined || insn.op === 'call_helper') return false;
     const { e } = this;
     const local = this.#cells[access.cell];
     const { format, width } = OPS[insn.op];

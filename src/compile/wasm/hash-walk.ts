@@ -9,6 +9,8 @@ export interface KeySite {
   readonly e: Emitter;
   /** Local (i32) with the key's address. */
   readonly key: number;
+  /** Local (i32) with the value of a key of four bytes, whose address is then not known. */
+  readonly word?: number | undefined;
   /** No other thread reaches the memory. */
   readonly exclusive: boolean;
   /** A local for intermediate values, always the same one for a type and number. */
@@ -30,7 +32,9 @@ function hashKey(site: KeySite, { keySize, seed }: MapConstants): void {
   const whole = keySize & ~3;
   e.i32(seed ^ keySize);
   for (let at = 0; at < whole; at += 4) {
-    e.get(key).memory('i32.load', at).op('i32.xor');
+    if (site.word === undefined) e.get(key).memory('i32.load', at);
+    else e.get(site.word);
+    e.op('i32.xor');
     mix(site, h);
   }
   if (whole < keySize) {
@@ -53,6 +57,10 @@ function hashKey(site: KeySite, { keySize, seed }: MapConstants): void {
 /** Leaves on the stack, as an i32 of 0 or not, whether the key of the element in `row` differs. */
 function keyDiffers(site: KeySite, row: number, { keySize, keyOffset }: MapConstants): void {
   const { e, key } = site;
+  if (site.word !== undefined) {
+    e.get(row).memory('i32.load', keyOffset).get(site.word).op('i32.ne');
+    return;
+  }
   let first = true;
   const compare = (load: 'i64.load' | 'i32.load' | 'i32.load16_u' | 'i32.load8_u', at: number): void => {
     e.get(row)

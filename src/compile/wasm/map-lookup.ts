@@ -3,6 +3,7 @@
 import { DESCRIPTOR, HANDLE_ELEMENT, LRU, ROW } from '../../spec/map-layout.ts';
 import { MAP_TYPES, type MapTypeName } from '../../spec/map-types.ts';
 import type { Address, Memory } from '../../spec/memory.ts';
+import type { Emitter } from './emitter.ts';
 import type { CallSite } from './call-site.ts';
 import { I32, VOID } from './encoding.ts';
 import { follow, type KeySite, MOST_KEY, walkChain } from './hash-walk.ts';
@@ -75,12 +76,17 @@ export function addCpu({ e, cpu }: Pick<LookupSite, 'e' | 'cpu'>, { stride }: Ma
   e.i32(stride).op('i32.mul').op('i32.add');
 }
 
+/** Leaves the index that the key of an array is. */
+function pushIndex({ e, key, word }: LookupSite): Emitter {
+  return word === undefined ? e.get(key).memory('i32.load') : e.get(word);
+}
+
 const arrayLookup =
   (perCpu: boolean): Lookup =>
   (site, map) => {
-    const { e, key } = site;
+    const { e } = site;
     const index = site.temp(I32, 1);
-    e.get(key).memory('i32.load').tee(index).i32(map.maxEntries).op('i32.lt_u').if(I32);
+    pushIndex(site).tee(index).i32(map.maxEntries).op('i32.lt_u').if(I32);
     e.get(index)
       .i32(map.stride * (perCpu ? map.cpus : 1))
       .op('i32.mul')
@@ -92,9 +98,9 @@ const arrayLookup =
 
 /** Inner map's handle of an array_of_maps. */
 const handleLookup: Lookup = (site, map) => {
-  const { e, key } = site;
+  const { e } = site;
   const index = site.temp(I32, 1);
-  e.get(key).memory('i32.load').tee(index).i32(map.maxEntries).op('i32.lt_u').if(I32);
+  pushIndex(site).tee(index).i32(map.maxEntries).op('i32.lt_u').if(I32);
   e.get(index).i32(HANDLE_ELEMENT).op('i32.mul').memory('i32.load', map.data);
   e.op('else').i32(0).op('end');
 };
@@ -138,13 +144,18 @@ export function lookupFor(map: MapConstants): Lookup | undefined {
   return map.keySize <= MOST_KEY ? LOOKUPS[map.type] : undefined;
 }
 
+/** Whether a lookup can do with the value of a key of four bytes, without its address. */
+export const takesWord = (map: MapConstants): boolean =>
+  map.keySize === 4 && map.type !== 'lpm_trie' && lookupFor(map) !== undefined;
+
 /** Leaves the lookup's result in r0; the key is in r2. */
 function lookUp(site: CallSite, map: MapConstants, lookup: Lookup, cpu: CpuSource, host: () => number): void {
   const { e, exclusive } = site;
   const key = site.temp(I32, 5);
-  site.pushAddress(2, map.keySize, 'read', host);
+  const word = site.pushWord?.() ? key : undefined;
+  if (word === undefined) site.pushAddress(2, map.keySize, 'read', host);
   e.set(key);
-  lookup({ e, key, cpu, exclusive, temp: (type, number) => site.temp(type, number), host }, map);
+  lookup({ e, key, word, cpu, exclusive, temp: (type, number) => site.temp(type, number), host }, map);
   e.op('i64.extend_i32_u');
   site.setR0();
 }
