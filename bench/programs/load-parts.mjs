@@ -2,7 +2,7 @@
 // outside. Importing this changes WebAssembly and the table of engines of the process.
 import { project } from '../support.mjs';
 
-const { ENGINES } = await project('src/run/engines.ts');
+const { ENGINE_CHOICES } = await project('src/run/engines.ts');
 const { loadObject } = await project('src/run/loader.ts');
 const { Runtime } = await project('src/run/runtime.ts');
 const { memoryHost } = await project('src/hosts/memory/host.ts');
@@ -44,8 +44,8 @@ WebAssembly.Instance = function (module, imports) {
   return result;
 };
 
-const compiler = ENGINES.compile;
-ENGINES.compile = {
+const compiler = ENGINE_CHOICES.compile;
+ENGINE_CHOICES.compile = {
   ...compiler,
   load: (image, options) => {
     const { time, result } = microseconds(() => compiler.load(image, options));

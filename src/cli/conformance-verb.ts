@@ -4,15 +4,15 @@ import { fromHex, text } from '../base/bytes.ts';
 import { fail } from '../base/diagnostic.ts';
 import { wrongUse } from '../base/messages/cli.ts';
 import { concatBytes } from '../base/bytes.ts';
-import type { EngineName } from '../spec/backend.ts';
+import type { EngineChoice } from '../spec/backend.ts';
 import { runPlugin, runVectors } from './conformance.ts';
-import { ENGINES } from '../run/engines.ts';
+import { ENGINE_CHOICES } from '../run/engines.ts';
 import { engineOption } from './engine.ts';
 import { toJson } from './json.ts';
 import { EXIT, type Verb } from './verb.ts';
 
 interface ConformanceOptions {
-  readonly engine: EngineName;
+  readonly engine: EngineChoice;
   readonly elf?: boolean;
   readonly json?: boolean;
 }
@@ -28,7 +28,7 @@ export const conformanceVerb: Verb = (program: Command, io, finish) => {
     .option('--elf', 'plugin protocol: the program is an ELF file')
     .option('--json', 'with files: outcomes as JSON')
     .action(async (words: readonly string[], { engine, elf, json }: ConformanceOptions) => {
-      const backend = ENGINES[engine];
+      const backend = ENGINE_CHOICES[engine];
       // Digits alone are memory: a file that is named so can be given as ./name.
       const isMemory = words.length === 0 || (words.length === 1 && fromHex(words[0]) !== undefined);
       if (isMemory) {

@@ -1,6 +1,6 @@
 // What a replay found, as text and as data.
 import type { LoadedObject } from '../run/object.ts';
-import type { EngineName } from '../spec/backend.ts';
+import type { EngineChoice } from '../spec/backend.ts';
 import type { ProgramSpec } from '../spec/object.ts';
 import type { Io } from './io.ts';
 import { mapData, mapLines } from './map-report.ts';
@@ -17,7 +17,8 @@ export interface Outcome {
   readonly program: ProgramSpec;
   /** Name of the capture. */
   readonly capture: string;
-  readonly engine: EngineName;
+  /** What ran the program in the end. */
+  readonly engine: EngineChoice;
   readonly totals: ReplayTotals;
   readonly verdicts: readonly VerdictCount[];
   /** Runs of the program: packets times --repeat. */

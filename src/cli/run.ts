@@ -9,7 +9,7 @@ import { sectionByName } from '../elf/lookup.ts';
 import { isElf, readElfSections } from '../elf/read.ts';
 import { loadObject } from '../run/loader.ts';
 import type { LoadedObject } from '../run/object.ts';
-import type { EngineName } from '../spec/backend.ts';
+import type { EngineChoice } from '../spec/backend.ts';
 import type { ObjectSpec, ProgramSpec } from '../spec/object.ts';
 import type { ProgramTypeName } from '../spec/program-types.ts';
 import { count } from './count.ts';
@@ -48,7 +48,7 @@ interface RunOptions {
   readonly map?: readonly string[];
   readonly set?: readonly string[];
   readonly type?: readonly string[];
-  readonly engine: EngineName;
+  readonly engine: EngineChoice;
   readonly repeat: number;
   readonly limit?: number;
   readonly budget?: number;
@@ -189,7 +189,7 @@ async function replayed({ file, object, chosen, host, records }: Setup, options:
     object,
     program: chosen,
     capture: options.pcap === '-' ? 'standard input' : options.pcap,
-    engine: options.engine,
+    engine: object.program(chosen.name).engine ?? options.engine,
     totals,
     verdicts: tally.rows(),
     runs: tally.total * options.repeat,

@@ -126,6 +126,18 @@ const CHECKS: ReadonlyMap<OpName, OpCheck> = new Map(OP_NAMES.map((op) => [op, c
  * call in code that is never reached (a CO-RE guard), and only a verifier can tell.
  */
 export function loadProgram(image: ProgramImage): LoadedProgram {
+  let program = LOADED.get(image);
+  if (program === undefined) {
+    program = load(image);
+    LOADED.set(image, program);
+  }
+  return program;
+}
+
+/** One engine after the other may load the same image. */
+const LOADED = new WeakMap<ProgramImage, LoadedProgram>();
+
+function load(image: ProgramImage): LoadedProgram {
   const name = image.spec.name;
   const insns = decodeProgram(image.spec.code, { program: name });
   if (insns.length === 0) fail(emptyProgram({ program: name }));

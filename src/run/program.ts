@@ -1,7 +1,7 @@
 // A program of a loaded object, and its test-runs.
 import { AnyBpfError, type Diagnostic, fail } from '../base/diagnostic.ts';
 import { badOption, disposed, noTestRun } from '../base/messages/run.ts';
-import type { Code, ProgramImage } from '../spec/backend.ts';
+import type { Code, EngineName, ProgramImage } from '../spec/backend.ts';
 import type { PacketArea, StateKey } from '../spec/helper.ts';
 import type { Address } from '../spec/memory.ts';
 import type { ProgramSpec } from '../spec/object.ts';
@@ -31,6 +31,13 @@ export interface RunResult extends TestRunOutput {
   state<T>(key: StateKey<T>): T | undefined;
 }
 
+/** A packet or context that is laid, and how to run the program on it. */
+export interface PreparedRun {
+  /** Gives r0's low 32 bits, as a signed number. What it throws, LoadedProgram.explain makes a finding. */
+  readonly enter: (ctx: Address) => number;
+  readonly ctx: Address;
+}
+
 /** A program that is ready to run, or the reason why it is not. */
 export class LoadedProgram {
   readonly name: string;
@@ -54,6 +61,8 @@ export class LoadedProgram {
         readonly invocation: ProgramInvocation;
         readonly code: Code;
         readonly newHarness: () => Harness;
+        /** The code's entry, where runs may have come in by it since the host last looked. */
+        entry?: PreparedRun['enter'] | undefined;
       }
     | undefined;
 
@@ -90,13 +99,19 @@ export class LoadedProgram {
       fail(badOption({}, 'repeat', `must be 0 to ${MAX_REPEAT}, not ${repeat}`));
     }
     const { harness, invocation } = this.#prepare();
-    const { ctx, packet } = harness.start(input);
     const runs = Math.max(1, repeat);
-    const before = performance.now();
+    const { enter, ctx } = this.prepare(input, runs);
     let r0 = 0;
-    for (let i = 0; i < runs; i++) r0 = this.#once(ctx, packet);
+    const before = performance.now();
+    try {
+      for (let i = 0; i < runs; i++) r0 = enter(ctx);
+    } catch (error) {
+      throw this.explain(error);
+    } finally {
+      this.#settle();
+    }
     const duration = Math.round(((performance.now() - before) * 1e6) / runs);
-    const output = harness.finish(BigInt(r0));
+    const output = harness.finish(BigInt(r0 >>> 0));
     return {
       ...output,
       verdict: this.verdictOf(output.retval),
@@ -111,15 +126,46 @@ export class LoadedProgram {
    */
   runRaw(input: TestRunInput): number {
     const { harness } = this.#prepare();
+    this.#settle();
     const { ctx, packet } = harness.start(input);
     return this.#once(ctx, packet);
+  }
+
+  /**
+   * The leanest way to run by single calls: lays packet and context once, and gives the context's address and a function that
+   * runs the program on it, each time on what the run before left. Where the program is trusted and compiled, that function is
+   * the code itself: `enter(ctx)` costs a call from JavaScript to WebAssembly, and the host does no work unless the program
+   * calls it. Until another packet is laid.
+   *
+   * @param runs how many will follow, about: the engine `auto` chooses by it
+   * @example const { enter, ctx } = program.prepare({ data }); for (;;) verdicts[enter(ctx) >>> 0]++;
+   */
+  prepare(input: TestRunInput, runs: number = MAX_REPEAT): PreparedRun {
+    const ready = this.#prepare();
+    const { harness, invocation, code } = ready;
+    if (runs > 1) code.expect?.(runs);
+    const budget = this.#budget;
+    this.#settle();
+    const { ctx, packet } = harness.start(input);
+    // For what the code looks at of a run before it calls the host.
+    invocation.begin(ctx, packet, budget);
+    invocation.end();
+    ready.entry = code.entry?.({ invocation, begin: (r1) => invocation.begin(r1, packet, budget) });
+    const enter = ready.entry ?? ((r1) => this.#once(r1, packet) | 0);
+    return { enter, ctx };
+  }
+
+  /** The finding behind what `PreparedRun.enter` threw: a trap of WebAssembly with its instruction; anything else as it is. */
+  explain(error: unknown): unknown {
+    return this.#ready?.code.explain?.(error) ?? error;
   }
 
   /** A place for `size` packets that run in one call (run/batch.ts); dispose of it before the program. */
   batch(size: number): Batch {
     const { invocation, code, newHarness } = this.#prepare();
     const { memory } = this.#runtime;
-    return new Batch({ memory, invocation, code, budget: this.#budget, harness: newHarness }, size);
+    const settle = (): void => this.#settle();
+    return new Batch({ memory, invocation, code, budget: this.#budget, harness: newHarness, settle }, size);
   }
 
   /** Runs each packet once, in one call; the lower 32 bits of each r0. For packets that are used again: `batch`. */
@@ -135,8 +181,14 @@ export class LoadedProgram {
     return batch.run(packets.length).slice();
   }
 
+  /** What runs it: with the engine `auto`, at this time. Undefined where the program cannot be run. */
+  get engine(): EngineName | undefined {
+    return this.#image.code?.engine;
+  }
+
   /** What a helper family left of the last run of this program. */
   lastState<T>(key: StateKey<T>): T | undefined {
+    this.#settle();
     return this.#ready?.invocation.leftOf(key);
   }
 
@@ -160,6 +212,15 @@ export class LoadedProgram {
     } finally {
       invocation.end();
     }
+  }
+
+  /** After runs through an entry: ends the last for the host, and forgets what earlier ones left where it did not call the host. */
+  #settle(): void {
+    const ready = this.#ready;
+    if (ready?.entry === undefined) return;
+    ready.entry = undefined;
+    ready.invocation.end();
+    if (ready.code.enteredHost !== true) ready.invocation.forget();
   }
 
   #prepare() {

@@ -1,21 +1,23 @@
 // What the maps and programs of one or several objects share: the linear memory, the ids, the host.
 import { fail } from '../base/diagnostic.ts';
 import { badOption } from '../base/messages/run.ts';
-import type { Backend, CodeOptions, EngineName, ProgramImage } from '../spec/backend.ts';
+import type { Backend, CodeOptions, EngineChoice, ProgramImage } from '../spec/backend.ts';
 import { ERRNO } from '../spec/errno.ts';
 import type { Host } from '../spec/host.ts';
 import type { BpfMap, MapContext, Status } from '../spec/map.ts';
 import type { Address } from '../spec/memory.ts';
 import type { Dialect, ProgramSpec } from '../spec/object.ts';
 import { ATTACH_TYPES, type AttachTypeName } from '../spec/program-types.ts';
-import { DEFAULT_ENGINE, ENGINES } from './engines.ts';
+import { DEFAULT_ENGINE, ENGINE_CHOICES } from './engines.ts';
 import { LinearMemory } from './memory.ts';
+import { plainMemory } from './plain-memory.ts';
 import { checkHandle, type SharedObject } from './share.ts';
 import { SharedMemory } from './shared-memory.ts';
 
 export interface RuntimeOptions {
   readonly host: Host;
-  readonly engine?: EngineName;
+  /** `auto` where absent: chosen by the work to expect (compile/auto/backend.ts). */
+  readonly engine?: EngineChoice;
   /** Programs were verified elsewhere: their accesses are confined to the linear memory, and not checked further. */
   readonly trusted?: boolean;
   /**
@@ -68,14 +70,14 @@ export class Runtime implements Disposable {
 
   constructor(options: RuntimeOptions) {
     const { host, engine = DEFAULT_ENGINE, memoryLimit, trusted = false } = options;
-    if (!Object.hasOwn(ENGINES, engine)) {
-      fail(badOption({}, 'engine', `is '${engine}'; there is ${Object.keys(ENGINES).join(', ')}`));
+    if (!Object.hasOwn(ENGINE_CHOICES, engine)) {
+      fail(badOption({}, 'engine', `is '${engine}'; there is ${Object.keys(ENGINE_CHOICES).join(', ')}`));
     }
     if (memoryLimit !== undefined && !(Number.isInteger(memoryLimit) && memoryLimit > 0)) {
       fail(badOption({}, 'memoryLimit', `must be a positive number of bytes, not ${memoryLimit}`));
     }
     this.host = host;
-    this.backend = ENGINES[engine];
+    this.backend = ENGINE_CHOICES[engine];
     this.codeOptions = { trusted };
     this.memory = memoryFor(options);
     const { services } = host;
@@ -168,5 +170,6 @@ export class Runtime implements Disposable {
 /** The memory that the options ask for: this thread's own, one that others may attach to, or another thread's. */
 function memoryFor({ host, memoryLimit, shared = false, attach }: RuntimeOptions): LinearMemory {
   if (attach !== undefined) return new SharedMemory(checkHandle(attach, host.services.cpus).memory);
-  return shared ? SharedMemory.create(host.services.cpus, memoryLimit) : new LinearMemory(memoryLimit);
+  if (shared) return SharedMemory.create(host.services.cpus, memoryLimit);
+  return new LinearMemory(memoryLimit, plainMemory());
 }

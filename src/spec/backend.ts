@@ -3,8 +3,11 @@ import type { HelperEnv, HelperRow } from './helper.ts';
 import type { Address, Memory } from './memory.ts';
 import type { ProgramSpec } from './object.ts';
 
-/** Names of the engines that `--engine` takes. */
+/** What runs programs. */
 export type EngineName = 'reference' | 'interpret' | 'compile';
+
+/** What `--engine` takes: an engine, or the choice by what there is to do. */
+export type EngineChoice = EngineName | 'auto';
 
 /** A program whose references have been given values: what a back end turns into code. */
 export interface ProgramImage {
@@ -20,6 +23,8 @@ export interface ProgramImage {
   /** The kfunc of that extern, with the same row form as a helper; undefined where the host has none. */
   kfunc(index: number): HelperRow | undefined;
   helper(number: number): HelperRow | undefined;
+  /** Instructions that one run may execute where nobody says another number. */
+  readonly budget?: number;
   /** Made by the back end at first use. */
   code: Code | undefined;
 }
@@ -43,13 +48,36 @@ export interface Invocation extends HelperEnv {
 
 /** Loaded code. Aborts as AnyBpfError with a `run/...` code and the place (program, insn, source). */
 export interface Code {
+  /** What runs the program: with `auto`, at this time. */
+  readonly engine: EngineName;
+  /** So many runs are about to follow, one by one: for back ends that choose by the work to expect. */
+  expect?(runs: number): void;
   /** Runs with r1 and r2 as given and a fresh stack; gives r0. Not re-entrant but through `Invocation.call`. */
   run(invocation: Invocation, r1: bigint, r2?: bigint): bigint;
-  /** As `run`, with and for the lower 32 bits only: the lean path of replay loops, where the back end has one. */
+  /**
+   * As `run`, with and for the lower 32 bits only: the lean path of replay loops, where the back end has one. What is left of
+   * the budget is then not told by every back end.
+   */
   run32?(invocation: Invocation, r1: number): number;
   /** Runs once for each context of a batch, in one call, where the back end can. Fills `results`. */
   runBatch?(invocation: Invocation, batch: CodeBatch): void;
+  /**
+   * The code's entry without the host, where it has one: a function that takes r1 and gives the lower 32 bits of r0, signed. The
+   * run begins for the host at the first call to it, if there is one: with `run.begin`, and on behalf of `run.invocation`. It has
+   * the image's budget. What it throws, `explain` makes a finding. A later call of `entry` takes the place of this one.
+   */
+  entry?(run: EnteredRun): ((r1: number) => number) | undefined;
+  /** The finding behind what an entry threw; anything else as it is. */
+  explain?(error: unknown): unknown;
+  /** Whether the last run through an entry has called the host. */
+  readonly enteredHost?: boolean;
   dispose(): void;
+}
+
+/** The host's side of runs through Code.entry. */
+export interface EnteredRun {
+  readonly invocation: Invocation;
+  begin(r1: Address): void;
 }
 
 /** Contexts to run one after the other. */
@@ -69,10 +97,12 @@ export interface CodeOptions {
    * linear memory. Back ends that always check may ignore it.
    */
   readonly trusted?: boolean;
+  /** Gives the code of a program that a tail call goes on with, of the same engine; else it is the image's, made at first use. */
+  readonly codeOf?: (image: ProgramImage) => Code;
 }
 
 export interface Backend {
-  readonly name: EngineName;
+  readonly name: EngineChoice;
   /**
    * @throws AnyBpfError for code that cannot be decoded, jumps outside, or names a map or extern that is missing. A helper or
    * kfunc that is missing aborts the run that calls it: Linux accepts such calls in code that is never reached (CO-RE guards).

@@ -7,6 +7,7 @@ import { concatBytes } from '../../src/base/bytes.ts';
 import type { CapturePacket } from '../../src/capture/packet.ts';
 import { PcapWriter } from '../../src/capture/pcap.ts';
 import { readCapture } from '../../src/capture/read.ts';
+import { ENGINES } from '../../src/run/engines.ts';
 import { anybpf, CAPTURE, example, expectGolden } from './support.ts';
 
 const folder = mkdtempSync(path.join(tmpdir(), 'anybpf-'));
@@ -14,6 +15,9 @@ afterAll(() => rmSync(folder, { recursive: true }));
 const inFolder = (name: string): string => path.join(folder, name);
 
 const NETWORKS = '[{"key": {"prefix": 24, "address": [198, 51, 100, 0]}, "value": {}}]';
+
+/** What `auto` has chosen in the end depends on what the process ran before. */
+const REFERENCE = ['--engine', 'reference'];
 
 describe.each<[string, readonly string[]]>([
   ['drop-port', [example('drop-port')]],
@@ -24,19 +28,30 @@ describe.each<[string, readonly string[]]>([
   ['lpm-block', [example('lpm-block'), '--map', `blocked4=${NETWORKS}`]],
 ])('run of %s', (name, argv) => {
   test('text', async () => {
-    const { code, out, err } = await anybpf(['run', ...argv, '--pcap', CAPTURE]);
+    const { code, out, err } = await anybpf(['run', ...argv, '--pcap', CAPTURE, ...REFERENCE]);
     expect({ code, err }).toEqual({ code: 0, err: '' });
     expectGolden(`run-${name}.txt`, out);
   });
 
   test('JSON', async () => {
-    const { code, out, err } = await anybpf(['run', ...argv, '--pcap', CAPTURE, '--json']);
+    const { code, out, err } = await anybpf(['run', ...argv, '--pcap', CAPTURE, '--json', ...REFERENCE]);
     expect({ code, err }).toEqual({ code: 0, err: '' });
     expectGolden(`run-${name}-json.txt`, out);
     const { packets, verdicts, notRun } = JSON.parse(out);
     const sum = [...verdicts, ...notRun].reduce((all: number, row: { packets: number }) => all + row.packets, 0);
     expect(sum).toBe(packets);
   });
+});
+
+const engineOf = async (...argv: readonly string[]): Promise<string> => {
+  const { out } = await anybpf(['run', example('drop-port'), '--pcap', CAPTURE, '--json', ...argv]);
+  return JSON.parse(out).engine;
+};
+
+test('the engine that was chosen is named, and compiled code for a repeat', async () => {
+  expect(Object.keys(ENGINES)).toContain(await engineOf());
+  expect(await engineOf('--repeat', '100000', '--limit', '1')).toBe('compile');
+  expect(await engineOf('--engine', 'interpret')).toBe('interpret');
 });
 
 test('the capture that is written holds every packet with its verdict', async () => {

@@ -4,8 +4,8 @@ import { toHex } from '../../src/base/bytes.ts';
 import { disassemble } from '../../src/isa/disassembler.ts';
 import { decodeProgram, encodeProgram, makeInsn } from '../../src/isa/insn.ts';
 import { LinearMemory } from '../../src/run/memory.ts';
-import { ENGINES } from '../../src/run/engines.ts';
-import type { EngineName, Invocation, ProgramImage } from '../../src/spec/backend.ts';
+import { ENGINE_CHOICES } from '../../src/run/engines.ts';
+import type { EngineChoice, Invocation, ProgramImage } from '../../src/spec/backend.ts';
 import { close, mapCreate, mapUpdate, progLoad, progTestRun } from '../support/bpf.ts';
 import { Random } from '../support/random.ts';
 import {
@@ -22,7 +22,7 @@ import {
 
 /** An engine, and whether it leaves its checks out. */
 export interface Contender {
-  readonly engine: EngineName;
+  readonly engine: EngineChoice;
   readonly trusted?: boolean;
 }
 
@@ -73,7 +73,7 @@ class Ours {
       code: undefined,
       mapValue: (_index, offset) => this.#value + offset,
     };
-    const loaded = ENGINES[this.#contender.engine].load(image, this.#contender);
+    const loaded = ENGINE_CHOICES[this.#contender.engine].load(image, this.#contender);
     const results = inputs.map((input) => {
       this.#memory.u8.set(input, this.#packet);
       this.#memory.u8.set(input.subarray(0, VALUE_SIZE), this.#value);

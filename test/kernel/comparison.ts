@@ -9,7 +9,7 @@ import { builtInPlatform } from '../../src/hosts/platform.ts';
 import { decodeProgram } from '../../src/isa/insn.ts';
 import { relocateObject } from '../../src/link/core.ts';
 import { linkObject } from '../../src/link/link.ts';
-import type { EngineName } from '../../src/spec/backend.ts';
+import type { EngineChoice } from '../../src/spec/backend.ts';
 import type { ObjectSpec, ProgramSpec } from '../../src/spec/object.ts';
 import { EVICTION, INCOMPARABLE_HELPERS, type Incomparable } from '../known/kernel-differences.ts';
 import { corpusPackets, MIN_PACKET, samplePackets } from '../support/packets.ts';
@@ -95,7 +95,7 @@ export const isRight = (row: Row): boolean =>
  * objects are left out; `only`: programs that are run.
  */
 export function comparePrograms(o: {
-  readonly engine: EngineName;
+  readonly engine: EngineChoice;
   readonly packets: number;
   readonly seed: number;
   readonly maxBytes?: number;

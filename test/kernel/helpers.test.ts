@@ -1,6 +1,6 @@
 // Each helper on random arguments, here and in the kernel: same return value, packet, context and maps.
 import { describe, expect, it } from 'vitest';
-import type { EngineName } from '../../src/spec/backend.ts';
+import type { EngineChoice } from '../../src/spec/backend.ts';
 import { pinToCpu } from '../support/bpf.ts';
 import { requireCapability } from '../support/capability.ts';
 import { enginesUnderTest } from '../support/engines.ts';
@@ -15,7 +15,7 @@ const PROGRAMS = Number(process.env['ANYBPF_HELPER_PROGRAMS'] ?? 12);
 const PACKETS = 40;
 
 /** What differs, with the program's text; and programs that the kernel refused. */
-function compare(c: HelperCase, engine: EngineName): { readonly differences: string[]; readonly refused: string[] } {
+function compare(c: HelperCase, engine: EngineChoice): { readonly differences: string[]; readonly refused: string[] } {
   const random = new Random(SEED);
   const packets = samplePackets(PACKETS, SEED);
   const programs = Array.from({ length: PROGRAMS }, (_, i) => ({ name: `p${i}`, text: wrap(c, random) }));

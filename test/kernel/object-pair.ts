@@ -6,7 +6,7 @@ import type { NetworkDescription } from '../../src/hosts/memory/network.ts';
 import { loadObject } from '../../src/run/loader.ts';
 import type { LoadedObject } from '../../src/run/object.ts';
 import type { LoadedProgram } from '../../src/run/program.ts';
-import type { EngineName } from '../../src/spec/backend.ts';
+import type { EngineChoice } from '../../src/spec/backend.ts';
 import { ERRNO, errnoName } from '../../src/spec/errno.ts';
 import type { ObjectSpec } from '../../src/spec/object.ts';
 import type { ProgramTypeName } from '../../src/spec/program-types.ts';
@@ -85,7 +85,7 @@ export class ObjectPair {
   readonly #records: string[] = [];
 
   /** `spec` has its CO-RE relocations applied. */
-  constructor(spec: ObjectSpec, seed: number, engine?: EngineName) {
+  constructor(spec: ObjectSpec, seed: number, engine?: EngineChoice) {
     const random = new Random(seed);
     this.kernel = new KernelObject(spec);
     this.ours = loadObject(spec, {

@@ -8,6 +8,12 @@ export const jumpOutside = message(
     `jumps to slot ${target}, which is not the start of an instruction of this program (slots 0 to ${slots - 1})`,
 );
 
+export const noWebAssembly = message(
+  'run/no-webassembly',
+  (engine: string, why: string) => `this host does not let the engine '${engine}' compile WebAssembly: ${why}`,
+  { hint: "the engine 'auto' goes on without it" },
+);
+
 export const emptyProgram = message('run/empty-program', () => 'the program has no instructions');
 
 export const unlinkedReference = message(

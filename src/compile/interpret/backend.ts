@@ -15,6 +15,7 @@ export const interpretBackend: Backend = {
 };
 
 class InterpretedCode implements Code {
+  readonly engine = 'interpret';
   readonly records: Records;
   readonly #interpreter: Interpreter;
 
@@ -22,9 +23,9 @@ class InterpretedCode implements Code {
     const program = loadProgram(image);
     this.#interpreter = Interpreter.of(image.memory);
     this.records = this.#interpreter.add(program, options.trusted !== true, (target) => {
-      target.code ??= new InterpretedCode(target, options);
-      if (!(target.code instanceof InterpretedCode)) throw new Error('a tail call into the code of another engine');
-      return target.code.records;
+      const code = options.codeOf?.(target) ?? (target.code ??= new InterpretedCode(target, options));
+      if (!(code instanceof InterpretedCode)) throw new Error('a tail call into the code of another engine');
+      return code.records;
     });
   }
 

@@ -1,5 +1,5 @@
 import { REFERENCE } from '../../isa/reference.ts';
-import type { Backend, ProgramImage } from '../../spec/backend.ts';
+import type { Backend, CodeOptions, ProgramImage } from '../../spec/backend.ts';
 import { InterpretedCode, type SteppedProgram } from './interpreter.ts';
 import { loadProgram } from '../load.ts';
 
@@ -9,14 +9,14 @@ import { loadProgram } from '../load.ts';
  */
 export const referenceBackend: Backend = {
   name: 'reference',
-  load: (image) => new InterpretedCode(steppedProgram(image), programOf),
+  load: (image, options = {}) => new InterpretedCode(steppedProgram(image), (target) => programOf(target, options)),
 };
 
 /** A tail call goes on in the target's instructions, on the stack of the code that was started. */
-function programOf(image: ProgramImage): SteppedProgram {
-  image.code ??= referenceBackend.load(image);
-  if (!(image.code instanceof InterpretedCode)) throw new Error('a tail call into the code of another engine');
-  return image.code.program;
+function programOf(image: ProgramImage, { codeOf }: CodeOptions): SteppedProgram {
+  const code = codeOf?.(image) ?? (image.code ??= referenceBackend.load(image));
+  if (!(code instanceof InterpretedCode)) throw new Error('a tail call into the code of another engine');
+  return code.program;
 }
 
 function steppedProgram(image: ProgramImage): SteppedProgram {

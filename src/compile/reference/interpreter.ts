@@ -43,6 +43,7 @@ export type Loader = (image: ProgramImage) => SteppedProgram;
 
 /** One program's code with a stack of its own. */
 export class InterpretedCode implements Code, Machine {
+  readonly engine = 'reference';
   readonly program: SteppedProgram;
   readonly registers = new BigUint64Array(11);
   #memory: Memory;

@@ -1,8 +1,8 @@
 // The compiler as a back end: a program image becomes a WebAssembly module over the run's linear memory.
 import type { Backend, CodeOptions, ProgramImage } from '../../spec/backend.ts';
 import { loadProgram } from '../load.ts';
-import { CompiledCode } from './code.ts';
-import { GLOBALS, Machine } from './machine.ts';
+import { CompiledCode, fuelOf } from './code.ts';
+import { ENTRY, GLOBALS, Machine } from './machine.ts';
 import { HostedModule } from './host-table.ts';
 import { addProgram, declareImports, programExports } from './program.ts';
 
@@ -21,21 +21,33 @@ function load(image: ProgramImage, options: CodeOptions = {}): CompiledCode {
   builder.importTable('env', 'table');
   builder.importTable('env', 'host');
   for (const name of GLOBALS) builder.importGlobal('env', name);
-  const code = new CompiledCode(program, (other) => load(other, options));
+  const code = new CompiledCode(program, (other) => options.codeOf?.(other) ?? (other.code ??= load(other, options)));
+  const trusted = options.trusted === true;
+  // Only for trusted code: nobody looks after the windows of runs that the host does not begin.
+  const at = trusted && image.budget !== undefined ? image.memory.alloc(ENTRY.SIZE) : undefined;
+  const disconnect = (): void => {
+    builder.disconnect();
+    if (at !== undefined) image.memory.free(at);
+  };
   try {
     const imports = declareImports(builder, 'env', program);
-    const { control, stack, table, globals } = machine;
-    const added = addProgram(builder, program, imports, { control, stack, trusted: options.trusted === true });
+    const { control, stack, topFrame, table, globals } = machine;
+    const added = addProgram(builder, program, imports, {
+      control,
+      stack,
+      trusted,
+      ...(at === undefined ? {} : { enter: { at, base: topFrame, fuel: fuelOf(image.budget ?? 0) } }),
+    });
     const module = new WebAssembly.Module(builder.finish());
     const called = imports.declared.filter(({ name }) => imports.called.has(name));
-    const disconnect = builder.connect(code.imports(called));
+    builder.connect(code.imports(called));
     const memory = (image.memory as unknown as { wasm: WebAssembly.Memory }).wasm;
     const env = { memory, table, host: machine.host.table, ...globals };
     const { exports } = new WebAssembly.Instance(module, { env });
-    code.link(machine, programExports(exports), added.offsets(), disconnect);
+    code.link(machine, programExports(exports), added.offsets(), at, disconnect);
     return code;
   } catch (error) {
-    builder.connect({});
+    disconnect();
     throw error;
   }
 }

@@ -14,8 +14,16 @@ import {
 } from '../../base/messages/execute.ts';
 import { U32_MAX, u64 } from '../../base/u64.ts';
 import { OPS } from '../../isa/opcodes.ts';
-import { type Code, type CodeBatch, type Invocation, MAX_TAIL_CALLS, type ProgramImage } from '../../spec/backend.ts';
+import {
+  type Code,
+  type CodeBatch,
+  type EnteredRun,
+  type Invocation,
+  MAX_TAIL_CALLS,
+  type ProgramImage,
+} from '../../spec/backend.ts';
 import type { HelperRow } from '../../spec/helper.ts';
+import type { Address } from '../../spec/memory.ts';
 import { describeAddress } from '../describe-address.ts';
 import { helperCaller, invokeHelper, type Register } from '../helper-call.ts';
 import { FRAME_STRIDE, MAX_FRAMES } from '../limits.ts';
@@ -37,6 +45,8 @@ export interface ProgramExports {
   readonly main: unknown;
   run(r1: number, r2: number, base: number, fuel: number): bigint;
   run32(r1: number, r2: number, base: number, fuel: number): number;
+  /** The entry without the host; only trusted code has it, as nobody looks after its windows. */
+  enter?: (r1: number) => number;
   batch(contexts: number, results: number, count: number, fuel: number, base: number): void;
   /** The function at a slot, for callbacks. */
   functionAt(slot: number): unknown;
@@ -44,12 +54,15 @@ export interface ProgramExports {
 
 /** A program in an instance of a module, which is made with `imports` and then made known by `link`. */
 export class CompiledCode implements Code {
+  readonly engine = 'compile';
   readonly #program: LoadedProgram;
-  /** Code of a program that a tail call goes on with and that has none yet. */
+  /** Code of a program that a tail call goes on with. */
   readonly #load: (image: ProgramImage) => Code;
   #disconnect!: () => void;
+  #enteredAt: Address | undefined;
   #machine!: Machine;
   #exports!: ProgramExports;
+  #run32!: ProgramExports['run32'];
   /** Where each instruction's code begins in the module, ascending: offset, slot (or NO_SLOT), offset, ... */
   #offsets: readonly number[] = [];
 
@@ -78,16 +91,24 @@ export class CompiledCode implements Code {
     callx: (slot: number, target: bigint, ...rest: unknown[]) => this.#callRegister(slot, target, rest),
   };
 
-  /** From here on it can run, and other programs can go on with it. @param disconnect gives back what its imports take */
+  /**
+   * From here on it can run, and other programs can go on with it.
+   *
+   * @param enteredAt where its entry says what came in by it
+   * @param disconnect gives back what its imports and entry take
+   */
   link(
     machine: Machine,
     exports: ProgramExports,
     offsets: readonly number[],
+    enteredAt?: Address,
     disconnect = (): void => undefined,
   ): void {
+    this.#enteredAt = enteredAt;
     this.#disconnect = disconnect;
     this.#machine = machine;
     this.#exports = exports;
+    this.#run32 = exports.run32;
     this.#offsets = offsets;
     machine.enter(this.#program.image.id, exports.main);
   }
@@ -95,7 +116,7 @@ export class CompiledCode implements Code {
   run(invocation: Invocation, r1: bigint, r2 = 0n): bigint {
     this.#begin(invocation);
     try {
-      return u64(this.#exports.run(Number(r1), Number(r2), this.#machine.topFrame, fuelOf(invocation)));
+      return u64(this.#exports.run(Number(r1), Number(r2), this.#machine.topFrame, fuelOf(invocation.budget)));
     } catch (error) {
       throw this.#placed(error);
     } finally {
@@ -104,14 +125,33 @@ export class CompiledCode implements Code {
   }
 
   run32(invocation: Invocation, r1: number): number {
+    const machine = this.#machine;
     this.#begin(invocation);
     try {
-      return this.#exports.run32(r1, 0, this.#machine.topFrame, fuelOf(invocation)) >>> 0;
+      return this.#run32(r1, 0, machine.topFrame, fuelOf(invocation.budget)) >>> 0;
     } catch (error) {
       throw this.#placed(error);
     } finally {
-      this.#end(invocation);
+      machine.discardRecord();
+      machine.invocation = undefined;
     }
+  }
+
+  entry(run: EnteredRun): ((r1: number) => number) | undefined {
+    const { enter } = this.#exports;
+    const machine = this.#machine;
+    if (enter === undefined || this.#enteredAt === undefined) return undefined;
+    machine.open(this.#program.image.id, run, this.#enteredAt);
+    machine.memory.u32[(machine.control + CONTROL.CPU) >>> 2] = run.invocation.cpu;
+    return enter;
+  }
+
+  get enteredHost(): boolean {
+    return this.#machine.hasSeen(this.#program.image.id);
+  }
+
+  explain(error: unknown): unknown {
+    return this.#placed(error);
   }
 
   runBatch(invocation: Invocation, batch: CodeBatch): void {
@@ -120,7 +160,7 @@ export class CompiledCode implements Code {
     machine.batch = batch;
     machine.selected = -1;
     try {
-      this.#exports.batch(batch.contexts, batch.results, batch.count, fuelOf(invocation), machine.topFrame);
+      this.#exports.batch(batch.contexts, batch.results, batch.count, fuelOf(invocation.budget), machine.topFrame);
     } catch (error) {
       throw this.#placed(error);
     } finally {
@@ -140,14 +180,14 @@ export class CompiledCode implements Code {
 
   #end(invocation: Invocation): void {
     const left = this.#machine.read('FUEL') | 0;
-    invocation.budget -= fuelOf(invocation) - Math.max(0, left);
+    invocation.budget -= fuelOf(invocation.budget) - Math.max(0, left);
     this.#machine.discardRecord();
     this.#machine.invocation = undefined;
   }
 
   dispose(): void {
-    this.#disconnect();
     this.#machine.enter(this.#program.image.id, null);
+    this.#disconnect();
   }
 
   /** Runs a function of this program for a helper: below the frame of the function that called the helper. */
@@ -164,12 +204,6 @@ export class CompiledCode implements Code {
     return u64(result);
   };
 
-  #running(): Invocation {
-    const { invocation } = this.#machine;
-    if (invocation === undefined) throw new Error('no run is under way');
-    return invocation;
-  }
-
   /** The import for a helper: checks and runs it, and makes a tail call's target ready. */
   #hostCall(row: HelperRow): HostCall {
     const { id, spec } = this.#program.image;
@@ -178,7 +212,7 @@ export class CompiledCode implements Code {
     const tailCalls = row.returns === 'integerOrNoReturn';
     const call = (registers: readonly Register[]): number => {
       const machine = this.#machine;
-      const invocation = this.#running();
+      const invocation = machine.running();
       if (machine.batch !== undefined) machine.select();
       // A program entered by a tail call runs its own callbacks, under its own name.
       invocation.call = this.#call;
@@ -204,8 +238,7 @@ export class CompiledCode implements Code {
   #takeTail(invocation: Invocation): void {
     const image = invocation.tail as ProgramImage;
     invocation.tail = undefined;
-    image.code ??= this.#load(image);
-    if (!(image.code instanceof CompiledCode)) throw new Error('a tail call into the code of another engine');
+    if (!(this.#load(image) instanceof CompiledCode)) throw new Error('a tail call into the code of another engine');
     this.#machine.write('TAIL', image.id);
     this.#machine.write('TAILS', MAX_TAIL_CALLS - invocation.tailCalls);
   }
@@ -222,7 +255,7 @@ export class CompiledCode implements Code {
       const row = to > U32_MAX ? undefined : this.#program.image.helper(Number(to));
       if (to > U32_MAX) return fail(badCallTarget({}, to));
       if (row === undefined) return fail(missingHelper({}, Number(to), this.#program.image.spec.type));
-      return invokeHelper(row, this.#running(), args);
+      return invokeHelper(row, this.#machine.running(), args);
     } catch (error) {
       throw withPlace(error, this.#program.image, slot);
     }
@@ -230,7 +263,7 @@ export class CompiledCode implements Code {
 
   #loadPacket(slot: number, r6: bigint, offset: number, size: number): bigint {
     try {
-      const invocation = this.#running();
+      const invocation = this.#machine.running();
       if (u64(r6) !== BigInt(invocation.ctx)) return fail(badPacketLoad({}, 'r6 does not hold the context'));
       return loadPacket(invocation, offset, size as 1 | 2 | 4) ?? -1n;
     } catch (error) {
@@ -309,4 +342,5 @@ export class CompiledCode implements Code {
   }
 }
 
-const fuelOf = (invocation: Invocation): number => Math.min(invocation.budget, MAX_FUEL);
+/** A budget as compiled code counts it. */
+export const fuelOf = (budget: number): number => Math.min(budget, MAX_FUEL);
