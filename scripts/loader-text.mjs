@@ -11,6 +11,8 @@ export const LOADER_TEXT = join(root, 'src/aot/loader-text.ts');
 
 /** In an order in which each needs only what is before it when it is run. */
 const FILES = [
+  'spec/errno',
+  'spec/map-layout',
   'aot/loader/record',
   'aot/loader/errors',
   'aot/loader/check',

@@ -15,7 +15,7 @@ import type { LoadedObject } from '../run/object.ts';
 import { DEFAULT_BUDGET, type LoadedProgram } from '../run/program.ts';
 import type { Host } from '../spec/host.ts';
 import type { ObjectSpec } from '../spec/object.ts';
-import { externRecords, mapRecord, programRecord } from './describe.ts';
+import { differences, externRecords, mapRecord, programRecord } from './describe.ts';
 import type { ImportRecord, ModuleRecord } from './loader/record.ts';
 import { addMapOperations } from './map-operations.ts';
 import { sealed } from './record.ts';
@@ -126,7 +126,8 @@ export async function compileAhead(source: Uint8Array | ObjectSpec, options: Com
       digest: await memoryDigest(memory),
       regions: memory.regions.map(({ find: _find, ...region }) => region),
     },
-    programs: parts.map(({ loaded }, i) => programRecord(loaded, added[i].offsets(), object)),
+    programs: parts.map(({ loaded }) => programRecord(loaded, object)),
+    offsets: added.map(({ offsets }) => differences(offsets())),
     maps: spec.maps.map((map) => {
       const index = object.maps.findIndex(({ name }) => name === map.name);
       return mapRecord(map, object.maps[index], memory, operations[index] ?? [], options.entries?.[map.name]);

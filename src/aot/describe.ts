@@ -14,7 +14,11 @@ import type { ExternRecord, MapRecord, PacketRecord, ProgramRecord, SkbField } f
 import type { MapEntry } from './contents.ts';
 import { fromBase64, toBase64 } from './record.ts';
 
-export function programRecord(loaded: LoadedProgram, offsets: readonly number[], object: LoadedObject): ProgramRecord {
+/** Offsets and slots as differences, which are small numbers. */
+export const differences = (pairs: readonly number[]): number[] =>
+  pairs.map((value, i) => value - (i < 2 ? 0 : pairs[i - 2]));
+
+export function programRecord(loaded: LoadedProgram, object: LoadedObject): ProgramRecord {
   const { spec } = loaded;
   const { dialect } = spec;
   const row = object.platform.programType(spec.type);
@@ -35,7 +39,6 @@ export function programRecord(loaded: LoadedProgram, offsets: readonly number[],
     functions: spec.functions.map(({ name, slot, length }) => [name, slot, length]),
     files,
     lines: spec.lines.map(({ slot, file, line, column }) => [slot, files.indexOf(file), line, column]),
-    offsets: offsets.map((value, i) => value - (i < 2 ? 0 : offsets[i - 2])),
     verdicts: Object.fromEntries(
       Object.entries(row?.verdicts[dialect] ?? {}).map(([name, value]) => [name, Number(BigInt.asUintN(32, value))]),
     ),

@@ -3,6 +3,184 @@
 export const LOADER_CODE = `// Loads a WebAssembly module that \`anybpf compile\` made of an eBPF object, and runs its programs. It needs nothing else: no
 // AnyBPF, no package. Works in Node, Bun, Deno and browsers.
 
+/** Linux errno values (include/uapi/asm-generic/errno-base.h, errno.h) that maps and helpers return, negated, to programs. */
+const ERRNO = {
+    EPERM: 1,
+    ENOENT: 2,
+    ESRCH: 3,
+    EINTR: 4,
+    EIO: 5,
+    ENXIO: 6,
+    E2BIG: 7,
+    EBADF: 9,
+    EAGAIN: 11,
+    ENOMEM: 12,
+    EACCES: 13,
+    EFAULT: 14,
+    EBUSY: 16,
+    EEXIST: 17,
+    EXDEV: 18,
+    ENODEV: 19,
+    ENOTDIR: 20,
+    EINVAL: 22,
+    EMFILE: 24,
+    ENOSPC: 28,
+    EROFS: 30,
+    EDOM: 33,
+    ERANGE: 34,
+    ENOSYS: 38,
+    ELOOP: 40,
+    ENOTEMPTY: 39,
+    ENOMSG: 42,
+    EPROTO: 71,
+    EBADMSG: 74,
+    EOVERFLOW: 75,
+    EILSEQ: 84,
+    EMSGSIZE: 90,
+    EPROTOTYPE: 91,
+    EPROTONOSUPPORT: 93,
+    ESOCKTNOSUPPORT: 94,
+    EOPNOTSUPP: 95,
+    EAFNOSUPPORT: 97,
+    EADDRINUSE: 98,
+    EADDRNOTAVAIL: 99,
+    ENETUNREACH: 101,
+    ECONNREFUSED: 111,
+    EHOSTUNREACH: 113,
+    EALREADY: 114,
+    ENOTSUPP: 524,
+};
+/** \`EINVAL\` for -22 and so on; the number where it is none of ERRNO. */
+function errnoName(status) {
+    for (const [name, value] of Object.entries(ERRNO))
+        if (value === -status)
+            return name;
+    return \`errno \${-status}\`;
+}
+
+// How maps lie in the linear memory, for those who make them (maps/) and for compiled code that walks them without a call to
+// the host (compile/).
+//
+// The descriptor that a map's handle points at: what a program holds as \`struct bpf_map *\`, and what generated code reads to
+// find elements without a host call. Programs cannot access it. All fields are u32, little-endian, but for three:
+//
+//   offset  field         meaning
+//   0       TYPE          Linux's map type number
+//   4       ID            BpfMap.id
+//   8       KEY_SIZE      bytes
+//   12      VALUE_SIZE    bytes of one value
+//   16      MAX_ENTRIES
+//   20      FLAGS         MAP_FLAGS
+//   24      CPUS          number of copies of each value (1 unless the type is per-CPU)
+//   28      STRIDE        bytes from one copy of a value to the next: VALUE_SIZE rounded up to 8, or to lines of the cache where
+//                         threads share the memory and the type is per-CPU
+//   32      DATA          arrays: address of element 0; hash tables: address of the bucket heads; LPM: the root node;
+//                         ring buffers: address of the first data byte
+//   36      MASK          hash tables: number of buckets - 1; ring buffers: data bytes - 1
+//   40      COUNT         elements in use
+//   44      SEED          hash tables, bloom filters: start value of the hash
+//   48      KEY_OFFSET    hash tables, LPM: where the key is in an element
+//   52      HEAD, 56 TAIL queues: index of the next free and of the oldest element
+//   60      EXTRA         bloom filter: number of hash functions; LRU: address of the list heads; LPM: the first table, or 0
+//   64      FREE          slabs: first row of the free list (chained by NEXT), or 0
+//   68      FRESH         slabs: slots that were ever used; the slots above have no row in a chain yet
+//   72      FRESH_ROW     slabs: row of slot FRESH, where FRESH < CAPACITY
+//   76      CAPACITY      slabs: rows that exist in chunks
+//   80      CHUNKS        slabs: address of the first chunk (maps/slab.ts), or 0
+//   84      SPARE         hash tables, LPM: the value that the next update of a present element writes, or 0
+//   88      VERSION       hash tables of shared memory: goes up with each element that leaves a bucket's chain
+//   92      LOCK          1 while a thread changes a map of shared memory
+//   96      PRODUCER      ring buffers, u64: position of the next record; positions only ever grow
+//   104     CONSUMER      ring buffers, u64: position of the next record to consume
+//   112     PENDING       ring buffers, u64: everything before it is submitted or discarded
+//   120     SPECIAL       number of fields of a value that are the kernel's (spin locks, timers)
+//   124     LISTENER      ring buffers: 1 where the host is to be told of records (RingBufferMap.onData), else 0
+//
+// The value of an array element is at DATA + index * CPUS * STRIDE + cpu * STRIDE. Hash tables: hash-table.ts.
+/** Byte offsets of the fields of a map descriptor. */
+const DESCRIPTOR = {
+    TYPE: 0,
+    ID: 4,
+    KEY_SIZE: 8,
+    VALUE_SIZE: 12,
+    MAX_ENTRIES: 16,
+    FLAGS: 20,
+    CPUS: 24,
+    STRIDE: 28,
+    DATA: 32,
+    MASK: 36,
+    COUNT: 40,
+    SEED: 44,
+    KEY_OFFSET: 48,
+    HEAD: 52,
+    TAIL: 56,
+    EXTRA: 60,
+    FREE: 64,
+    FRESH: 68,
+    FRESH_ROW: 72,
+    CAPACITY: 76,
+    CHUNKS: 80,
+    SPARE: 84,
+    VERSION: 88,
+    LOCK: 92,
+    PRODUCER: 96,
+    CONSUMER: 104,
+    PENDING: 112,
+    SPECIAL: 120,
+    LISTENER: 124,
+};
+/** Bytes of a descriptor. */
+const DESCRIPTOR_SIZE = 128;
+/**
+ * Header of an element of a hash table or LPM trie (maps/slab.ts), u32 each. NEXT: next element in the bucket, 0 ends the chain.
+ * HASH: the key's full hash. VALUE: address of the value (of CPU 0's copy). STATE: 2 * slot number, + 1 while in use.
+ */
+const ROW = { NEXT: 0, HASH: 4, VALUE: 8, STATE: 12 };
+/**
+ * A chunk of elements of a slab (maps/slab.ts), u32 each. NEXT: the next chunk, or 0. FIRST: slot of its first row. COUNT: rows. VALUES:
+ * address of the values. From ROWS on the rows.
+ */
+const CHUNK = { NEXT: 0, FIRST: 4, COUNT: 8, VALUES: 12, ROWS: 16 };
+/**
+ * Nodes of an LPM trie (maps/lpm-trie.ts), u32 each up to the key. TABLE: the table that leads on from here, or 0 (in the place of
+ * NEXT, which only free rows need). BRANCH: 1 for an intermediate node, which has no value, else 0. CHILD: nodes under the next
+ * bit 0 and 1, or 0. The key: PREFIX, its length in bits, and from DATA on its bytes.
+ */
+const LPM = { TABLE: ROW.NEXT, BRANCH: ROW.HASH, CHILD: 16, PREFIX: 24, DATA: 28 };
+/**
+ * Tables over an LPM trie (maps/lpm-tables.ts), u32 each. SHIFT: 32 less the bits that index the table. COUNT: prefixes at and
+ * below its place. From SLOTS on a slot of SLOT bytes for each value of the bits, with BEST and NEXT.
+ */
+const LPM_TABLE = { SHIFT: 0, COUNT: 4, SLOTS: 8, SLOT: 8, BEST: 0, NEXT: 4 };
+/**
+ * Elements of LRU maps after the fields of ROW, and heads of their lists (maps/lru-list.ts), u32 each. PREV: towards the newest; a
+ * head's: the oldest. NEXT: towards the oldest; a head's: the newest. REFERENCED: 1 from a lookup of a program on; a head's: elements
+ * in the list. LIST: the head of the element's list.
+ */
+const LRU = { PREV: 16, NEXT: 20, REFERENCED: 24, LIST: 28 };
+/** Elements of prog_array and array_of_maps are two u32 words: what the program gets, and the id (maps/handle-array.ts). */
+const HANDLE_ELEMENT = 8;
+/**
+ * A record of a ring buffer (maps/ringbuf.ts). Header: LENGTH, with the bits BUSY and DISCARD and the bytes of the data, at most
+ * LARGEST; MAP, the ring's handle. Then the DATA.
+ */
+const RING = {
+    LENGTH: 0,
+    MAP: 4,
+    DATA: 8,
+    HEADER: 8,
+    BUSY: 0x8000_0000,
+    DISCARD: 0x4000_0000,
+    LARGEST: 0x3fff_ffff,
+};
+/** Multipliers and shifts of the hash of keys (maps/words.ts). */
+const HASH = {
+    WORD: 0x9e3779b1,
+    WORD_SHIFT: 15,
+    FINAL: [0x85ebca6b, 0xc2b2ae35],
+    FINAL_SHIFT: [13, 16],
+};
+
 // What a module says of itself: the form of its record, an ABI between compiler and loader.
 
 // How loading and running fail.
@@ -31,6 +209,7 @@ const fail = (code, message, place, cause) => {
 };
 
 // Where a module comes from, and whether it is what it was.
+/** Name of the section. */
 const SECTION = 'anybpf';
 const broken = (why) => fail('aot/not-a-module', \`this is no module of anybpf compile: \${why}\`);
 const altered = (what) => fail('aot/altered', \`the module was altered: \${what} has another digest\`);
@@ -91,7 +270,7 @@ async function checkedRecord(bytes) {
     if (digest !== (await sha256(JSON.stringify(rest))))
         altered('its record');
     const { programs, platform, options, digests } = record;
-    if (digests.programs !== (await sha256(JSON.stringify(programs))))
+    if (digests.instructions !== (await sha256(JSON.stringify(programs))))
         altered('the record of its instructions');
     if (digests.platform !== (await sha256(JSON.stringify(platform))))
         altered('the record of its platform');
@@ -184,7 +363,7 @@ class ModuleMemory {
         const base = this.view.getUint32(this.#record.openRecord, true);
         if (base === 0)
             return undefined;
-        const size = this.view.getUint32(base - RECORD.HEADER, true) & RECORD.LENGTH;
+        const size = this.view.getUint32(base - RING.HEADER, true) & RING.LARGEST;
         return address >= base && address < base + size ? { ...region, base, size } : undefined;
     }
     /** Whether an access may be; its bounds become the window of the register, within which code does not ask again. */
@@ -213,12 +392,10 @@ class ModuleMemory {
         if (record === 0)
             return;
         this.view.setUint32(openRecord, 0, true);
-        const word = this.view.getUint32(record - RECORD.HEADER, true);
-        this.view.setUint32(record - RECORD.HEADER, (word & RECORD.LENGTH) | RECORD.DISCARDED, true);
+        const word = this.view.getUint32(record - RING.HEADER, true);
+        this.view.setUint32(record - RING.HEADER, (word & RING.LARGEST) | RING.DISCARD, true);
     }
 }
-/** Header of a ring buffer record (uapi linux/bpf.h): its size, its length word's bits. */
-const RECORD = { HEADER: 8, LENGTH: 0x3fff_ffff, DISCARDED: 0x4000_0000, BUSY: 0x8000_0000 };
 
 // One's complement sums (RFC 1071) in the exact arithmetic of the kernel (include/net/checksum.h, lib/checksum.c): which of the
 // two zeros (0 and all ones) comes out is visible to programs.
@@ -398,7 +575,8 @@ class ProgramHost {
             return error;
         const text = /wasm-function\\[\\d+\\]:0x([0-9a-f]+)/.exec(error.stack ?? '')?.[1];
         const offset = text === undefined ? -1 : Number.parseInt(text, 16);
-        const { offsets, name } = this.#program;
+        const { name } = this.#program;
+        const offsets = this.#record.offsets[this.#record.programs.indexOf(this.#program)];
         let [at, slot, found] = [0, 0, -1];
         for (let i = 0; i < offsets.length; i += 2) {
             at += offsets[i];
@@ -546,16 +724,6 @@ class ContextSlot {
 
 // The application's end of maps, over the functions that the module has for them: nothing here knows how a map is searched.
 const MODES = { any: 0, noexist: 1, exist: 2 };
-/** Names of the errors that maps answer with. */
-const ERRNO = { EPERM: 1, ENOENT: 2, E2BIG: 7, EEXIST: 17, EINVAL: 22 };
-/** Offsets in a map's descriptor, a chunk of elements and an element (AnyBPF: spec/map-layout.ts). */
-const LAYOUT = {
-    FRESH: 68,
-    CHUNKS: 80,
-    CHUNK: { NEXT: 0, FIRST: 4, COUNT: 8, ROWS: 16 },
-    ROW: { STATE: 12 },
-    RING: { DATA: 32, MASK: 36, PRODUCER: 104, CONSUMER: 112 },
-};
 class ModuleMap {
     name;
     type;
@@ -585,17 +753,18 @@ class ModuleMap {
         const bytes = this.#valueBytes(value);
         if (this.#record.frozen)
             this.#refuse('update', -ERRNO.EPERM);
+        if (this.#isArray && mode === 'noexist')
+            this.#refuse('update', -ERRNO.EEXIST);
         if (!this.#isArray) {
             this.#check('update', this.#need('update')(this.#putKey(key), this.#putValue(bytes), MODES[mode]));
+            // The module's update is a program's: of one CPU's value.
+            if (!this.#perCpu)
+                return;
         }
-        else if (mode === 'noexist')
-            this.#refuse('update', -ERRNO.EEXIST);
         const address = this.#find(key);
         if (address === 0)
             this.#refuse('update', -ERRNO.E2BIG);
-        // An update by a program is that of one CPU's value.
-        if (this.#isArray || this.#perCpu)
-            this.#memory.u8.set(bytes, address);
+        this.#memory.u8.set(bytes, address);
     }
     delete(key) {
         if (this.#record.frozen)
@@ -619,22 +788,26 @@ class ModuleMap {
         const { handle, type } = this.#record;
         if (type !== 'ringbuf')
             fail('run/no-records', \`map \${this.name}: a \${type} map has no records\`);
-        const { DATA, MASK, PRODUCER, CONSUMER } = LAYOUT.RING;
         let count = 0;
         for (;;) {
             const { view, u8 } = this.#memory;
-            const position = view.getBigUint64(handle + CONSUMER, true);
-            if (position === view.getBigUint64(handle + PRODUCER, true))
+            const position = view.getBigUint64(handle + DESCRIPTOR.CONSUMER, true);
+            if (position === view.getBigUint64(handle + DESCRIPTOR.PRODUCER, true))
                 return count;
-            const at = Number(position & BigInt(view.getUint32(handle + MASK, true)));
-            const header = view.getUint32(handle + DATA, true) + at;
-            const word = view.getUint32(header, true);
-            if ((word & RECORD.BUSY) !== 0)
+            const at = Number(position & BigInt(view.getUint32(handle + DESCRIPTOR.MASK, true)));
+            const header = view.getUint32(handle + DESCRIPTOR.DATA, true) + at;
+            const word = view.getUint32(header + RING.LENGTH, true);
+            if ((word & RING.BUSY) !== 0)
                 return count;
-            const size = word & RECORD.LENGTH;
-            const bytes = u8.slice(header + RECORD.HEADER, header + RECORD.HEADER + size);
-            view.setBigUint64(handle + CONSUMER, position + BigInt(Math.ceil((RECORD.HEADER + size) / 8) * 8), true);
-            if ((word & RECORD.DISCARDED) !== 0)
+            const size = word & RING.LARGEST;
+            const bytes = u8.slice(header + RING.DATA, header + RING.DATA + size);
+            const next = position + BigInt(aligned(RING.HEADER + size));
+            view.setBigUint64(handle + DESCRIPTOR.CONSUMER, next, true);
+            // Programs leave it to their host to move on what nobody writes any more.
+            const pending = view.getBigUint64(handle + DESCRIPTOR.PENDING, true);
+            if (pending < next)
+                view.setBigUint64(handle + DESCRIPTOR.PENDING, next, true);
+            if ((word & RING.DISCARD) !== 0)
                 continue;
             count++;
             record(bytes);
@@ -669,9 +842,8 @@ class ModuleMap {
         this.#need('update');
         const { handle, rowSize, keyOffset, keySize } = this.#record;
         const word = (at) => this.#memory.view.getUint32(at, true);
-        const { CHUNK, ROW } = LAYOUT;
-        for (let chunk = word(handle + LAYOUT.CHUNKS); chunk !== 0; chunk = word(chunk + CHUNK.NEXT)) {
-            const count = Math.min(word(chunk + CHUNK.COUNT), word(handle + LAYOUT.FRESH) - word(chunk + CHUNK.FIRST));
+        for (let chunk = word(handle + DESCRIPTOR.CHUNKS); chunk !== 0; chunk = word(chunk + CHUNK.NEXT)) {
+            const count = Math.min(word(chunk + CHUNK.COUNT), word(handle + DESCRIPTOR.FRESH) - word(chunk + CHUNK.FIRST));
             for (let i = 0; i < count; i++) {
                 const row = chunk + CHUNK.ROWS + i * rowSize;
                 const key = row + keyOffset;
@@ -713,8 +885,7 @@ class ModuleMap {
             fail('aot/beyond', \`map \${this.name}: \${operation} needs more memory than the module brought\`);
     }
     #refuse(operation, status) {
-        const [name] = Object.entries(ERRNO).find(([, value]) => value === -status) ?? [\`error \${-status}\`];
-        return fail('run/map-operation', \`map \${this.name}: \${operation} failed: \${name}\`);
+        return fail('run/map-operation', \`map \${this.name}: \${operation} failed: \${errnoName(status)}\`);
     }
 }
 function toBytes(what, value, size) {
@@ -885,6 +1056,171 @@ function importsOf(record, memory, hosts, given) {
 export const LOADER_TYPES = `// Loads a WebAssembly module that \`anybpf compile\` made of an eBPF object, and runs its programs. It needs nothing else: no
 // AnyBPF, no package. Works in Node, Bun, Deno and browsers.
 
+/** Linux errno values (include/uapi/asm-generic/errno-base.h, errno.h) that maps and helpers return, negated, to programs. */
+declare const ERRNO: {
+    readonly EPERM: 1;
+    readonly ENOENT: 2;
+    readonly ESRCH: 3;
+    readonly EINTR: 4;
+    readonly EIO: 5;
+    readonly ENXIO: 6;
+    readonly E2BIG: 7;
+    readonly EBADF: 9;
+    readonly EAGAIN: 11;
+    readonly ENOMEM: 12;
+    readonly EACCES: 13;
+    readonly EFAULT: 14;
+    readonly EBUSY: 16;
+    readonly EEXIST: 17;
+    readonly EXDEV: 18;
+    readonly ENODEV: 19;
+    readonly ENOTDIR: 20;
+    readonly EINVAL: 22;
+    readonly EMFILE: 24;
+    readonly ENOSPC: 28;
+    readonly EROFS: 30;
+    readonly EDOM: 33;
+    readonly ERANGE: 34;
+    readonly ENOSYS: 38;
+    readonly ELOOP: 40;
+    readonly ENOTEMPTY: 39;
+    readonly ENOMSG: 42;
+    readonly EPROTO: 71;
+    readonly EBADMSG: 74;
+    readonly EOVERFLOW: 75;
+    readonly EILSEQ: 84;
+    readonly EMSGSIZE: 90;
+    readonly EPROTOTYPE: 91;
+    readonly EPROTONOSUPPORT: 93;
+    readonly ESOCKTNOSUPPORT: 94;
+    readonly EOPNOTSUPP: 95;
+    readonly EAFNOSUPPORT: 97;
+    readonly EADDRINUSE: 98;
+    readonly EADDRNOTAVAIL: 99;
+    readonly ENETUNREACH: 101;
+    readonly ECONNREFUSED: 111;
+    readonly EHOSTUNREACH: 113;
+    readonly EALREADY: 114;
+    readonly ENOTSUPP: 524;
+};
+export type ErrnoName = keyof typeof ERRNO;
+/** \`EINVAL\` for -22 and so on; the number where it is none of ERRNO. */
+declare function errnoName(status: number): string;
+
+/** Byte offsets of the fields of a map descriptor. */
+declare const DESCRIPTOR: {
+    readonly TYPE: 0;
+    readonly ID: 4;
+    readonly KEY_SIZE: 8;
+    readonly VALUE_SIZE: 12;
+    readonly MAX_ENTRIES: 16;
+    readonly FLAGS: 20;
+    readonly CPUS: 24;
+    readonly STRIDE: 28;
+    readonly DATA: 32;
+    readonly MASK: 36;
+    readonly COUNT: 40;
+    readonly SEED: 44;
+    readonly KEY_OFFSET: 48;
+    readonly HEAD: 52;
+    readonly TAIL: 56;
+    readonly EXTRA: 60;
+    readonly FREE: 64;
+    readonly FRESH: 68;
+    readonly FRESH_ROW: 72;
+    readonly CAPACITY: 76;
+    readonly CHUNKS: 80;
+    readonly SPARE: 84;
+    readonly VERSION: 88;
+    readonly LOCK: 92;
+    readonly PRODUCER: 96;
+    readonly CONSUMER: 104;
+    readonly PENDING: 112;
+    readonly SPECIAL: 120;
+    readonly LISTENER: 124;
+};
+/** Bytes of a descriptor. */
+declare const DESCRIPTOR_SIZE = 128;
+export type DescriptorField = keyof typeof DESCRIPTOR;
+/**
+ * Header of an element of a hash table or LPM trie (maps/slab.ts), u32 each. NEXT: next element in the bucket, 0 ends the chain.
+ * HASH: the key's full hash. VALUE: address of the value (of CPU 0's copy). STATE: 2 * slot number, + 1 while in use.
+ */
+declare const ROW: {
+    readonly NEXT: 0;
+    readonly HASH: 4;
+    readonly VALUE: 8;
+    readonly STATE: 12;
+};
+/**
+ * A chunk of elements of a slab (maps/slab.ts), u32 each. NEXT: the next chunk, or 0. FIRST: slot of its first row. COUNT: rows. VALUES:
+ * address of the values. From ROWS on the rows.
+ */
+declare const CHUNK: {
+    readonly NEXT: 0;
+    readonly FIRST: 4;
+    readonly COUNT: 8;
+    readonly VALUES: 12;
+    readonly ROWS: 16;
+};
+/**
+ * Nodes of an LPM trie (maps/lpm-trie.ts), u32 each up to the key. TABLE: the table that leads on from here, or 0 (in the place of
+ * NEXT, which only free rows need). BRANCH: 1 for an intermediate node, which has no value, else 0. CHILD: nodes under the next
+ * bit 0 and 1, or 0. The key: PREFIX, its length in bits, and from DATA on its bytes.
+ */
+declare const LPM: {
+    readonly TABLE: 0;
+    readonly BRANCH: 4;
+    readonly CHILD: 16;
+    readonly PREFIX: 24;
+    readonly DATA: 28;
+};
+/**
+ * Tables over an LPM trie (maps/lpm-tables.ts), u32 each. SHIFT: 32 less the bits that index the table. COUNT: prefixes at and
+ * below its place. From SLOTS on a slot of SLOT bytes for each value of the bits, with BEST and NEXT.
+ */
+declare const LPM_TABLE: {
+    readonly SHIFT: 0;
+    readonly COUNT: 4;
+    readonly SLOTS: 8;
+    readonly SLOT: 8;
+    readonly BEST: 0;
+    readonly NEXT: 4;
+};
+/**
+ * Elements of LRU maps after the fields of ROW, and heads of their lists (maps/lru-list.ts), u32 each. PREV: towards the newest; a
+ * head's: the oldest. NEXT: towards the oldest; a head's: the newest. REFERENCED: 1 from a lookup of a program on; a head's: elements
+ * in the list. LIST: the head of the element's list.
+ */
+declare const LRU: {
+    readonly PREV: 16;
+    readonly NEXT: 20;
+    readonly REFERENCED: 24;
+    readonly LIST: 28;
+};
+/** Elements of prog_array and array_of_maps are two u32 words: what the program gets, and the id (maps/handle-array.ts). */
+declare const HANDLE_ELEMENT = 8;
+/**
+ * A record of a ring buffer (maps/ringbuf.ts). Header: LENGTH, with the bits BUSY and DISCARD and the bytes of the data, at most
+ * LARGEST; MAP, the ring's handle. Then the DATA.
+ */
+declare const RING: {
+    readonly LENGTH: 0;
+    readonly MAP: 4;
+    readonly DATA: 8;
+    readonly HEADER: 8;
+    readonly BUSY: 2147483648;
+    readonly DISCARD: 1073741824;
+    readonly LARGEST: 1073741823;
+};
+/** Multipliers and shifts of the hash of keys (maps/words.ts). */
+declare const HASH: {
+    readonly WORD: 2654435761;
+    readonly WORD_SHIFT: 15;
+    readonly FINAL: readonly [2246822507, 3266489909];
+    readonly FINAL_SHIFT: readonly [13, 16];
+};
+
 /** What the module says of itself, in its custom section \`anybpf\`. */
 export interface ModuleRecord {
     readonly format: 1;
@@ -897,8 +1233,8 @@ export interface ModuleRecord {
     readonly digests: {
         /** Of all bytes of the module before the section. */
         readonly module: string;
-        /** Of \`programs\`, \`platform\` and \`options\`, each as JSON. */
-        readonly programs: string;
+        /** Of \`programs\` (the instructions, and what they are called and belong to), \`platform\` and \`options\`, each as JSON. */
+        readonly instructions: string;
         readonly platform: string;
         readonly options: string;
     };
@@ -934,6 +1270,8 @@ export interface ModuleRecord {
         readonly regions: readonly RegionRecord[];
     };
     readonly programs: readonly ProgramRecord[];
+    /** For each program, where the code of each instruction begins: each pair is the difference to the one before in offset and slot. */
+    readonly offsets: readonly (readonly number[])[];
     readonly maps: readonly MapRecord[];
     /** Kernel symbols that the programs name, in the order of the object's externs. */
     readonly externs: readonly ExternRecord[];
@@ -976,8 +1314,6 @@ export interface ProgramRecord {
     /** Source files, and for each line: slot, index of the file, line, column. */
     readonly files: readonly string[];
     readonly lines: readonly (readonly [slot: number, file: number, line: number, column: number])[];
-    /** Where the code of each instruction begins: each pair is the difference to the one before in offset and slot. */
-    readonly offsets: readonly number[];
     readonly verdicts: Readonly<Record<string, number>>;
     readonly otherVerdict?: string;
     readonly context: {
@@ -1071,6 +1407,8 @@ export interface Binding {
     /** Address of the loader's own file. */
     readonly url: string;
 }
+/** Name of the section. */
+declare const SECTION = "anybpf";
 /** The section of the record in a module's bytes: where it begins, and its text. It is the last one. */
 declare function recordSection(bytes: Uint8Array): {
     readonly start: number;
@@ -1109,13 +1447,6 @@ declare class ModuleMemory {
     /** Discards the ring buffer record that a run has left open, if there is one. */
     discardRecord(): void;
 }
-/** Header of a ring buffer record (uapi linux/bpf.h): its size, its length word's bits. */
-declare const RECORD: {
-    readonly HEADER: 8;
-    readonly LENGTH: 1073741823;
-    readonly DISCARDED: 1073741824;
-    readonly BUSY: 2147483648;
-};
 
 /** csum_add: 32-bit one's complement sum. */
 declare function add32(a: number, b: number): number;
@@ -1206,26 +1537,6 @@ declare class ContextSlot implements Input {
 export type MapBytes = Uint8Array | number | bigint;
 /** BPF_ANY, BPF_NOEXIST, BPF_EXIST. */
 export type UpdateMode = 'any' | 'noexist' | 'exist';
-/** Offsets in a map's descriptor, a chunk of elements and an element (AnyBPF: spec/map-layout.ts). */
-declare const LAYOUT: {
-    readonly FRESH: 68;
-    readonly CHUNKS: 80;
-    readonly CHUNK: {
-        readonly NEXT: 0;
-        readonly FIRST: 4;
-        readonly COUNT: 8;
-        readonly ROWS: 16;
-    };
-    readonly ROW: {
-        readonly STATE: 12;
-    };
-    readonly RING: {
-        readonly DATA: 32;
-        readonly MASK: 36;
-        readonly PRODUCER: 104;
-        readonly CONSUMER: 112;
-    };
-};
 type Operation = (key: number, value?: number, flags?: number) => number;
 export interface MapView {
     readonly name: string;

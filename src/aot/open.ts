@@ -91,8 +91,8 @@ async function putCode(object: LoadedObject, record: ModuleRecord, bytes: Uint8A
     fail(otherLayout(place, record.producer));
   }
   images.forEach((image, i) => {
-    const { name, offsets } = record.programs[i];
-    codes[i].link(machine, programExports(exports, `${name}.`), absolute(offsets));
+    const { name } = record.programs[i];
+    codes[i].link(machine, programExports(exports, `${name}.`), absolute(record.offsets[i]));
     image.code = codes[i];
   });
 }

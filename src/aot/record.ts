@@ -1,5 +1,5 @@
 // Bytes and digests of the record that a module carries (its form: loader.ts).
-import { sha256 } from './loader/check.ts';
+import { SECTION, sha256 } from './loader/check.ts';
 import type { ModuleRecord } from './loader/record.ts';
 import { Bytes } from '../compile/wasm/encoding.ts';
 import { utf8 } from '../base/bytes.ts';
@@ -23,14 +23,21 @@ export async function sealed(
 ): Promise<{ readonly bytes: Uint8Array<ArrayBuffer>; readonly record: ModuleRecord }> {
   const digests = {
     module: await sha256(module),
-    programs: await sha256(JSON.stringify(body.programs)),
+    instructions: await sha256(JSON.stringify(body.programs)),
     platform: await sha256(JSON.stringify(body.platform)),
     options: await sha256(JSON.stringify(body.options)),
   };
   const { format, ...rest } = body;
   const undigested: ModuleRecord = { format, digests, ...rest };
+  return withRecord(module, undigested);
+}
+
+/** A module with a record that has all but its own digest. */
+export async function withRecord<R extends object>(
+  module: Uint8Array,
+  undigested: R,
+): Promise<{ readonly bytes: Uint8Array<ArrayBuffer>; readonly record: R & { readonly digest: string } }> {
   const record = { ...undigested, digest: await sha256(JSON.stringify(undigested)) };
-  const content = new Bytes().name('anybpf').raw(utf8(JSON.stringify(record)));
-  const bytes = new Bytes().raw(module).byte(0).u32(content.length).append(content).finish();
-  return { bytes, record };
+  const content = new Bytes().name(SECTION).raw(utf8(JSON.stringify(record)));
+  return { bytes: new Bytes().raw(module).byte(0).u32(content.length).append(content).finish(), record };
 }

@@ -13,16 +13,12 @@
 // reads and writes a free value or, after reuse, another element's, as with Linux's preallocated maps.
 import { AnyBpfError, fail } from '../base/diagnostic.ts';
 import { mapDamaged } from '../base/messages/map.ts';
-import { DESCRIPTOR, ROW } from '../spec/map-layout.ts';
+import { CHUNK, DESCRIPTOR, ROW } from '../spec/map-layout.ts';
 import type { Address, Memory, Region } from '../spec/memory.ts';
 import { round8, valueStride } from './layout.ts';
 import { publish } from './words.ts';
 
 const FIRST_CHUNK = 8;
-
-/** Fields before the rows of a chunk: the next chunk or 0, slot of the first row, number of rows, address of the values. */
-const CHUNK = { NEXT: 0, FIRST: 4, COUNT: 8, VALUES: 12 } as const;
-const CHUNK_HEADER = 16;
 
 type Field = 'FREE' | 'FRESH' | 'FRESH_ROW' | 'CAPACITY' | 'CHUNKS';
 
@@ -182,7 +178,7 @@ export class Slab {
     const memory = this.#memory;
     const spare = this.#chunks.length === 0 ? shape.spareValues : 0;
     // The keys' region is a whole number of rows from the first key on: it ends a header after the last row.
-    const base = tryAlloc(memory, CHUNK_HEADER + count * rowSize + shape.keyOffset);
+    const base = tryAlloc(memory, CHUNK.ROWS + count * rowSize + shape.keyOffset);
     if (base === 0) return false;
     const values = tryAlloc(memory, (count + spare) * valueBytes);
     if (values === 0) {
@@ -190,7 +186,7 @@ export class Slab {
       return false;
     }
     const words = memory.u32;
-    const rows = base + CHUNK_HEADER;
+    const rows = base + CHUNK.ROWS;
     for (let i = 0; i < count; i++) words[(rows + i * rowSize + ROW.VALUE) >>> 2] = values + i * valueBytes;
     words[(base + CHUNK.FIRST) >>> 2] = first;
     words[(base + CHUNK.COUNT) >>> 2] = count;
@@ -214,7 +210,7 @@ export class Slab {
       const base = last === undefined ? this.#get('CHUNKS') : words[(last.base + CHUNK.NEXT) >>> 2];
       if (base === 0) return;
       const [firstSlot, count, values] = [CHUNK.FIRST, CHUNK.COUNT, CHUNK.VALUES].map((at) => words[(base + at) >>> 2]);
-      last = { base, firstSlot, count, rows: base + CHUNK_HEADER, values };
+      last = { base, firstSlot, count, rows: base + CHUNK.ROWS, values };
       this.#know(last);
     }
   }

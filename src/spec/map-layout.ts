@@ -83,6 +83,12 @@ export type DescriptorField = keyof typeof DESCRIPTOR;
 export const ROW = { NEXT: 0, HASH: 4, VALUE: 8, STATE: 12 } as const;
 
 /**
+ * A chunk of elements of a slab (maps/slab.ts), u32 each. NEXT: the next chunk, or 0. FIRST: slot of its first row. COUNT: rows. VALUES:
+ * address of the values. From ROWS on the rows.
+ */
+export const CHUNK = { NEXT: 0, FIRST: 4, COUNT: 8, VALUES: 12, ROWS: 16 } as const;
+
+/**
  * Nodes of an LPM trie (maps/lpm-trie.ts), u32 each up to the key. TABLE: the table that leads on from here, or 0 (in the place of
  * NEXT, which only free rows need). BRANCH: 1 for an intermediate node, which has no value, else 0. CHILD: nodes under the next
  * bit 0 and 1, or 0. The key: PREFIX, its length in bits, and from DATA on its bytes.

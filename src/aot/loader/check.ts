@@ -12,7 +12,8 @@ export interface Binding {
   readonly url: string;
 }
 
-const SECTION = 'anybpf';
+/** Name of the section. */
+export const SECTION = 'anybpf';
 
 const broken = (why: string): never => fail('aot/not-a-module', `this is no module of anybpf compile: ${why}`);
 const altered = (what: string): never => fail('aot/altered', `the module was altered: ${what} has another digest`);
@@ -69,7 +70,7 @@ export async function checkedRecord(bytes: Uint8Array): Promise<ModuleRecord> {
   const { digest, ...rest } = record;
   if (digest !== (await sha256(JSON.stringify(rest)))) altered('its record');
   const { programs, platform, options, digests } = record;
-  if (digests.programs !== (await sha256(JSON.stringify(programs)))) altered('the record of its instructions');
+  if (digests.instructions !== (await sha256(JSON.stringify(programs)))) altered('the record of its instructions');
   if (digests.platform !== (await sha256(JSON.stringify(platform)))) altered('the record of its platform');
   if (digests.options !== (await sha256(JSON.stringify(options)))) altered('the record of its options');
   if (digests.module !== (await sha256(bytes.subarray(0, start)))) altered('its code');

@@ -121,7 +121,8 @@ export class ProgramHost {
     if (!(error instanceof WebAssembly.RuntimeError) && !(error instanceof RangeError)) return error;
     const text = /wasm-function\[\d+\]:0x([0-9a-f]+)/.exec(error.stack ?? '')?.[1];
     const offset = text === undefined ? -1 : Number.parseInt(text, 16);
-    const { offsets, name } = this.#program;
+    const { name } = this.#program;
+    const offsets = this.#record.offsets[this.#record.programs.indexOf(this.#program)];
     let [at, slot, found] = [0, 0, -1];
     for (let i = 0; i < offsets.length; i += 2) {
       at += offsets[i];

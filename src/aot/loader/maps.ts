@@ -1,6 +1,8 @@
 // The application's end of maps, over the functions that the module has for them: nothing here knows how a map is searched.
+import { ERRNO, errnoName } from '../../spec/errno.ts';
+import { CHUNK, DESCRIPTOR, RING, ROW } from '../../spec/map-layout.ts';
 import { fail } from './errors.ts';
-import { type ModuleMemory, RECORD } from './memory.ts';
+import { aligned, type ModuleMemory } from './memory.ts';
 import type { MapRecord } from './record.ts';
 
 /** Bytes, or a number that is written little-endian into as many bytes as the map wants. */
@@ -9,18 +11,6 @@ export type MapBytes = Uint8Array | number | bigint;
 /** BPF_ANY, BPF_NOEXIST, BPF_EXIST. */
 export type UpdateMode = 'any' | 'noexist' | 'exist';
 const MODES: { readonly [M in UpdateMode]: number } = { any: 0, noexist: 1, exist: 2 };
-
-/** Names of the errors that maps answer with. */
-const ERRNO = { EPERM: 1, ENOENT: 2, E2BIG: 7, EEXIST: 17, EINVAL: 22 } as const;
-
-/** Offsets in a map's descriptor, a chunk of elements and an element (AnyBPF: spec/map-layout.ts). */
-export const LAYOUT = {
-  FRESH: 68,
-  CHUNKS: 80,
-  CHUNK: { NEXT: 0, FIRST: 4, COUNT: 8, ROWS: 16 },
-  ROW: { STATE: 12 },
-  RING: { DATA: 32, MASK: 36, PRODUCER: 104, CONSUMER: 112 },
-} as const;
 
 type Operation = (key: number, value?: number, flags?: number) => number;
 
@@ -72,13 +62,15 @@ export class ModuleMap implements MapView {
   update(key: MapBytes, value: MapBytes, mode: UpdateMode = 'any'): void {
     const bytes = this.#valueBytes(value);
     if (this.#record.frozen) this.#refuse('update', -ERRNO.EPERM);
+    if (this.#isArray && mode === 'noexist') this.#refuse('update', -ERRNO.EEXIST);
     if (!this.#isArray) {
       this.#check('update', this.#need('update')(this.#putKey(key), this.#putValue(bytes), MODES[mode]));
-    } else if (mode === 'noexist') this.#refuse('update', -ERRNO.EEXIST);
+      // The module's update is a program's: of one CPU's value.
+      if (!this.#perCpu) return;
+    }
     const address = this.#find(key);
     if (address === 0) this.#refuse('update', -ERRNO.E2BIG);
-    // An update by a program is that of one CPU's value.
-    if (this.#isArray || this.#perCpu) this.#memory.u8.set(bytes, address);
+    this.#memory.u8.set(bytes, address);
   }
 
   delete(key: MapBytes): boolean {
@@ -100,20 +92,23 @@ export class ModuleMap implements MapView {
   consume(record: (bytes: Uint8Array) => void): number {
     const { handle, type } = this.#record;
     if (type !== 'ringbuf') fail('run/no-records', `map ${this.name}: a ${type} map has no records`);
-    const { DATA, MASK, PRODUCER, CONSUMER } = LAYOUT.RING;
     let count = 0;
     for (;;) {
       const { view, u8 } = this.#memory;
-      const position = view.getBigUint64(handle + CONSUMER, true);
-      if (position === view.getBigUint64(handle + PRODUCER, true)) return count;
-      const at = Number(position & BigInt(view.getUint32(handle + MASK, true)));
-      const header = view.getUint32(handle + DATA, true) + at;
-      const word = view.getUint32(header, true);
-      if ((word & RECORD.BUSY) !== 0) return count;
-      const size = word & RECORD.LENGTH;
-      const bytes = u8.slice(header + RECORD.HEADER, header + RECORD.HEADER + size);
-      view.setBigUint64(handle + CONSUMER, position + BigInt(Math.ceil((RECORD.HEADER + size) / 8) * 8), true);
-      if ((word & RECORD.DISCARDED) !== 0) continue;
+      const position = view.getBigUint64(handle + DESCRIPTOR.CONSUMER, true);
+      if (position === view.getBigUint64(handle + DESCRIPTOR.PRODUCER, true)) return count;
+      const at = Number(position & BigInt(view.getUint32(handle + DESCRIPTOR.MASK, true)));
+      const header = view.getUint32(handle + DESCRIPTOR.DATA, true) + at;
+      const word = view.getUint32(header + RING.LENGTH, true);
+      if ((word & RING.BUSY) !== 0) return count;
+      const size = word & RING.LARGEST;
+      const bytes = u8.slice(header + RING.DATA, header + RING.DATA + size);
+      const next = position + BigInt(aligned(RING.HEADER + size));
+      view.setBigUint64(handle + DESCRIPTOR.CONSUMER, next, true);
+      // Programs leave it to their host to move on what nobody writes any more.
+      const pending = view.getBigUint64(handle + DESCRIPTOR.PENDING, true);
+      if (pending < next) view.setBigUint64(handle + DESCRIPTOR.PENDING, next, true);
+      if ((word & RING.DISCARD) !== 0) continue;
       count++;
       record(bytes);
     }
@@ -152,9 +147,8 @@ export class ModuleMap implements MapView {
     this.#need('update');
     const { handle, rowSize, keyOffset, keySize } = this.#record;
     const word = (at: number): number => this.#memory.view.getUint32(at, true);
-    const { CHUNK, ROW } = LAYOUT;
-    for (let chunk = word(handle + LAYOUT.CHUNKS); chunk !== 0; chunk = word(chunk + CHUNK.NEXT)) {
-      const count = Math.min(word(chunk + CHUNK.COUNT), word(handle + LAYOUT.FRESH) - word(chunk + CHUNK.FIRST));
+    for (let chunk = word(handle + DESCRIPTOR.CHUNKS); chunk !== 0; chunk = word(chunk + CHUNK.NEXT)) {
+      const count = Math.min(word(chunk + CHUNK.COUNT), word(handle + DESCRIPTOR.FRESH) - word(chunk + CHUNK.FIRST));
       for (let i = 0; i < count; i++) {
         const row = chunk + CHUNK.ROWS + i * rowSize;
         const key = row + keyOffset;
@@ -195,8 +189,7 @@ export class ModuleMap implements MapView {
   }
 
   #refuse(operation: string, status: number): never {
-    const [name] = Object.entries(ERRNO).find(([, value]) => value === -status) ?? [`error ${-status}`];
-    return fail('run/map-operation', `map ${this.name}: ${operation} failed: ${name}`);
+    return fail('run/map-operation', `map ${this.name}: ${operation} failed: ${errnoName(status)}`);
   }
 }
 

@@ -1,4 +1,5 @@
 // The memory of a module, as its programs may use it.
+import { RING } from '../../spec/map-layout.ts';
 import { fail } from './errors.ts';
 import type { ModuleRecord, RegionRecord } from './record.ts';
 
@@ -54,7 +55,7 @@ export class ModuleMemory {
     if (region?.kind !== 'ring-record') return region;
     const base = this.view.getUint32(this.#record.openRecord, true);
     if (base === 0) return undefined;
-    const size = this.view.getUint32(base - RECORD.HEADER, true) & RECORD.LENGTH;
+    const size = this.view.getUint32(base - RING.HEADER, true) & RING.LARGEST;
     return address >= base && address < base + size ? { ...region, base, size } : undefined;
   }
 
@@ -82,10 +83,7 @@ export class ModuleMemory {
     const record = this.view.getUint32(openRecord, true);
     if (record === 0) return;
     this.view.setUint32(openRecord, 0, true);
-    const word = this.view.getUint32(record - RECORD.HEADER, true);
-    this.view.setUint32(record - RECORD.HEADER, (word & RECORD.LENGTH) | RECORD.DISCARDED, true);
+    const word = this.view.getUint32(record - RING.HEADER, true);
+    this.view.setUint32(record - RING.HEADER, (word & RING.LARGEST) | RING.DISCARD, true);
   }
 }
-
-/** Header of a ring buffer record (uapi linux/bpf.h): its size, its length word's bits. */
-export const RECORD = { HEADER: 8, LENGTH: 0x3fff_ffff, DISCARDED: 0x4000_0000, BUSY: 0x8000_0000 } as const;

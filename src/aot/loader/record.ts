@@ -12,8 +12,8 @@ export interface ModuleRecord {
   readonly digests: {
     /** Of all bytes of the module before the section. */
     readonly module: string;
-    /** Of `programs`, `platform` and `options`, each as JSON. */
-    readonly programs: string;
+    /** Of `programs` (the instructions, and what they are called and belong to), `platform` and `options`, each as JSON. */
+    readonly instructions: string;
     readonly platform: string;
     readonly options: string;
   };
@@ -49,6 +49,8 @@ export interface ModuleRecord {
     readonly regions: readonly RegionRecord[];
   };
   readonly programs: readonly ProgramRecord[];
+  /** For each program, where the code of each instruction begins: each pair is the difference to the one before in offset and slot. */
+  readonly offsets: readonly (readonly number[])[];
   readonly maps: readonly MapRecord[];
   /** Kernel symbols that the programs name, in the order of the object's externs. */
   readonly externs: readonly ExternRecord[];
@@ -94,8 +96,6 @@ export interface ProgramRecord {
   /** Source files, and for each line: slot, index of the file, line, column. */
   readonly files: readonly string[];
   readonly lines: readonly (readonly [slot: number, file: number, line: number, column: number])[];
-  /** Where the code of each instruction begins: each pair is the difference to the one before in offset and slot. */
-  readonly offsets: readonly number[];
   readonly verdicts: Readonly<Record<string, number>>;
   readonly otherVerdict?: string;
   readonly context: {
