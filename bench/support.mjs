@@ -42,7 +42,7 @@ const format = (value) =>
       : value.toFixed(value >= 10 ? 1 : 2);
 
 /** So many turns of a linear congruential generator, each of which waits for the one before. */
-function turns(count, seed) {
+export function turns(count, seed) {
   let state = seed;
   for (let turn = 0; turn < count; turn++) state = (Math.imul(state, 1664525) + 1013904223) | 0;
   return state;

@@ -12,9 +12,10 @@ function packet(index: number, thread: number): Uint8Array {
   return data;
 }
 
+/** Spins: to be woken would take longer than many a job. */
 function waitForAll(gate: Int32Array, threads: number): void {
-  if (Atomics.add(gate, 0, 1) + 1 === threads) Atomics.notify(gate, 0);
-  for (let seen = Atomics.load(gate, 0); seen < threads; seen = Atomics.load(gate, 0)) Atomics.wait(gate, 0, seen);
+  Atomics.add(gate, 0, 1);
+  while (Atomics.load(gate, 0) < threads);
 }
 
 function run({ object, attach, engine, trusted, cpus, thread, threads, count, batch, gate }: Job): number[] {
