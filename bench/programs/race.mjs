@@ -16,7 +16,7 @@ export function timed(work) {
  */
 const SAMPLE = 1.5e6;
 /** Nanoseconds after which a runtime has optimised what it will. */
-const WARM = 80e6;
+const WARM = 200e6;
 
 /** Calls that take at least `wanted` ns, a multiple of `unit`; on the way the runtime compiles the candidate. */
 async function calibrate({ time, unit = 1, most = 2 ** 30, before }, wanted) {
