@@ -1,6 +1,7 @@
 // Compiles one function of a program: structured control flow from the graph, one i64 local a register, the frame by its base.
 import { dominance } from '../../flow/dominators.ts';
 import type { Block } from '../../flow/graph.ts';
+import { shortestPath } from '../../flow/shortest-path.ts';
 import { type Structured, structure } from '../../flow/structure.ts';
 import type { Insn } from '../../isa/insn.ts';
 import { OPS } from '../../isa/opcodes.ts';
@@ -97,7 +98,7 @@ class FunctionCompiler extends FunctionCalls {
     const from = e.code.length;
     this.clearFrame();
     this.reloadFuel();
-    if (!this.main) this.spend(this.graph.blocks.reduce((sum, block) => sum + block.end - block.start, 0));
+    if (!this.main) this.spend(this.#least(0, (index) => this.graph.blocks[index].terminator.kind === 'exit'));
     if (dom.reducible) this.#structured(structure(this.graph, dom));
     else this.#dispatched();
     e.op('unreachable');
@@ -165,7 +166,8 @@ class FunctionCompiler extends FunctionCalls {
     const { blocks } = this.graph;
     const next = e.local(I32);
     const go = (from: Block, target: number, outer: number): void => {
-      if (target <= from.index) this.spend(this.#loopCost(from.index, target));
+      // Such a loop may have been entered anywhere: all that was certainly executed for this jump is the block that ends in it.
+      if (target <= from.index) this.spend(this.#loopCost(from.index, from.index));
       e.i32(target).set(next).br(outer);
     };
     e.loop(VOID);
@@ -192,10 +194,17 @@ class FunctionCompiler extends FunctionCalls {
     e.op('end');
   }
 
-  /** What going back to a head costs: the instructions between the two, the price of one round of most loops. */
+  /** What going back to a head costs. */
   #loopCost(from: number, head: number): number {
-    const { blocks } = this.graph;
-    return Math.max(1, Math.abs(blocks[from].end - blocks[head].start));
+    return this.#least(head, (index) => index === from);
+  }
+
+  /**
+   * The instructions of the shortest way: never more than were executed, so that no run is stopped which would end within its
+   * budget by the instruction, as the interpreters count it.
+   */
+  #least(from: number, isEnd: (block: number) => boolean): number {
+    return shortestPath(this.graph, this.context.insns, from, isEnd) ?? 1;
   }
 
   /** The instructions of a block but the one that ends it by leading elsewhere. */
