@@ -17,6 +17,8 @@ export interface BatchProgram {
   readonly code: Code;
   readonly budget: number;
   harness(): Harness;
+  /** Called before a batch runs: ends what runs of another kind left. */
+  settle(): void;
 }
 
 /** One run on a context: the lower 32 bits of r0, which is all that a hook or a test-run looks at. */
@@ -70,6 +72,7 @@ export class Batch implements Disposable {
       fail(badOption({}, 'count', `must be 0 to ${Math.min(this.size, laid)} laid packets, not ${count}`));
     }
     const { memory, invocation, code, budget } = this.#program;
+    this.#program.settle();
     const contexts = this.#contexts;
     const select = (index: number): void => {
       invocation.end();

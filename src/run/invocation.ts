@@ -41,8 +41,9 @@ export class ProgramInvocation implements Invocation {
     this.program = this.#entry;
   }
 
-  /** Forgets the run before. */
+  /** Begins a run, ending the one before where nobody has; what that left is forgotten. */
   begin(ctx: Address, packet: PacketArea | undefined, budget: number): void {
+    this.end();
     this.cpu = this.#runtime.takeCpu();
     this.ctx = ctx;
     this.packet = packet;
@@ -77,6 +78,11 @@ export class ProgramInvocation implements Invocation {
     if (this.#ended) return;
     this.#ended = true;
     for (const [key, state] of this.#states) key.end?.(state, this);
+  }
+
+  /** What helpers left is that of an earlier run. */
+  forget(): void {
+    this.#states.clear();
   }
 
   /** What a helper family left of the last run, where it left anything. */

@@ -108,7 +108,7 @@ class ProgramLoader {
     return this.#object.programs.map((original) => {
       const wanted = this.#options.programs?.includes(original.name) ?? original.autoload;
       const spec = wanted ? this.#relocated(original) : original;
-      const image = this.#image(spec);
+      const image = this.#image(spec, budget);
       const row = this.#platform.programType(spec.type);
       const diagnostic = wanted ? this.#load(spec, image) : programNotLoaded({ program: spec.name });
       if (diagnostic === undefined) this.#runtime.addProgram(image);
@@ -141,7 +141,7 @@ class ProgramLoader {
     }
   }
 
-  #image(spec: ProgramSpec): ProgramImage {
+  #image(spec: ProgramSpec, budget: number): ProgramImage {
     const { externs } = this.#object;
     const options = this.#options;
     const image: ProgramImage = {
@@ -167,6 +167,8 @@ class ProgramLoader {
       },
       kfunc: (index) => kfuncRow(externs[index], options),
       helper: (number) => this.#platform.helper(number, spec.type),
+      layout: this.#platform.programType(spec.type)?.contexts[spec.dialect],
+      budget,
       code: undefined,
     };
     return image;

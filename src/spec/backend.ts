@@ -2,6 +2,7 @@
 import type { HelperEnv, HelperRow } from './helper.ts';
 import type { Address, Memory } from './memory.ts';
 import type { ProgramSpec } from './object.ts';
+import type { ContextLayout } from './program.ts';
 
 /** What runs programs. */
 export type EngineName = 'reference' | 'interpret' | 'compile';
@@ -23,6 +24,8 @@ export interface ProgramImage {
   /** The kfunc of that extern, with the same row form as a helper; undefined where the host has none. */
   kfunc(index: number): HelperRow | undefined;
   helper(number: number): HelperRow | undefined;
+  /** Of the program's context, where it is known. */
+  readonly layout?: ContextLayout | undefined;
   /** Instructions that one run may execute where nobody says another number. */
   readonly budget?: number;
   /** Made by the back end at first use. */

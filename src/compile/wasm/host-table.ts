@@ -81,19 +81,17 @@ export class HostedModule extends ModuleBuilder {
     return index;
   }
 
-  /** Fills the places of these functions, and gives back those of all others. @returns what gives back the rest */
-  connect(functions: Readonly<Record<string, (...args: never[]) => unknown>>): () => void {
-    const filled: number[] = [];
-    for (const [name, { signature, place }] of this.#hosted) {
-      if (functions[name] === undefined) {
-        this.#host.release(place);
-        continue;
-      }
-      this.#host.fill(place, signature, functions[name]);
-      filled.push(place);
+  /** Fills the places of these functions; the code must call no others. */
+  connect(functions: Readonly<Record<string, (...args: never[]) => unknown>>): void {
+    for (const [name, call] of Object.entries(functions)) {
+      const { signature, place } = this.#hosted.get(name) as Hosted;
+      this.#host.fill(place, signature, call);
     }
-    return () => {
-      for (const place of filled.splice(0)) this.#host.release(place);
-    };
+  }
+
+  /** Gives back all places. */
+  disconnect(): void {
+    for (const { place } of this.#hosted.values()) this.#host.release(place);
+    this.#hosted.clear();
   }
 }

@@ -1,6 +1,6 @@
 // What all compiled programs of one linear memory share: the control block, the stack and the table of programs.
 import type { Address, Memory } from '../../spec/memory.ts';
-import type { CodeBatch, Invocation } from '../../spec/backend.ts';
+import type { CodeBatch, EnteredRun, Invocation } from '../../spec/backend.ts';
 import type { RingBufferMap } from '../../spec/map.ts';
 import { RING } from '../../spec/map-layout.ts';
 import { FRAME_STRIDE, MAX_FRAMES, STACK_SIZE } from '../limits.ts';
@@ -51,9 +51,14 @@ export const CONTROL = {
   RECORD: 16 + WINDOWS_SIZE,
   /** Which windows may be of a record of a ring buffer: a bit each, in their order. */
   RECORD_WINDOWS: 20 + WINDOWS_SIZE,
+  /** Id of the program whose entry the last run came in by that the host has not begun. */
+  ENTERED: 24 + WINDOWS_SIZE,
 } as const;
 
-const CONTROL_SIZE = CONTROL.RECORD_WINDOWS + 4;
+/** What a program's entry says of its runs, at an address of the program's own: r1 of the last, and how many there were, u32 each. */
+export const ENTRY = { WITH: 0, COUNT: 4, SIZE: 8 } as const;
+
+const CONTROL_SIZE = CONTROL.ENTERED + 4;
 
 /** The place of a register's window among all. */
 const windowIndex = (register: number, write: boolean): number => register * 2 + (write ? 1 : 0);
@@ -70,6 +75,8 @@ export class Machine {
   readonly control: Address;
   /** Lowest frame; the first function's is the highest. */
   readonly stack: Address;
+  /** Base of the frame of a run's first function. */
+  readonly topFrame: Address;
   /** Programs by id, for tail calls between modules. */
   readonly table: WebAssembly.Table;
   /** Functions of the host that the programs call. */
@@ -86,6 +93,7 @@ export class Machine {
     this.control = memory.alloc(CONTROL_SIZE);
     const size = MAX_FRAMES * FRAME_STRIDE;
     this.stack = memory.alloc(size);
+    this.topFrame = this.stack + (MAX_FRAMES - 1) * FRAME_STRIDE;
     memory.addRegion({
       base: this.stack,
       size,
@@ -112,11 +120,6 @@ export class Machine {
     return machine;
   }
 
-  /** Base of the frame of a run's first function. */
-  get topFrame(): Address {
-    return this.stack + (MAX_FRAMES - 1) * FRAME_STRIDE;
-  }
-
   read(name: GlobalName): number {
     return this.globals[name].value >>> 0;
   }
@@ -127,6 +130,34 @@ export class Machine {
 
   set result(value: bigint) {
     this.memory.view.setBigUint64(this.control + CONTROL.RESULT, BigInt.asUintN(64, value), true);
+  }
+
+  /** The host's sides of programs with an entry, by program. */
+  readonly #entries = new Map<number, { readonly run: EnteredRun; readonly at: Address; seen: number }>();
+
+  /** @param at where the program's entry keeps what it says (ENTRY) */
+  open(id: number, run: EnteredRun, at: Address): void {
+    this.#entries.set(id, { run, at, seen: this.memory.u32[(at + ENTRY.COUNT) >>> 2] });
+  }
+
+  /** Whether the host has seen the last run by the program's entry. */
+  hasSeen(id: number): boolean {
+    const entry = this.#entries.get(id);
+    return entry !== undefined && entry.seen === this.memory.u32[(entry.at + ENTRY.COUNT) >>> 2];
+  }
+
+  /** The run under way; one that came in without the host begins for it here. */
+  running(): Invocation {
+    if (this.invocation !== undefined) return this.invocation;
+    const { u32 } = this.memory;
+    const entry = this.#entries.get(u32[(this.control + CONTROL.ENTERED) >>> 2]);
+    if (entry === undefined) throw new Error('no run is under way');
+    const count = u32[(entry.at + ENTRY.COUNT) >>> 2];
+    if (entry.seen !== count) {
+      entry.seen = count;
+      entry.run.begin(u32[(entry.at + ENTRY.WITH) >>> 2]);
+    }
+    return entry.run.invocation;
   }
 
   /** Makes the invocation that of the context which runs now. */
@@ -181,6 +212,7 @@ export class Machine {
 
   /** Puts a program's main function where tail calls find it. */
   enter(id: number, main: unknown): void {
+    this.#entries.delete(id);
     if (id >= this.table.length) this.table.grow(Math.max(id + 1 - this.table.length, this.table.length));
     this.table.set(id, main);
   }

@@ -8,11 +8,12 @@ import type { LoadedProgram } from '../load.ts';
 import type { ProgramExports } from './code.ts';
 import { type FunctionContext, type HelperImport, NO_SLOT } from './context.ts';
 import { F64, I32, I64 } from './encoding.ts';
-import { BATCH, batchCode, entryCode, MAIN } from './entries.ts';
+import { BATCH, batchCode, ENTER, enterCode, type Entering, entryCode, MAIN } from './entries.ts';
 import { compileFunction } from './function.ts';
 import { CONTROL, type GlobalName } from './machine.ts';
 import { mapConstants } from './map-lookup.ts';
 import type { ModuleBuilder, Signature } from './module.ts';
+import { packetFields } from './packet-bytes.ts';
 
 const SUBPROGRAM: Signature = { params: [I64, I64, I64, I64, I64, I32], results: [I64] };
 
@@ -119,6 +120,8 @@ export interface ProgramOptions {
   readonly stack: Address;
   /** Accesses are not checked against the memory's regions. */
   readonly trusted: boolean;
+  /** For runs that the host does not begin; where absent, there is no entry for them. */
+  readonly enter?: Omit<Entering, 'id' | 'control'>;
 }
 
 /** A program's functions in a module. */
@@ -136,7 +139,7 @@ export function addProgram(
   builder: ModuleBuilder,
   program: LoadedProgram,
   imports: ProgramImports,
-  { control, stack, trusted }: ProgramOptions,
+  { control, stack, trusted, enter }: ProgramOptions,
   prefix = '',
 ): AddedProgram {
   const { image } = program;
@@ -164,6 +167,7 @@ export function addProgram(
         imports: imports.host,
         routine: (name, signature, body) => builder.routine(name, signature, body),
         dialect: image.spec.dialect,
+        packet: packetFields(image.layout),
         exclusive: !image.memory.shared,
         mainType: builder.type(MAIN),
         controlBlock: control,
@@ -185,6 +189,11 @@ export function addProgram(
     builder.export(prefix + name, entry);
     return entry;
   });
+  if (enter !== undefined) {
+    const entry = builder.declare(ENTER);
+    builder.define(entry, enterCode(main, uses, imports.called.size > 0, { id: image.id, control, ...enter }));
+    builder.export(`${prefix}enter`, entry);
+  }
   const batch = builder.declare(BATCH);
   const { emitter, inlined } = batchCode(
     main,
@@ -219,10 +228,10 @@ export function addProgram(
 
 /** What `addProgram` exported, in an instance of the module. */
 export function programExports(exports: WebAssembly.Exports, prefix = ''): ProgramExports {
-  const { main, run, run32, batch } = Object.fromEntries(
-    ['main', 'run', 'run32', 'batch'].map((name) => [name, exports[prefix + name]]),
+  const { main, run, run32, batch, enter } = Object.fromEntries(
+    ['main', 'run', 'run32', 'batch', 'enter'].map((name) => [name, exports[prefix + name]]),
   ) as unknown as ProgramExports;
-  return { main, run, run32, batch, functionAt: (slot) => exports[`${prefix}f${slot}`] };
+  return { main, run, run32, batch, enter, functionAt: (slot) => exports[`${prefix}f${slot}`] };
 }
 
 function callsItself({ insns }: LoadedProgram): boolean {
