@@ -117,6 +117,11 @@ describe('rotations', () => {
   });
 });
 
+/** A lookup; the key is the first byte of the packet, in r6; it is put at r10-4 or r10-8. */
+const lookupText = (map: string, before: string): string =>
+  `r6 = *(u32 *)(r1 + 0)\n r6 = *(u8 *)(r6 + 0)\n ${before}\n r1 = map[${map}] ll\n call bpf_map_lookup_elem\n` +
+  ' if r0 == 0 goto +1\n r0 = *(u64 *)(r0 + 0)\n exit';
+
 describe('bytes of the stack in locals', () => {
   test.each([
     ['a word', `${VALUE}\n *(u64 *)(r10 - 8) = r1\n r0 = *(u64 *)(r10 - 8)`],
@@ -237,10 +242,6 @@ describe('bytes of the stack in locals', () => {
       mapSpec('hash', 'hash', more),
       mapSpec('trie', 'lpm_trie', { ...more, keySize: 8, flags: 1 }),
     ];
-    /** The key is the first byte of the packet, in r6; it is put at r10-4 or r10-8. */
-    const text = (map: string, before: string): string =>
-      `r6 = *(u32 *)(r1 + 0)\n r6 = *(u8 *)(r6 + 0)\n ${before}\n r1 = map[${map}] ll\n call bpf_map_lookup_elem\n` +
-      ' if r0 == 0 goto +1\n r0 = *(u64 *)(r0 + 0)\n exit';
     const WORD = '*(u32 *)(r10 - 4) = r6\n r2 = r10\n r2 += -4';
 
     /** Stores of the main function; what it gives for the keys 0 to 19 is what the reference gives. */
@@ -248,7 +249,11 @@ describe('bytes of the stack in locals', () => {
       const modules: Uint8Array[] = [];
       const [expected, found] = (['reference', 'compile'] as const).map((engine) => {
         const load = () =>
-          loadObject(objectSpec([{ text: text(map, before) }], maps), { host: memoryHost(), engine, trusted: true });
+          loadObject(objectSpec([{ text: lookupText(map, before) }], maps), {
+            host: memoryHost(),
+            engine,
+            trusted: true,
+          });
         const object = watched(modules, load);
         for (let key = 0; key < 16; key += 3) {
           const bytes = Uint8Array.of(key, 0, 0, 0);
