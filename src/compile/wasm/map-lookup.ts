@@ -116,6 +116,9 @@ const hashLookup =
       hash: site.temp(I32, 3),
       damaged: site.host,
       hit: () => {
+        // Another thread may have led the walk to rows that are not in use: an element that was deleted must not be found.
+        if (!site.exclusive)
+          e.get(row).memory('i32.load', ROW.STATE).i32(1).op('i32.and').op('i32.eqz').brIf(site.host());
         if (lru) e.get(row).i32(1).memory('i32.store', LRU.REFERENCED);
         e.get(row);
         follow(site, ROW.VALUE);
