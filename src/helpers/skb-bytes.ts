@@ -31,6 +31,7 @@ export const skbLoadHelpers: HelperFamily = {
       numbers: { linux: 26 },
       args: ['ctx', 'u32', 'memOut', 'size'],
       returns: 'integer',
+      intrinsic: 'packetLoad',
       doc: 'Copies bytes out of the packet; zeros and -EFAULT where they are not all there.',
       body: (env, _ctx, offset, to, length) => {
         const packet = packetOf(env, 'skb_load_bytes');
@@ -50,6 +51,7 @@ export const skbStoreHelpers: HelperFamily = {
       args: ['ctx', 'u32', 'mem', 'size', 'scalar'],
       returns: 'integer',
       changesPacket: true,
+      intrinsic: 'skbStore',
       doc:
         'Copies bytes into the packet; -EFAULT where it is too short. Flags: BPF_F_RECOMPUTE_CSUM (1; no device keeps a sum here), ' +
         'BPF_F_INVALIDATE_HASH (2); others -EINVAL.',

@@ -97,6 +97,7 @@ export const xdpHelpers: HelperFamily = {
       numbers: { linux: 188 },
       args: ['ctx'],
       returns: 'integer',
+      intrinsic: 'packetLength',
       doc: 'Bytes of the packet.',
       body: (env) => {
         const packet = packetOf(env, 'xdp_get_buff_len');
@@ -108,6 +109,7 @@ export const xdpHelpers: HelperFamily = {
       numbers: { linux: 189 },
       args: ['ctx', 'u32', 'memOut', 'size'],
       returns: 'integer',
+      intrinsic: 'packetLoad',
       doc: 'Copies bytes out of the packet. -EINVAL beyond its end, -EFAULT for an offset or length above 65,535.',
       body: (env, _ctx, offset, to, length) => {
         const from = packetBytes(env, 'xdp_load_bytes', offset, length);
@@ -121,6 +123,7 @@ export const xdpHelpers: HelperFamily = {
       numbers: { linux: 190 },
       args: ['ctx', 'u32', 'mem', 'size'],
       returns: 'integer',
+      intrinsic: 'packetStore',
       doc: 'Copies bytes into the packet. -EINVAL beyond its end, -EFAULT for an offset or length above 65,535.',
       body: (env, _ctx, offset, from, length) => {
         const to = packetBytes(env, 'xdp_store_bytes', offset, length);

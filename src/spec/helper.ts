@@ -116,7 +116,11 @@ export type IntrinsicName =
   | 'strncmp'
   | 'cpuNumber'
   | 'spinLock'
-  | 'spinUnlock';
+  | 'spinUnlock'
+  | 'packetLoad'
+  | 'packetStore'
+  | 'skbStore'
+  | 'packetLength';
 
 /** A helper as data. A negative number result is a negated errno (or Windows' negated ebpf_result_t). */
 export interface HelperRow {

@@ -20,8 +20,12 @@ interface Argument {
   readonly value?: bigint;
 }
 
+/** Offset below r10 where the context stays. */
+const CONTEXT_AT = 64;
+
 /** Loads r1 to r5 from the packet, each with the packet's address added where its bit in the first word is set. */
-const LOAD = `r9 = *(u32 *)(r1 + 0)
+const load = (type: 'xdp' | 'sched_cls'): string => `*(u64 *)(r10 - ${CONTEXT_AT}) = r1
+r9 = *(u32 *)(r1 + ${type === 'xdp' ? 0 : 76})
 r8 = *(u64 *)(r9 + 0)
 ${REGISTERS.map((r, i) => `r7 = *(u64 *)(r9 + ${REGISTERS_AT + 8 * i})\nr6 = r8\nr6 >>= ${i}\nr6 &= 1\nr6 *= r9\nr7 += r6\n*(u64 *)(r10 - ${8 * r}) = r7`).join('\n')}
 ${REGISTERS.map((r) => `r${r} = *(u64 *)(r10 - ${8 * r})`).join('\n')}`;
@@ -46,6 +50,7 @@ function compare(
     maps = [],
     right,
     data = () => 0,
+    type = 'xdp',
     numRuns = 150,
     atLeast = 2,
   }: {
@@ -53,12 +58,13 @@ function compare(
     readonly right?: (list: readonly Argument[]) => boolean;
     readonly data?: (at: number) => number;
     readonly numRuns?: number;
+    readonly type?: 'xdp' | 'sched_cls';
     /** Outcomes that are different. */
     readonly atLeast?: number;
   } = {},
 ): void {
   const sides = ENGINES.map((options) => {
-    const object = loadText('xdp', `${LOAD}\n${body}`, {
+    const object = loadText(type, `${load(type)}\n${body}`, {
       maps,
       options,
       host: { cpus: 4 },
@@ -328,6 +334,60 @@ r3 = *(u32 *)(r10 - 60)
     ]) {
       const cpus = fc.oneof(below(6), any);
       compare(fill + text, fc.tuple(numbers(0), numbers(0), cpus), { maps, data, atLeast: 1, numRuns: 40 });
+    }
+  });
+});
+
+const COUNTING = (at: number): number => at & 0xff;
+/** Whether the bytes to copy are there in memory. */
+const othersThere = ([, , at, size]: readonly Argument[]): boolean =>
+  at.offset !== undefined && at.offset >= 0 && size.value !== 0n && at.offset + Number(size.value) <= PACKET;
+
+describe('bytes of packets', () => {
+  const calls: [string, 'xdp' | 'sched_cls', boolean][] = [
+    ['xdp_load_bytes', 'xdp', false],
+    ['xdp_store_bytes', 'xdp', true],
+    ['skb_load_bytes', 'sched_cls', false],
+    ['skb_store_bytes', 'sched_cls', true],
+  ];
+  const offsets = fc.oneof(
+    { weight: 5, arbitrary: fc.integer({ min: DATA_AT, max: PACKET }).map((n) => ({ value: BigInt(n) })) },
+    { weight: 1, arbitrary: any },
+    {
+      weight: 1,
+      arbitrary: numbers(PACKET - 1, PACKET, 0xffff, 0x1_0000, 0x7fff_ffff, 0xffff_ffff, (1n << 32n) + 60n),
+    },
+  );
+  const flags = fc.oneof({ weight: 3, arbitrary: numbers(0) }, { weight: 1, arbitrary: fc.oneof(below(5), any) });
+  describe.each(calls)('%s', (name, type) => {
+    const context = `r1 = *(u64 *)(r10 - ${CONTEXT_AT})\n`;
+    test('to and from the packet itself, which may overlap', () => {
+      const sizes = fc.oneof({ weight: 5, arbitrary: below(90) }, { weight: 1, arbitrary: any });
+      compare(`${context}call bpf_${name}\nexit`, fc.tuple(numbers(0), offsets, bytes, sizes, flags), {
+        type,
+        data: COUNTING,
+        right: othersThere,
+      });
+    });
+    test.each([1, 4, 6, 16, 40, 64, 70])('of %i bytes, known to the compiler', (size) => {
+      const right = ([, , at]: readonly Argument[]): boolean =>
+        at.offset !== undefined && at.offset >= 0 && at.offset + size <= PACKET;
+      const list = fc.tuple(numbers(0), offsets, bytes, numbers(0), flags);
+      compare(`${context}r4 = ${size}\ncall bpf_${name}\nexit`, list, { type, data: COUNTING, right, numRuns: 50 });
+    });
+  });
+
+  test('with another context', () => {
+    for (const [name, type] of calls) {
+      const list = fc.tuple(fc.oneof(any, bytes), numbers(0), bytes, below(9), numbers(0));
+      compare(`call bpf_${name}\nexit`, list, { type, right: () => false, atLeast: 1, numRuns: 20 });
+    }
+  });
+
+  test('xdp_get_buff_len', () => {
+    for (const options of ENGINES) {
+      using object = loadText('xdp', 'call bpf_xdp_get_buff_len\nexit', { options });
+      expect(object.program().run({ data: new Uint8Array(77) }).retval).toBe(77);
     }
   });
 });

@@ -30,6 +30,24 @@ export function copyBytes(e: Emitter, to: number, from: number, size: number, to
   }
 }
 
+/** As copyBytes, for ranges that may overlap: all is loaded before the first store. */
+export function moveBytes(e: Emitter, to: number, from: number, size: number): void {
+  if (size > MOST_WORDS) {
+    e.get(to).get(from).i32(size).memoryCopy();
+    return;
+  }
+  const stores: (() => void)[] = [];
+  let at = 0;
+  for (const [width, load, store] of PIECES) {
+    for (; at + width <= size; at += width) {
+      const offset = at;
+      e.get(to).get(from).memory(load, offset);
+      stores.push(() => e.memory(store, offset));
+    }
+  }
+  for (const store of stores.reverse()) store();
+}
+
 /** Clears `size` bytes from the address in a local on. */
 export function clearBytes(e: Emitter, at: number, size: number): void {
   if (size > MOST_WORDS) {

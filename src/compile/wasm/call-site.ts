@@ -6,6 +6,7 @@ import type { Emitter } from './emitter.ts';
 import type { ValueType } from './encoding.ts';
 import type { MapConstants } from './map-lookup.ts';
 import type { Signature } from './module.ts';
+import type { PacketFields } from './packet-bytes.ts';
 
 /** Calls of the program's own functions for a helper that calls back. */
 export interface FunctionCalling {
@@ -31,6 +32,8 @@ export interface CallSite {
   readonly control: Address;
   /** Address of the word that holds the CPU of the run. */
   readonly cpu: Address;
+  /** Where the context that verified code gets says where its packet is, if it does. */
+  readonly packet?: PacketFields | undefined;
   /** Local (i64) of a register r0 to r9. */
   register(number: number): number;
   /** A local for intermediate values: always the same one for a type and number, so nothing lasts beyond the call. */

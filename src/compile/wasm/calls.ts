@@ -115,6 +115,7 @@ export abstract class FunctionCalls extends FunctionSite {
       checked: this.context.checked,
       control: this.context.controlBlock,
       dialect: this.context.dialect,
+      packet: this.context.packet,
       exclusive: this.context.exclusive,
       routine: this.context.routine,
       cpu: this.field('CPU'),

@@ -6,6 +6,7 @@ import type { Emitter } from './emitter.ts';
 import type { GlobalName } from './machine.ts';
 import type { MapConstants } from './map-lookup.ts';
 import type { Signature } from './module.ts';
+import type { PacketFields } from './packet-bytes.ts';
 
 /** Why compiled code stops by itself; the host turns it into the message. */
 export const ABORT = {
@@ -47,6 +48,7 @@ export interface FunctionContext {
   /** Index of a function that the module has besides the program's: made when its name is first asked for. */
   routine(name: string, signature: Signature, body: () => Emitter): number;
   readonly dialect: Dialect;
+  readonly packet: PacketFields | undefined;
   /** No other thread reaches the memory: code may change maps without a lock. */
   readonly exclusive: boolean;
   /** Type index of a program's main function. */

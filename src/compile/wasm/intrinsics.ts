@@ -6,6 +6,7 @@ import { csumDiff } from './csum-diff.ts';
 import { loop } from './loop.ts';
 import { mapLookup, mapLookupPerCpu } from './map-lookup.ts';
 import { mapDelete, mapPeek, mapPop, mapPush, mapUpdate } from './map-update.ts';
+import { packetLength, packetLoad, packetStore, skbStore } from './packet-bytes.ts';
 import { ringDiscard, ringOutput, ringQuery, ringReserve, ringSubmit } from './ring.ts';
 import { strncmp } from './strings.ts';
 import { tailCall } from './tail-call.ts';
@@ -37,4 +38,8 @@ export const INTRINSICS: { readonly [N in IntrinsicName]: Intrinsic } = {
   cpuNumber,
   spinLock,
   spinUnlock,
+  packetLoad,
+  packetStore,
+  skbStore,
+  packetLength,
 };
