@@ -23,6 +23,7 @@ export type { LoadedObject } from './run/object.ts';
 export type { LoadedProgram, RunInput, RunResult } from './run/program.ts';
 export { RecordReader, type RecordReaderOptions } from './run/records.ts';
 export { Runtime } from './run/runtime.ts';
+export type { SharedObject } from './run/share.ts';
 export type { Host, HostServices } from './spec/host.ts';
 export type { MapSpec, ObjectSpec, ProgramSpec } from './spec/object.ts';
 export type { Platform } from './spec/platform.ts';
