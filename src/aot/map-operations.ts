@@ -42,11 +42,11 @@ export function addMapOperations(builder: ModuleBuilder, map: LoadedMap, memory:
   const { handle } = constants;
   add(
     'update',
-    builder.routine(`update.${handle}`, HASH_UPDATE, () => hashUpdate(constants, cpu)),
+    builder.routine(`update.${handle}`, HASH_UPDATE, () => hashUpdate(constants, { cpu, exclusive: true })),
   );
   add(
     'delete',
-    builder.routine(`delete.${handle}`, HASH_DELETE, () => hashDelete(constants, cpu)),
+    builder.routine(`delete.${handle}`, HASH_DELETE, () => hashDelete(constants, { cpu, exclusive: true })),
   );
   return names;
 }

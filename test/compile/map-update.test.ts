@@ -55,15 +55,18 @@ interface Side extends Disposable {
 interface SideOptions {
   readonly engine: EngineName;
   readonly trusted?: boolean;
+  /** In memory that other threads may reach, though none does. */
+  readonly shared?: boolean;
   readonly dialect?: Dialect;
 }
 
-function side(spec: MapSpec, { engine, trusted = false, dialect = 'linux' }: SideOptions): Side {
+function side(spec: MapSpec, { engine, trusted = false, shared = false, dialect = 'linux' }: SideOptions): Side {
   const host = memoryHost({ cpus: CPUS });
   const object = loadObject(objectSpec([{ type: 'xdp', text: text(spec), dialect }], [spec], { dialect }), {
     host,
     engine,
     trusted,
+    ...(shared ? { shared, memoryLimit: 2 ** 24 } : {}),
   });
   const program = object.program();
   const data = new Uint8Array(KEY_AT + spec.keySize + spec.valueSize + 64);
@@ -95,7 +98,8 @@ interface Step {
 
 const FLAGS = [0n, 0n, 0n, 0n, 0n, 1n, 2n, 2n, 3n, 4n, 5n, 1n << 32n, 0xffff_ffff_ffff_fffen];
 
-const steps = (keys: number): fc.Arbitrary<Step[]> =>
+/** @param cpus a thread on shared memory stays on its CPU */
+const steps = (keys: number, cpus = CPUS): fc.Arbitrary<Step[]> =>
   fc.array(
     fc.record({
       // Twice as many updates and pushes as all else.
@@ -104,7 +108,7 @@ const steps = (keys: number): fc.Arbitrary<Step[]> =>
       key: fc.nat({ max: keys }),
       value: fc.nat({ max: 255 }),
       flags: fc.constantFrom(...FLAGS),
-      cpu: fc.nat({ max: CPUS - 1 }),
+      cpu: fc.nat({ max: cpus - 1 }),
     }),
     { minLength: 20, maxLength: 160 },
   );
@@ -202,15 +206,19 @@ const shapes = SHAPES.map(([type, keySize, valueSize, maxEntries, flags = 0]) =>
   spec: mapSpec('m', type, { keySize, valueSize, maxEntries, flags }),
 }));
 
-describe.each([true, false])('trusted: %s', (trusted) => {
+describe.each([
+  { trusted: true, shared: false, numRuns: 8 },
+  { trusted: false, shared: false, numRuns: 8 },
+  { trusted: true, shared: true, numRuns: 3 },
+])('trusted: $trusted, shared: $shared', ({ numRuns, ...options }) => {
   test.each(shapes)('$name', ({ spec }) => {
     fc.assert(
-      fc.property(steps(Math.ceil(spec.maxEntries * 1.7) + 3), (list) => {
+      fc.property(steps(Math.ceil(spec.maxEntries * 1.7) + 3, options.shared ? 1 : CPUS), (list) => {
         using host = side(spec, { engine: 'reference' });
-        using compiled = side(spec, { engine: 'compile', trusted });
+        using compiled = side(spec, { engine: 'compile', ...options });
         agree(spec, list, host, compiled);
       }),
-      { numRuns: 8 },
+      { numRuns },
     );
   });
 });
@@ -230,18 +238,26 @@ test.each(['hash', 'lru_hash', 'array', 'queue'] as const)(
   },
 );
 
-test.each([
-  ['hash', 4, 40],
-  ['percpu_hash', 4, 40],
-  ['lru_hash', 4, 300],
-  ['lru_percpu_hash', 4, 300],
-  ['array', 4, 0],
-  ['percpu_array', 4, 0],
-  ['queue', 0, 0],
-  ['stack', 0, 0],
-] as const)('%s: only growth needs the host', (type, keySize, over) => {
+/** Elements above max_entries, or below where it is negative, that are put into each. */
+const MORE: { readonly [T in MapTypeName]?: number } = {
+  hash: -40,
+  percpu_hash: -40,
+  lru_hash: 300,
+  lru_percpu_hash: 300,
+  array: 0,
+  percpu_array: 0,
+  queue: 0,
+  stack: 0,
+};
+
+test.each(
+  Object.entries(MORE).flatMap(([type, more]) =>
+    [false, true].map((shared) => ({ type: type as MapTypeName, more, shared })),
+  ),
+)('$type, shared: $shared: only growth needs the host', ({ type, more, shared }) => {
+  const keySize = opsOf(type) === QUEUE ? 0 : 4;
   const spec = mapSpec('m', type, { keySize, valueSize: 8, maxEntries: 512 });
-  using compiled = side(spec, { engine: 'compile', trusted: true });
+  using compiled = side(spec, { engine: 'compile', trusted: true, shared });
   const { map, run } = compiled;
   let calls = 0;
   for (const name of ['updateElem', 'deleteElem', 'pushElem', 'popElem', 'peekElem'] as const) {
@@ -251,7 +267,7 @@ test.each([
   }
   const [put, ...others] = opsOf(type);
   for (let round = 0; round < 4; round++) {
-    const most = type.startsWith('lru') ? spec.maxEntries + over : spec.maxEntries - over;
+    const most = spec.maxEntries + more;
     for (let n = 0; n < most; n++) run(put, index(n), bytes(8, n), round === 3 ? 2n : 0n, n & 1);
     if (type.endsWith('array')) continue;
     for (const op of others) for (let n = 0; n < most; n += 2) run(op, index(n), bytes(8, n), 0n, n & 1);

@@ -116,11 +116,14 @@ export type MemoryOp = keyof typeof MEMORY;
 
 /** Atomic instructions (prefix 0xfe, threads proposal): opcode and log2 of the alignment, which must be the natural one. */
 export const ATOMIC = {
+  'memory.atomic.notify': [0x00, 2],
   'i32.atomic.load': [0x10, 2],
+  'i32.atomic.store': [0x17, 2],
   'i64.atomic.store': [0x18, 3],
   'i64.atomic.store8': [0x1b, 0],
   'i64.atomic.store16': [0x1c, 1],
   'i64.atomic.store32': [0x1d, 2],
+  'i32.atomic.rmw.add': [0x1e, 2],
   'i64.atomic.rmw.add': [0x1f, 3],
   'i64.atomic.rmw32.add_u': [0x24, 2],
   'i64.atomic.rmw.and': [0x2d, 3],
@@ -129,8 +132,10 @@ export const ATOMIC = {
   'i64.atomic.rmw32.or_u': [0x39, 2],
   'i64.atomic.rmw.xor': [0x3b, 3],
   'i64.atomic.rmw32.xor_u': [0x40, 2],
+  'i32.atomic.rmw.xchg': [0x41, 2],
   'i64.atomic.rmw.xchg': [0x42, 3],
   'i64.atomic.rmw32.xchg_u': [0x47, 2],
+  'i32.atomic.rmw.cmpxchg': [0x48, 2],
   'i64.atomic.rmw.cmpxchg': [0x49, 3],
   'i64.atomic.rmw32.cmpxchg_u': [0x4e, 2],
 } as const;

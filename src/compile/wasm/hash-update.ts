@@ -22,11 +22,18 @@ export const HASH_DELETE: Signature = { params: [I32], results: [I32] };
 /** From one element to the next (maps/slab.ts). */
 const rowSize = ({ keyOffset, keySize }: MapConstants): number => Math.ceil((keyOffset + keySize) / 8) * 8;
 
+/** Where the functions run. */
+export interface HashPlace {
+  /** Address of the word that holds the CPU of the run. */
+  readonly cpu: Address;
+  /** No other thread reaches the memory. Where one does, the functions run under the map's lock, which lookups do not take. */
+  readonly exclusive: boolean;
+}
+
 class HashFunction {
   readonly e: Emitter;
   readonly key = 0;
-  /** Where threads share the memory, the host changes tables. */
-  readonly exclusive = true;
+  readonly exclusive: boolean;
   readonly cpu: Address;
   readonly #map: MapConstants;
   readonly #perCpu: boolean;
@@ -37,9 +44,10 @@ class HashFunction {
   readonly #link: number;
   readonly #temps = new Map<string, number>();
 
-  constructor(map: MapConstants, cpu: Address, { params }: Signature) {
+  constructor(map: MapConstants, { cpu, exclusive }: HashPlace, { params }: Signature) {
     this.e = new Emitter(params.length);
     this.cpu = cpu;
+    this.exclusive = exclusive;
     this.#map = map;
     this.#perCpu = map.type === 'percpu_hash' || map.type === 'lru_percpu_hash';
     this.#lru = map.type === 'lru_hash' || map.type === 'lru_percpu_hash';
@@ -74,13 +82,14 @@ class HashFunction {
       this.#returnIf(-ERRNO.E2BIG);
       this.#needRoom();
     }
-    this.#insert();
+    this.#take();
     const to = this.#valueOf();
     if (this.#perCpu) {
       clearBytes(e, to, this.#map.stride * this.#map.cpus);
       this.#addCpu(to);
     }
     copyBytes(e, to, value, this.#map.valueSize);
+    this.#insert();
     return e.i32(0).op('end');
   }
 
@@ -126,7 +135,8 @@ class HashFunction {
     this.#field('SPARE').set(spare);
     copyBytes(e, spare, value, this.#map.valueSize);
     this.#setField('SPARE', () => e.get(row).memory('i32.load', ROW.VALUE));
-    e.get(row).get(spare).memory('i32.store', ROW.VALUE);
+    e.get(row).get(spare);
+    this.#publish(ROW.VALUE);
   }
 
   /** Returns where an insertion needs more buckets or rows than there are. */
@@ -139,11 +149,10 @@ class HashFunction {
     this.#returnIf(LEFT_TO_HOST);
   }
 
-  /** Puts a row with the key first in its chain and, in an LRU map, first in the list. */
-  #insert(): void {
+  /** Sets the row to one that is not in use, and puts the key there. */
+  #take(): void {
     const { e } = this;
     const row = this.#row;
-    const head = this.#link;
     this.#field('FREE').tee(row).if(VOID);
     this.#setField('FREE', () => e.get(row).memory('i32.load', ROW.NEXT));
     e.get(row).get(row).memory('i32.load', ROW.STATE).i32(1).op('i32.or').memory('i32.store', ROW.STATE);
@@ -156,11 +165,20 @@ class HashFunction {
     e.op('end');
     copyBytes(e, row, this.key, this.#map.keySize, this.#map.keyOffset);
     e.get(row).get(this.#hash).memory('i32.store', ROW.HASH);
+  }
+
+  /** Puts the row first in its chain and, in an LRU map, first in the list. */
+  #insert(): void {
+    const { e } = this;
+    const row = this.#row;
+    const head = this.#link;
     e.get(this.#hash);
     bucket(this, this.#map);
     e.set(head);
-    e.get(row).get(head).memory('i32.load').memory('i32.store', ROW.NEXT);
-    e.get(head).get(row).memory('i32.store');
+    e.get(row).get(head).memory('i32.load');
+    this.#publish(ROW.NEXT);
+    e.get(head).get(row);
+    this.#publish(0);
     this.#count(1);
     if (!this.#lru) return;
     this.#pushFront(row);
@@ -179,7 +197,13 @@ class HashFunction {
       e.get(row).memory('i32.load', LRU.LIST).tee(list);
       e.get(list).memory('i32.load', LRU.REFERENCED).i32(1).op('i32.sub').memory('i32.store', LRU.REFERENCED);
     }
-    e.get(this.#link).get(row).memory('i32.load', ROW.NEXT).memory('i32.store');
+    e.get(this.#link).get(row).memory('i32.load', ROW.NEXT);
+    this.#publish(0);
+    if (!this.exclusive) {
+      // Who is at the row now may be led into another chain: this tells them.
+      const version = this.#map.handle + DESCRIPTOR.VERSION;
+      e.i32(0).i32(1).atomic('i32.atomic.rmw.add', version).op('drop');
+    }
     e.get(row).get(row).memory('i32.load', ROW.STATE).i32(~1).op('i32.and').memory('i32.store', ROW.STATE);
     e.get(row);
     this.#field('FREE').memory('i32.store', ROW.NEXT);
@@ -292,15 +316,20 @@ class HashFunction {
     this.e.memory('i32.store', this.#map.handle + DESCRIPTOR[name]);
   }
 
+  /** Pops an address and a word that lookups of other threads follow: they see what was stored before it, too. */
+  #publish(offset: number): void {
+    if (this.exclusive) this.e.memory('i32.store', offset);
+    else this.e.atomic('i32.atomic.store', offset);
+  }
+
   /** Pops a condition under which this is the result. */
   #returnIf(result: number): void {
     this.e.if(VOID).i32(result).op('return').op('end');
   }
 }
 
-/** @param cpu address of the word that holds the CPU of the run */
-export const hashUpdate = (map: MapConstants, cpu: Address): Emitter =>
-  new HashFunction(map, cpu, HASH_UPDATE).update();
+export const hashUpdate = (map: MapConstants, place: HashPlace): Emitter =>
+  new HashFunction(map, place, HASH_UPDATE).update();
 
-export const hashDelete = (map: MapConstants, cpu: Address): Emitter =>
-  new HashFunction(map, cpu, HASH_DELETE).delete();
+export const hashDelete = (map: MapConstants, place: HashPlace): Emitter =>
+  new HashFunction(map, place, HASH_DELETE).delete();

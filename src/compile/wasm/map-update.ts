@@ -1,13 +1,16 @@
-// Helpers that change maps, without a call to the host where the map is known and nothing else can be at it. Values with fields that
+// Helpers that change maps, without a call to the host where the map is known. Values with fields that
 // are the kernel's (spin locks, timers) are the host's.
 import { MAP_FLAGS, type MapTypeName, UPDATE_FLAGS } from '../../spec/map-types.ts';
 import { copyBytes } from './bytes.ts';
 import type { CallSite } from './call-site.ts';
+import type { Emitter } from './emitter.ts';
 import { I32 } from './encoding.ts';
 import { HASH_DELETE, HASH_UPDATE, hashDelete, hashUpdate, LEFT_TO_HOST } from './hash-update.ts';
 import { MOST_KEY } from './hash-walk.ts';
 import type { Intrinsic } from './intrinsics.ts';
 import { addCpu, type MapConstants } from './map-lookup.ts';
+import { underLock } from './map-lock.ts';
+import type { Signature } from './module.ts';
 import { QUEUE_POP, QUEUE_PUSH, queuePop, queuePush } from './queue.ts';
 
 /** Emits the call; `host` is the label that leaves it to the host. */
@@ -24,7 +27,20 @@ function pointer(
   const local = site.temp(I32, 3 + register);
   site.pushAddress(register, size, access, host);
   site.e.set(local);
+  // What is outside of the memory traps here, not while this thread has the map's lock.
+  if (!site.exclusive)
+    site.e
+      .get(local)
+      .memory('i32.load8_u', size - 1)
+      .op('drop');
   return local;
+}
+
+/** Index of a function that changes a map: under its lock where other threads may do so at the same time. */
+function changing(site: CallSite, map: MapConstants, name: string, signature: Signature, body: () => Emitter): number {
+  const change = (): number => site.routine(`${name}.${map.handle}`, signature, body);
+  if (site.exclusive) return change();
+  return site.routine(`locked ${name}.${map.handle}`, signature, () => underLock(map, signature, change()));
 }
 
 /** Pops a status. Windows has its own numbers for errors, which the host knows. */
@@ -42,7 +58,7 @@ const updateHash: Direct = (site, map, host) => {
   e.get(site.register(4)).i64Small(UPDATE_FLAGS.EXIST).op('i64.gt_u').brIf(host());
   const key = pointer(site, 2, map.keySize, host);
   const value = pointer(site, 3, map.valueSize, host);
-  const update = site.routine(`update.${map.handle}`, HASH_UPDATE, () => hashUpdate(map, site.cpu));
+  const update = changing(site, map, 'update', HASH_UPDATE, () => hashUpdate(map, site));
   e.get(key).get(value).get(site.register(4)).op('i32.wrap_i64').call(update);
   setStatus(site, host);
 };
@@ -55,7 +71,7 @@ const updateLru: Direct = (site, map, host) => {
 
 const deleteHash: Direct = (site, map, host) => {
   const key = pointer(site, 2, map.keySize, host);
-  const remove = site.routine(`delete.${map.handle}`, HASH_DELETE, () => hashDelete(map, site.cpu));
+  const remove = changing(site, map, 'delete', HASH_DELETE, () => hashDelete(map, site));
   site.e.get(key).call(remove);
   setStatus(site, host);
 };
@@ -113,7 +129,7 @@ const DELETIONS: Types = {
 const pushQueue: Direct = (site, map, host) => {
   needAnyOrExist(site, 3, host);
   const value = pointer(site, 2, map.valueSize, host);
-  const push = site.routine(`push.${map.handle}`, QUEUE_PUSH, () => queuePush(map));
+  const push = changing(site, map, 'push', QUEUE_PUSH, () => queuePush(map));
   site.e.get(value).get(site.register(3)).op('i32.wrap_i64').call(push);
   setStatus(site, host);
 };
@@ -122,8 +138,7 @@ const popQueue =
   (take: boolean): Direct =>
   (site, map, host) => {
     const value = pointer(site, 2, map.valueSize, host, 'write');
-    const name = `${take ? 'pop' : 'peek'}.${map.handle}`;
-    site.e.get(value).call(site.routine(name, QUEUE_POP, () => queuePop(map, take)));
+    site.e.get(value).call(changing(site, map, take ? 'pop' : 'peek', QUEUE_POP, () => queuePop(map, take)));
     setStatus(site, host);
   };
 
@@ -137,9 +152,7 @@ const byType =
   (site) => {
     const map = site.map(1);
     const direct = map && types[map.type];
-    if (map === undefined || direct === undefined || map.special > 0 || map.keySize > MOST_KEY || !site.exclusive) {
-      return false;
-    }
+    if (map === undefined || direct === undefined || map.special > 0 || map.keySize > MOST_KEY) return false;
     site.orHost((host) => direct(site, map, host));
     return true;
   };
