@@ -1594,10 +1594,10 @@ export interface ProgramView {
     /** Name of a return value. */
     verdictOf(retval: number): string | undefined;
 }
-export interface Module {
+export interface Module<Programs extends string = string, Maps extends string = string> {
     readonly record: ModuleRecord;
-    readonly programs: Readonly<Record<string, ProgramView>>;
-    readonly maps: Readonly<Record<string, MapView>>;
+    readonly programs: Readonly<Record<Programs, ProgramView>>;
+    readonly maps: Readonly<Record<Maps, MapView>>;
     readonly memory: WebAssembly.Memory;
 }
 /** Who runs a module in place of the loader, with helpers, maps and contexts of its own: AnyBPF (\`anybpf/aot/helpers\`). */

@@ -1,7 +1,7 @@
 // anybpf compile: an object as a WebAssembly module that needs no AnyBPF to run.
 import { basename } from 'node:path';
 import type { Command } from 'commander';
-import { fail } from '../base/diagnostic.ts';
+import { fail, formatDiagnostic } from '../base/diagnostic.ts';
 import { badOption } from '../base/messages/cli.ts';
 import { compileAhead, type CompiledModule } from '../aot/compile.ts';
 import { moduleFiles } from '../aot/files.ts';
@@ -37,7 +37,7 @@ export const compileVerb: Verb = (program: Command, io) => {
     .command('compile')
     .description('compile an object ahead of time: a WebAssembly module, and a loader that runs it without AnyBPF')
     .argument('<object>', 'eBPF object file')
-    .requiredOption('-o, --out <file>', `module to write, NAME${ENDING}; its loader is NAME.mjs, with NAME.d.ts`)
+    .requiredOption('-o, --out <file>', `module to write, NAME${ENDING}; its loader is NAME.mjs, with its types`)
     .option('--program <name>', 'program to compile, by function or section name (repeatable); all without', collected)
     .option('--map <name=entries>', 'entries that a map has at first, as for anybpf run (repeatable)', collected)
     .option('--set <global=value>', 'value of a global variable (repeatable)', collected)
@@ -51,6 +51,9 @@ export const compileVerb: Verb = (program: Command, io) => {
         fail(badOption({}, '--out', out, `the name of a module ends in ${ENDING}`));
       const compiled = await compiledObject(file, options);
       writeAll(compiled, out);
+      for (const notice of compiled.diagnostics) {
+        if (notice.severity !== 'note') io.stderr.write(`anybpf: ${notice.severity}: ${formatDiagnostic(notice)}\n`);
+      }
       io.stdout.write(options.json === true ? `${toJson(compiled.record, 2)}\n` : summary(compiled, out, io));
     });
 };
@@ -74,20 +77,30 @@ async function compiledObject(file: string, options: CompileVerbOptions): Promis
   });
 }
 
-/** All three files or none: each is whole before the first takes its place. */
+/**
+ * Each file is whole before the first takes its place, and the module comes last: whatever fails before, an older one stays with its
+ * loader. Should only the last fail, the new loader refuses the old module.
+ */
 function writeAll(compiled: CompiledModule, out: string): void {
-  const files = moduleFiles(compiled, basename(out));
   const stem = out.slice(0, -ENDING.length);
   const encoder = new TextEncoder();
-  using module = new OutputFile(out);
-  using loader = new OutputFile(`${stem}.mjs`);
-  using types = new OutputFile(`${stem}.d.ts`);
-  module.write(files.wasm);
-  loader.write(encoder.encode(files.loader));
-  types.write(encoder.encode(files.types));
-  module.commit();
-  loader.commit();
-  types.commit();
+  const contents = [
+    ...Object.entries(moduleFiles(compiled, basename(out))).map(
+      ([ending, text]) => [stem + ending, encoder.encode(text)] as const,
+    ),
+    [out, compiled.wasm] as const,
+  ];
+  const files: OutputFile[] = [];
+  try {
+    for (const [name, bytes] of contents) {
+      const file = new OutputFile(name);
+      files.push(file);
+      file.write(bytes);
+    }
+    for (const file of files) file.commit();
+  } finally {
+    for (const file of files) file[Symbol.dispose]();
+  }
 }
 
 function summary({ wasm, record }: CompiledModule, out: string, io: Io): string {

@@ -57,10 +57,10 @@ export const loaded = ({ wasm, record }: CompiledModule, options?: LoadOptions):
 /** A folder outside of the project with a module's files; gone when disposed of. */
 export function bareFolder(module: CompiledModule): Disposable & { readonly path: string } {
   const path = mkdtempSync(join(tmpdir(), 'aot-'));
-  const { wasm, loader, types } = moduleFiles(module, 'out.wasm');
-  writeFileSync(join(path, 'out.wasm'), wasm);
-  writeFileSync(join(path, 'out.mjs'), loader);
-  writeFileSync(join(path, 'out.d.ts'), types);
+  writeFileSync(join(path, 'out.wasm'), module.wasm);
+  for (const [ending, text] of Object.entries(moduleFiles(module, 'out.wasm'))) {
+    writeFileSync(join(path, `out${ending}`), text);
+  }
   return { path, [Symbol.dispose]: () => rmSync(path, { recursive: true, force: true }) };
 }
 

@@ -35,10 +35,10 @@ export interface ProgramView {
   verdictOf(retval: number): string | undefined;
 }
 
-export interface Module {
+export interface Module<Programs extends string = string, Maps extends string = string> {
   readonly record: ModuleRecord;
-  readonly programs: Readonly<Record<string, ProgramView>>;
-  readonly maps: Readonly<Record<string, MapView>>;
+  readonly programs: Readonly<Record<Programs, ProgramView>>;
+  readonly maps: Readonly<Record<Maps, MapView>>;
   readonly memory: WebAssembly.Memory;
 }
 
