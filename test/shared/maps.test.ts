@@ -4,16 +4,24 @@ import { toHex } from '../../src/base/bytes.ts';
 import { ENGINES } from '../../src/run/engines.ts';
 import type { LoadedMap } from '../../src/run/map.ts';
 import type { LoadedObject } from '../../src/run/object.ts';
-import type { EngineName } from '../../src/spec/backend.ts';
+import type { EngineChoice } from '../../src/spec/backend.ts';
 import type { RingBufferMap } from '../../src/spec/map.ts';
 import type { MapSpec } from '../../src/spec/object.ts';
 import { loadText, mapSpec } from '../run/support.ts';
 import { runThreads, stopThreads } from './threads.ts';
 
-const COUNTS: { readonly [E in EngineName]: number } = { reference: 600, interpret: 15_000, compile: 15_000 };
+const COUNTS: { readonly [E in EngineChoice]: number } = {
+  auto: 4000,
+  reference: 600,
+  interpret: 15_000,
+  compile: 15_000,
+};
+/** Few keys, so that threads meet at them. */
+const KEYS = 32;
+const FACTOR = 0x9e3779b1;
 /** How often a run does what would get lost if two threads did it at the same time. */
 const ROUNDS = 60;
-const engines = Object.entries(COUNTS) as [EngineName, number][];
+const engines = Object.entries(COUNTS) as [EngineChoice, number][];
 
 /** r6: the packet, r7: its number, r8: its thread. `key` puts r7 where r2 then points. */
 const program = (body: string): string => `
@@ -79,7 +87,7 @@ function entriesOf(map: LoadedMap): Map<number, Uint8Array> {
 afterAll(stopThreads);
 
 test('there is a count for every engine', () => {
-  expect(Object.keys(COUNTS).sort()).toEqual(Object.keys(ENGINES).sort());
+  expect(Object.keys(COUNTS).sort()).toEqual([...Object.keys(ENGINES), 'auto'].sort());
 });
 
 describe.each(engines)('%s', (engine, count) => {
@@ -196,6 +204,40 @@ r0 = 0`,
       const [a, b] = await runThreads(object, { engine, count });
       expect(a.map((result, i) => (result | 0) + (b[i] | 0)).filter((both) => both !== -17)).toEqual([]);
       expect(sorted(entriesOf(object.map('table')).keys())).toEqual(range(count));
+    },
+  );
+
+  test.each(['hash', 'percpu_hash', 'lru_hash', 'lru_percpu_hash'] as const)(
+    '%s: an element is there if and only if it was inserted once more than deleted',
+    async (type) => {
+      using object = load(
+        `w9 = w7
+w9 *= ${FACTOR | 0}
+w9 += w8
+w9 *= ${FACTOR | 0}
+w9 >>= 16
+r7 = r9
+w7 &= ${KEYS - 1}
+w9 &= ${KEYS}
+if r9 == 0 goto remove
+${INSERT(1)}
+goto out
+remove:
+${KEY}
+r1 = map[table] ll
+call bpf_map_delete_elem`,
+        [mapSpec('table', type, { valueSize: 8, maxEntries: KEYS })],
+      );
+      const results = await runThreads(object, { engine, count });
+      const balance = new Array<number>(KEYS).fill(0);
+      results.forEach((thread, t) => {
+        thread.forEach((result, number) => {
+          const bits = Math.imul(Math.imul(number, FACTOR) + t, FACTOR) >>> 16;
+          if (result === 0) balance[bits & (KEYS - 1)] += (bits & KEYS) === 0 ? -1 : 1;
+        });
+      });
+      const entries = entriesOf(object.map('table'));
+      expect(balance).toEqual(range(KEYS).map((key) => (entries.has(key) ? 1 : 0)));
     },
   );
 

@@ -2,13 +2,13 @@
 import { MessageChannel, type MessagePort, Worker } from 'node:worker_threads';
 import type { LoadedObject } from '../../src/run/object.ts';
 import type { SharedObject } from '../../src/run/share.ts';
-import type { EngineName } from '../../src/spec/backend.ts';
+import type { EngineChoice } from '../../src/spec/backend.ts';
 import type { ObjectSpec } from '../../src/spec/object.ts';
 
 export interface Job {
   readonly object: ObjectSpec;
   readonly attach: SharedObject;
-  readonly engine: EngineName;
+  readonly engine: EngineChoice;
   readonly trusted: boolean;
   readonly cpus: number;
   /** Number of this thread among `threads`, in the packets beside the packet's own number. */
@@ -24,7 +24,7 @@ export interface Job {
 }
 
 export interface Run {
-  readonly engine: EngineName;
+  readonly engine: EngineChoice;
   readonly trusted?: boolean;
   readonly count: number;
   readonly batch?: boolean;
