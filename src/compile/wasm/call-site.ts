@@ -66,6 +66,8 @@ export interface CallSite {
   /**
    * Emits the call in code, with the call of the host beside it: branching to the label that `host()` gives (at the depth where
    * it is asked) hands over to the helper's row, which must find everything as before the call.
+   *
+   * @param raises whether the row, where it is handed over to, always ends in an error
    */
-  orHost(direct: (host: () => number) => void): void;
+  orHost(direct: (host: () => number) => void, raises?: boolean): void;
 }

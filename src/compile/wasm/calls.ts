@@ -1,5 +1,5 @@
 // What leads out of a function: helpers, other functions and programs, maps, packets, its exit.
-import { OPS } from '../../isa/opcodes.ts';
+import { opRow } from '../../isa/opcodes.ts';
 import { argumentForm } from '../helper-call.ts';
 import { knownValues } from '../known-values.ts';
 import { FRAME_STRIDE } from '../limits.ts';
@@ -150,7 +150,7 @@ export abstract class FunctionCalls extends FunctionSite {
         this.flushFuel();
         this.goOn(pushId);
       },
-      orHost: (direct) => {
+      orHost: (direct, raises = false) => {
         e.block(VOID).block(VOID);
         const { depth } = e;
         let asked = false;
@@ -163,6 +163,8 @@ export abstract class FunctionCalls extends FunctionSite {
           const word = this.keyWord();
           if (word !== undefined) e.get(this.registers[2]).op('i32.wrap_i64').get(word).memory('i64.store32');
           this.callRow(this.context.helper(this.insn.imm) as HelperImport);
+          // Nothing lives across a call that does not come back: V8 keeps in registers what it would put on its stack.
+          if (raises) e.op('unreachable');
         }
         e.op('end');
       },
@@ -227,7 +229,7 @@ export abstract class FunctionCalls extends FunctionSite {
     e.i32(this.slot).get(this.registers[6]);
     if (indirect) e.get(this.registers[this.insn.src]).op('i32.wrap_i64').i32(imm).op('i32.add');
     else e.i32(imm);
-    e.i32(OPS[op].width / 8)
+    e.i32(opRow(op).width / 8)
       .call(this.context.imports.packet)
       .tee(this.registers[0]);
     // Past the end of the packet the function ends with 0.

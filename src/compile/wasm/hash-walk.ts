@@ -132,7 +132,9 @@ export function walkChain(site: KeySite, map: MapConstants, { row, hash, link, h
     e.if(VOID);
     loadVersion(site, map).get(version).op('i32.ne').brIf(damaged()).br(2).op('end');
   }
-  e.block(VOID).get(row).memory('i32.load', ROW.HASH).get(hash).op('i32.ne').brIf(0);
+  e.block(VOID);
+  // A key of one word is compared at once; others only where the hash is the same.
+  if (map.keySize > 8) e.get(row).memory('i32.load', ROW.HASH).get(hash).op('i32.ne').brIf(0);
   keyDiffers(site, row, map);
   e.brIf(0);
   hit();

@@ -168,7 +168,11 @@ export const mapLookup: Intrinsic = (site) => {
   const map = site.map(1);
   const lookup = map && lookupFor(map);
   if (map === undefined || lookup === undefined) return false;
-  site.orHost((host) => lookUp(site, map, lookup, site.cpu, host));
+  // A trie may be rebuilt on the way: its lookups take the lock, which the host does.
+  if (map.type === 'lpm_trie' && !site.exclusive) return false;
+  // Without checks or other threads, only a walk without an end is handed over.
+  const raises = !site.checked && site.exclusive;
+  site.orHost((host) => lookUp(site, map, lookup, site.cpu, host), raises);
   return true;
 };
 
