@@ -22,6 +22,7 @@ const LAYERS = {
   programs: 3,
   run: 4,
   hosts: 5,
+  aot: 5,
   service: 6,
   client: 7,
   compat: 8,

@@ -127,7 +127,7 @@ export async function compileAhead(source: Uint8Array | ObjectSpec, options: Com
       regions: memory.regions.map(({ find: _find, ...region }) => region),
     },
     programs: parts.map(({ loaded }) => programRecord(loaded, object)),
-    offsets: added.map(({ offsets }) => differences(offsets())),
+    offsets: added.map(({ offsets }) => differences([...offsets()])),
     maps: spec.maps.map((map) => {
       const index = object.maps.findIndex(({ name }) => name === map.name);
       return mapRecord(map, object.maps[index], memory, operations[index] ?? [], options.entries?.[map.name]);

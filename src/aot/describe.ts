@@ -15,8 +15,8 @@ import type { MapEntry } from './contents.ts';
 import { fromBase64, toBase64 } from './record.ts';
 
 /** Offsets and slots as differences, which are small numbers. */
-export const differences = (pairs: readonly number[]): number[] =>
-  pairs.map((value, i) => value - (i < 2 ? 0 : pairs[i - 2]));
+export const differences = (pairs: ArrayLike<number>): number[] =>
+  Array.from(pairs, (value, i) => value - (i < 2 ? 0 : pairs[i - 2]));
 
 export function programRecord(loaded: LoadedProgram, object: LoadedObject): ProgramRecord {
   const { spec } = loaded;

@@ -291,10 +291,11 @@ async function bytesOf(source) {
         return new Uint8Array(await source.arrayBuffer());
     const url = new URL(source, globalThis.location?.href ?? 'file:///');
     try {
-        if (url.protocol === 'file:') {
-            const { readFile } = (await import('node:fs/promises'));
-            return new Uint8Array(await readFile(url));
-        }
+        // Node's fetch reads no files; that of other runtimes does.
+        const { process } = globalThis;
+        const files = url.protocol === 'file:' ? process?.getBuiltinModule?.('node:fs') : undefined;
+        if (files !== undefined)
+            return new Uint8Array(await files.promises.readFile(url));
         const response = await fetch(url);
         if (!response.ok)
             throw new Error(\`\${response.status} \${response.statusText}\`);

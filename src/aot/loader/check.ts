@@ -82,16 +82,21 @@ export async function checkedRecord(bytes: Uint8Array): Promise<ModuleRecord> {
 /** Where the bytes of a module come from; without one, the file beside the loader. */
 export type Source = Uint8Array | ArrayBuffer | Response | URL | string;
 
+/** What is needed of `node:fs`. */
+interface FileSystem {
+  readonly promises: { readFile(url: URL): Promise<Uint8Array> };
+}
+
 async function bytesOf(source: Source): Promise<Uint8Array<ArrayBuffer>> {
   if (source instanceof Uint8Array) return new Uint8Array(source);
   if (source instanceof ArrayBuffer) return new Uint8Array(source);
   if (typeof Response !== 'undefined' && source instanceof Response) return new Uint8Array(await source.arrayBuffer());
   const url = new URL(source as URL | string, globalThis.location?.href ?? 'file:///');
   try {
-    if (url.protocol === 'file:') {
-      const { readFile } = (await import('node:fs/promises')) as { readFile(url: URL): Promise<Uint8Array> };
-      return new Uint8Array(await readFile(url));
-    }
+    // Node's fetch reads no files; that of other runtimes does.
+    const { process } = globalThis as { process?: { getBuiltinModule?(name: string): FileSystem | undefined } };
+    const files = url.protocol === 'file:' ? process?.getBuiltinModule?.('node:fs') : undefined;
+    if (files !== undefined) return new Uint8Array(await files.promises.readFile(url));
     const response = await fetch(url);
     if (!response.ok) throw new Error(`${response.status} ${response.statusText}`);
     return new Uint8Array(await response.arrayBuffer());
