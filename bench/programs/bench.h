@@ -29,6 +29,8 @@
 	} name SEC(".maps")
 
 #define LOOKUP(name, key) bpf_map_lookup_elem(&name, key)
+/* 0 where the element could be put. */
+#define UPDATE(name, key, value) bpf_map_update_elem(&name, key, value, 0)
 /* Nobody waits for records, so nobody is woken. */
 #define NO_WAKEUP 1
 #define RESERVE(name, size) bpf_ringbuf_reserve(&name, size, 0)

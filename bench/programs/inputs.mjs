@@ -147,6 +147,7 @@ export const PROGRAMS = {
     maps: { sources: SOURCES.map((address) => [Uint8Array.from(address), native64(0)]) },
   },
   count_array: { packets: packets(64) },
+  update: { packets: packets(64) },
   fnv: { packets: packets(1500) },
   siphash: { packets: packets(1500) },
   scan: { packets: packets(300) },

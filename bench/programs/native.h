@@ -121,6 +121,7 @@ static __always_inline __u32 hash_bytes(const void *bytes, unsigned long size)
 	_Static_assert(((bytes) & ((bytes)-1)) == 0, "a power of two")
 
 #define LOOKUP(name, key) PASTE(name, _find)(key)
+#define UPDATE(name, key, value) (PASTE(name, _update)(key, value), 0)
 #define RESERVE(name, size) PASTE(name, _reserve)(size)
 #define SUBMIT(name, record) __atomic_store_n((__u32 *)((__u8 *)(record)-8), (__u32)sizeof(*record), __ATOMIC_RELEASE)
 
