@@ -31,5 +31,6 @@ export const cpumap: MapTypeRow = {
   type: 'cpumap',
   check,
   create: (spec, context) => new Cpumap(spec, context),
+  shared: true,
   doc: 'queue sizes and programs as Linux takes them; what a redirect does is for the host',
 };

@@ -53,5 +53,6 @@ export const devmapHash: MapTypeRow = {
   type: 'devmap_hash',
   check,
   create: (spec, context) => new DevmapHash(spec, context, { copies: 1 }),
+  shared: true,
   doc: 'as devmap, with keys of any value',
 };

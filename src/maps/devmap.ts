@@ -47,5 +47,6 @@ export const devmap: MapTypeRow = {
   type: 'devmap',
   check: checkDevmap,
   create: (spec, context) => new Devmap(spec, context),
+  shared: true,
   doc: 'any interface index but 0 is taken: whether it exists shows when a packet is redirected there',
 };

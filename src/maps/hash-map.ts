@@ -100,7 +100,8 @@ export abstract class HashLike extends BaseMap {
   protected removing(_row: Address): void {}
 
   preallocate(): void {
-    if (this.table.reserve() && !this.#perCpu && this.field('SPARE') === 0) this.setField('SPARE', this.table.slab.spareValue(0));
+    if (this.table.reserve() && !this.#perCpu && this.field('SPARE') === 0)
+      this.setField('SPARE', this.table.slab.spareValue(0));
   }
 
   override lookupElem(key: Address): Address {
@@ -224,10 +225,8 @@ export abstract class HashLike extends BaseMap {
     this.touched(row);
     const old = table.value(row);
     // A program may pass the address of this very value: with one copy it is read before anything is written over it.
-    if (this.#perCpu || inPlace) {
-      fill(this.#copy(old, all));
-      return;
-    }
+    if (this.#perCpu) return fill(this.#copy(old, all));
+    if (inPlace) return this.underSpinLock(old, () => fill(old));
     const spare = this.field('SPARE');
     if (this.spec.special !== undefined) this.memory.u8.fill(0, spare, spare + this.#stride);
     fill(spare);

@@ -76,6 +76,8 @@ export class LpmTables {
 
   /** The trie has one prefix more or less (`change`): that of the first `length` bits at `data`. */
   changed(data: Address, length: number, change: 1 | -1): void {
+    // Tables come and go with the prefixes: threads that share the memory walk the nodes, under the map's lock.
+    if (this.#memory.shared) return;
     const places: Address[] = [];
     for (let node = this.#get(this.#root); node !== 0; ) {
       const prefix = this.#get(node + LPM.PREFIX);

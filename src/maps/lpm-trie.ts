@@ -42,8 +42,6 @@ class LpmTrieMap extends BaseMap {
   readonly #longest: number;
   /** Address of the pointer to the root. */
   readonly #root: Address;
-  #entries = 0;
-  #spare: Address = 0;
 
   constructor(spec: MapSpec, context: MapContext) {
     super(spec, context);
@@ -58,7 +56,7 @@ class LpmTrieMap extends BaseMap {
       spareValues: 1,
       access: this.writableByPrograms ? 'write' : 'read',
     });
-    this.onDestroy(() => this.#slab.destroy());
+    this.onDestroy(() => this.#slab.destroy(!this.attached));
     this.#longest = (spec.keySize - 4) * 8;
     this.#root = this.handle + DESCRIPTOR.DATA;
     const shape = { name: spec.name, longest: this.#longest, most: this.#slab.shape.limit };
@@ -225,7 +223,7 @@ class LpmTrieMap extends BaseMap {
       return 0;
     }
     if (wish === UPDATE_FLAGS.EXIST) return ENOENT;
-    if (this.#entries === this.spec.maxEntries) return ENOSPC;
+    if (this.field('COUNT') === this.spec.maxEntries) return ENOSPC;
     const status = same ? this.#revive(node, key, fill) : this.#insert(slot, node, key, matched, fill);
     if (status !== 0) return status;
     this.#countEntries(1);
@@ -236,10 +234,10 @@ class LpmTrieMap extends BaseMap {
   /** A new value for a prefix; the old one stays as it is for programs that hold its address, until the next replacement. */
   #replace(node: Address, key: Address, fill: (to: Address) => void): void {
     const old = this.#value(node);
-    const spare = this.#spare === 0 ? this.#slab.spareValue(0) : this.#spare;
+    const spare = this.field('SPARE') || this.#slab.spareValue(0);
     fill(spare);
     this.#set(node + ROW.VALUE, spare);
-    this.#spare = old;
+    this.setField('SPARE', old);
     copyMemory(this.memory, node + KEY, key, this.spec.keySize);
   }
 
@@ -288,8 +286,7 @@ class LpmTrieMap extends BaseMap {
   }
 
   #countEntries(change: number): void {
-    this.#entries += change;
-    this.setField('COUNT', this.#entries);
+    this.setField('COUNT', this.field('COUNT') + change);
   }
 
   #lengthAt(key: Address): number {
@@ -345,5 +342,6 @@ export const lpmTrie: MapTypeRow = {
   type: 'lpm_trie',
   check: checkLpm,
   create: (spec, context) => new LpmTrieMap(spec, context),
+  shared: true,
   doc: 'complete, with the order of get_next_key that Linux has',
 };

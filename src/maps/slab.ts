@@ -112,6 +112,7 @@ export class Slab {
 
   /** Makes the rows up to the limit now; false, and as before, where there are rows yet to be used or memory is short. */
   reserve(): boolean {
+    this.#learn();
     const capacity = this.#get('CAPACITY');
     const missing = this.shape.limit - capacity;
     return capacity === this.#get('FRESH') && missing > 0 && this.#addChunk(capacity, missing);

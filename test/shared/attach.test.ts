@@ -13,6 +13,9 @@ const MAPS = [
   mapSpec('counters', 'percpu_array', { valueSize: 8, maxEntries: 2 }),
   mapSpec('table', 'hash', { valueSize: 8, maxEntries: 1000 }),
   mapSpec('jumps', 'prog_array', { maxEntries: 2 }),
+  mapSpec('devices', 'devmap', { maxEntries: 2 }),
+  mapSpec('others', 'devmap_hash', { maxEntries: 2 }),
+  mapSpec('processors', 'cpumap', { maxEntries: 2 }),
 ];
 const CPU = 'call bpf_get_smp_processor_id\nexit';
 const JUMP = 'r2 = map[jumps] ll\nr3 = 1\ncall bpf_tail_call\nr0 = 77\nexit';
@@ -76,12 +79,7 @@ describe('refused', () => {
     ['of another kind', { valueSize: 24 }],
   ])('maps %s', (_, change) => {
     using object = attach(other({ maps: handle.maps.map((map) => ({ ...map, ...change })) }));
-    expect(object.diagnostics.map(({ code }) => code)).toEqual([
-      'run/attach',
-      'run/attach',
-      'run/attach',
-      'run/attach',
-    ]);
+    expect(object.diagnostics.map(({ code }) => code)).toEqual(['run/attach', ...MAPS.map(() => 'run/attach')]);
   });
 
   test('a host with another number of CPUs', () => {
@@ -89,7 +87,7 @@ describe('refused', () => {
   });
 
   test('a map type that threads cannot share', () => {
-    const maps = [mapSpec('routes', 'lpm_trie', { keySize: 8, valueSize: 8, flags: 1 })];
+    const maps = [mapSpec('traces', 'stack_trace', { valueSize: 8 })];
     using object = loadObject(objectSpec([{ name: 'cpu', text: CPU }], maps), {
       host: memoryHost(),
       shared: true,
@@ -118,6 +116,15 @@ test('tail calls go through the shared prog_array', () => {
   expect([retvalOf(first, 'jump'), retvalOf(second, 'jump')]).toEqual([0, 1]);
   second.map('jumps').delete(1);
   expect(retvalOf(first, 'jump')).toBe(77);
+});
+
+test.each(['devices', 'others', 'processors'])('targets of redirects: %s', (name) => {
+  using first = share();
+  using second = attach(first.share());
+  first.map(name).set(1, 7);
+  expect(second.map(name).get(1)?.[0]).toBe(7);
+  second.map(name).delete(1);
+  expect(first.map(name).get(1)?.[0] ?? 0).toBe(0);
 });
 
 test('what one side does to a map the other sees, through growth', () => {

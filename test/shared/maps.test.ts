@@ -276,6 +276,48 @@ r0 = 0`,
     expect(() => map.set(61, 0)).toThrow('E2BIG');
   });
 
+  test('lpm_trie: prefixes come and go, and what is there is found', async () => {
+    // Each packet's own prefix of 32 bits: inserted, looked up, and deleted where the packet's number is odd.
+    using object = load(
+      `r9 = r7
+r7 <<= 1
+r7 += r8
+w1 = 32
+*(u32 *)(r10 - 24) = r1
+*(u32 *)(r10 - 20) = r7
+*(u64 *)(r10 - 16) = r7
+r1 = map[routes] ll
+r2 = r10
+r2 += -24
+r3 = r10
+r3 += -16
+r4 = 0
+call bpf_map_update_elem
+if r0 != 0 goto out
+r1 = map[routes] ll
+r2 = r10
+r2 += -24
+call bpf_map_lookup_elem
+r1 = r0
+r0 = 2
+if r1 == 0 goto out
+r2 = *(u64 *)(r1 + 0)
+if r2 != r7 goto out
+r9 &= 1
+r0 = 0
+if r9 == 0 goto out
+r1 = map[routes] ll
+r2 = r10
+r2 += -24
+call bpf_map_delete_elem`,
+      [mapSpec('routes', 'lpm_trie', { keySize: 8, valueSize: 8, maxEntries: 2 * count, flags: 1 })],
+    );
+    const results = await runThreads(object, { engine, count });
+    expect(results.flat().filter((result) => result !== 0)).toEqual([]);
+    const keys = [...object.map('routes').keys()].map((key) => u32(key, 4));
+    expect(sorted(keys)).toEqual(range(2 * count).filter((key) => (key >> 1) % 2 === 0));
+  });
+
   test('lru_hash: both threads evict', async () => {
     using object = load(`if r8 == 0 goto insert\nr7 += 1000000\ninsert:\n${INSERT(0)}`, [
       mapSpec('table', 'lru_hash', { valueSize: 8, maxEntries: 100 }),
