@@ -267,17 +267,19 @@ async function checkedRecord(bytes) {
         return fail('aot/altered', 'the module was altered: its record cannot be read', {}, error);
     }
     const { digest, ...rest } = record;
-    if (digest !== (await sha256(JSON.stringify(rest))))
-        altered('its record');
     const { programs, platform, options, digests } = record;
-    if (digests.instructions !== (await sha256(JSON.stringify(programs))))
-        altered('the record of its instructions');
-    if (digests.platform !== (await sha256(JSON.stringify(platform))))
-        altered('the record of its platform');
-    if (digests.options !== (await sha256(JSON.stringify(options))))
-        altered('the record of its options');
-    if (digests.module !== (await sha256(bytes.subarray(0, start))))
-        altered('its code');
+    const parts = [
+        ['its record', digest, JSON.stringify(rest)],
+        ['the record of its instructions', digests?.instructions, JSON.stringify(programs)],
+        ['the record of its platform', digests?.platform, JSON.stringify(platform)],
+        ['the record of its options', digests?.options, JSON.stringify(options)],
+        ['its code', digests?.module, bytes.subarray(0, start)],
+    ];
+    const found = await Promise.all(parts.map(([, , data]) => sha256(data ?? '')));
+    parts.forEach(([what, expected], i) => {
+        if (expected !== found[i])
+            altered(what);
+    });
     if (record.format !== 1)
         fail('aot/format', \`the module has format \${String(record.format)}; this loader reads format 1\`);
     return record;
@@ -605,8 +607,8 @@ class PacketSlot {
     #image;
     #head;
     #capacity = FIRST_CAPACITY;
-    #data = 0;
-    #end = 0;
+    #data;
+    #end;
     constructor(memory, record, packet) {
         this.#memory = memory;
         this.#record = record;
@@ -614,6 +616,7 @@ class PacketSlot {
         this.#image = decode64(packet.image);
         this.ctx = memory.alloc(record.size);
         this.#head = memory.alloc(this.#capacity);
+        this.#data = this.#end = this.#head + packet.skip;
     }
     /** @param ctx the context's bytes, as far as they are not the packet's addresses and sizes; as for a fresh packet without */
     lay(bytes, ctx = this.#image) {
@@ -631,7 +634,8 @@ class PacketSlot {
             this.#head = this.#memory.alloc(this.#capacity);
         }
         const { u8, view } = this.#memory;
-        u8.fill(0, this.#head, this.#head + size);
+        // Nothing but the packet before can have been written.
+        u8.fill(0, this.#data - skip, this.#end);
         u8.fill(0, this.ctx, this.ctx + this.#record.size);
         u8.set(ctx, this.ctx);
         u8.set(bytes, this.#head + headRoom);

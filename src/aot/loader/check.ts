@@ -68,12 +68,18 @@ export async function checkedRecord(bytes: Uint8Array): Promise<ModuleRecord> {
     return fail('aot/altered', 'the module was altered: its record cannot be read', {}, error);
   }
   const { digest, ...rest } = record;
-  if (digest !== (await sha256(JSON.stringify(rest)))) altered('its record');
   const { programs, platform, options, digests } = record;
-  if (digests.instructions !== (await sha256(JSON.stringify(programs)))) altered('the record of its instructions');
-  if (digests.platform !== (await sha256(JSON.stringify(platform)))) altered('the record of its platform');
-  if (digests.options !== (await sha256(JSON.stringify(options)))) altered('the record of its options');
-  if (digests.module !== (await sha256(bytes.subarray(0, start)))) altered('its code');
+  const parts = [
+    ['its record', digest, JSON.stringify(rest)],
+    ['the record of its instructions', digests?.instructions, JSON.stringify(programs)],
+    ['the record of its platform', digests?.platform, JSON.stringify(platform)],
+    ['the record of its options', digests?.options, JSON.stringify(options)],
+    ['its code', digests?.module, bytes.subarray(0, start)],
+  ] as const;
+  const found = await Promise.all(parts.map(([, , data]) => sha256(data ?? '')));
+  parts.forEach(([what, expected], i) => {
+    if (expected !== found[i]) altered(what);
+  });
   if (record.format !== 1)
     fail('aot/format', `the module has format ${String(record.format)}; this loader reads format 1`);
   return record;

@@ -27,8 +27,8 @@ export class PacketSlot implements Input {
   readonly #image: Uint8Array;
   #head: number;
   #capacity = FIRST_CAPACITY;
-  #data = 0;
-  #end = 0;
+  #data: number;
+  #end: number;
 
   constructor(memory: ModuleMemory, record: ProgramRecord['context'], packet: PacketRecord) {
     this.#memory = memory;
@@ -37,6 +37,7 @@ export class PacketSlot implements Input {
     this.#image = decode64(packet.image);
     this.ctx = memory.alloc(record.size);
     this.#head = memory.alloc(this.#capacity);
+    this.#data = this.#end = this.#head + packet.skip;
   }
 
   /** @param ctx the context's bytes, as far as they are not the packet's addresses and sizes; as for a fresh packet without */
@@ -55,7 +56,8 @@ export class PacketSlot implements Input {
       this.#head = this.#memory.alloc(this.#capacity);
     }
     const { u8, view } = this.#memory;
-    u8.fill(0, this.#head, this.#head + size);
+    // Nothing but the packet before can have been written.
+    u8.fill(0, this.#data - skip, this.#end);
     u8.fill(0, this.ctx, this.ctx + this.#record.size);
     u8.set(ctx, this.ctx);
     u8.set(bytes, this.#head + headRoom);
