@@ -10,6 +10,7 @@ import {
   OPS,
   type Operation,
   type OpName,
+  opRow,
   type OpsOfFormat,
   type Width,
 } from '../isa/opcodes.ts';
@@ -90,10 +91,12 @@ function result(site: Site, width: Width): void {
 const zero = (site: Site, width: Width): Emitter => (width === 64 ? site.e.i64Small(0) : site.e.i32(0));
 
 function plain(operation: 'add' | 'sub' | 'mul' | 'and' | 'or' | 'xor' | 'shl' | 'shr_u' | 'shr_s'): Arithmetic {
+  // Made here: a name put together for each instruction would have to be looked up by its letters.
+  const [short, long]: readonly PlainOp[] = [`i32.${operation}`, `i64.${operation}`];
   return (site, width) => {
     first(site, width);
     second(site, width);
-    site.e.op(`${suffix(width)}.${operation}` as PlainOp);
+    site.e.op(width === 64 ? long : short);
   };
 }
 
@@ -182,14 +185,19 @@ const COMPARE: { readonly [O in Operation<'branch_imm' | 'branch_reg'>]: string 
   jsle: 'le_s',
 };
 
+/** By operation, of 32 bits and of 64. */
+const COMPARES: ReadonlyMap<string, readonly [PlainOp, PlainOp]> = new Map(
+  Object.entries(COMPARE).map(([operation, name]) => [operation, [`i32.${name}` as PlainOp, `i64.${name}` as PlainOp]]),
+);
+
 /** Pushes whether the branch is taken, as an i32 that is zero or not. */
 export function condition(site: Site, op: OpName): void {
-  const { operation, width } = OPS[op];
-  const name = COMPARE[operation as keyof typeof COMPARE];
+  const { operation, width } = opRow(op);
+  const [short, long] = COMPARES.get(operation) as readonly [PlainOp, PlainOp];
   first(site, width);
   second(site, width);
-  site.e.op(`${suffix(width)}.${name}` as PlainOp);
-  if (name === 'and' && width === 64) site.e.i64Small(0).op('i64.ne');
+  site.e.op(width === 64 ? long : short);
+  if (long === 'i64.and' && width === 64) site.e.i64Small(0).op('i64.ne');
 }
 
 const LOAD: { readonly [W in Width]: { readonly [O in Operation<'ldx'>]: MemoryOp } } = {
@@ -219,6 +227,9 @@ const CUT: { readonly [W in Width]: { readonly [O in Operation<'ldx'>]: (e: Emit
   32: { ldx: (e) => e.op('i32.wrap_i64').op('i64.extend_i32_u'), ldxs: (e) => e.op('i64.extend32_s') },
   64: { ldx: () => undefined, ldxs: () => undefined },
 };
+
+/** Loads so many bits into an i64, zero-extended. */
+export const loadOf = (width: Width): MemoryOp => LOAD[width].ldx;
 
 /** Cuts the i64 on the stack to what the load gives whose bytes are the lowest of it. */
 export function cutLoaded({ e }: Site, op: OpName): void {
@@ -454,6 +465,9 @@ const LOWERINGS: { readonly [F in Format]: (row: RowOf<F>) => Lowering } = {
 };
 
 /** How each instruction is lowered. */
-export const LOWER: { readonly [N in OpName]: Lowering } = Object.fromEntries(
+const LOWER: ReadonlyMap<OpName, Lowering> = new Map(
   OP_NAMES.map((name) => [name, (LOWERINGS[OPS[name].format] as (row: unknown) => Lowering)(OPS[name])]),
-) as { readonly [N in OpName]: Lowering };
+);
+
+/** Lowers one instruction. */
+export const lower = (site: Site, op: OpName): void => (LOWER.get(op) as Lowering)(site);

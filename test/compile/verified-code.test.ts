@@ -3,6 +3,7 @@
 import { describe, expect, test } from 'vitest';
 import { compilerBackend } from '../../src/compile/wasm/backend.ts';
 import { referenceBackend } from '../../src/compile/reference/backend.ts';
+import { LinearMemory } from '../../src/run/memory.ts';
 import { helper, type HelperRow } from '../../src/spec/helper.ts';
 import { memoryHost } from '../../src/hosts/memory/host.ts';
 import { loadObject } from '../../src/run/loader.ts';
@@ -114,6 +115,92 @@ describe('rotations', () => {
     const value = 0x123456789abcdef1n;
     const first = rotl(value, 13n);
     expect(resultOf(text)).toBe(BigInt.asUintN(64, (first * 31n + rotl(first, 7n)) * 31n + first));
+  });
+});
+
+describe('wide loads that were cut', () => {
+  /** Bytes that a program loads, at r1. */
+  const BYTES = Uint8Array.from({ length: 32 }, (_, i) => 0x81 + 7 * i);
+
+  function loaded(text: string): bigint {
+    const run = (backend: typeof compilerBackend): bigint => {
+      const memory = new LinearMemory();
+      const ctx = memory.alloc(32);
+      memory.u8.set(BYTES, ctx);
+      memory.addRegion({ base: ctx, size: 32, kind: 'context', name: 'ctx', writable: true });
+      return start({ backend, programs: [text], memory, ctx }).run();
+    };
+    const expected = run(referenceBackend);
+    expect(run(trustedBackend)).toBe(expected);
+    expect(run(compilerBackend)).toBe(expected);
+    return expected;
+  }
+  const number = (at: number, bytes: number): bigint =>
+    BigInt.asUintN(8 * bytes, new DataView(BYTES.buffer).getBigUint64(at, true));
+  const LOWER_HALF = 'r2 = *(u16 *)(r1 + 4)\n r3 = *(u16 *)(r1 + 6)';
+
+  test.each([
+    ['two halves', `${LOWER_HALF}\n w3 <<= 16\n w3 |= w2\n r0 = r3`, number(4, 4)],
+    [
+      'in 64 bits, the upper half first',
+      `r3 = *(u16 *)(r1 + 6)\n r3 <<= 16\n r2 = *(u16 *)(r1 + 4)\n r2 |= r3\n r0 = r2`,
+      number(4, 4),
+    ],
+    [
+      'by addition, of a copied address',
+      `r4 = r1\n r2 = *(u16 *)(r1 + 4)\n r3 = *(u16 *)(r4 + 6)\n r3 <<= 16\n r3 += r2\n r0 = r3`,
+      number(4, 4),
+    ],
+    ['two bytes', `r2 = *(u8 *)(r1 + 9)\n r2 <<= 8\n r0 = *(u8 *)(r1 + 8)\n r0 |= r2`, number(8, 2)],
+    [
+      'four bytes',
+      `r2 = *(u8 *)(r1 + 1)\n r2 <<= 8\n r0 = *(u8 *)(r1 + 0)\n r2 |= r0\n r3 = *(u8 *)(r1 + 3)\n r3 <<= 8\n r0 = *(u8 *)(r1 + 2)\n r0 |= r3\n r0 <<= 16\n r0 |= r2`,
+      number(0, 4),
+    ],
+    ['two words', `r2 = *(u32 *)(r1 + 8)\n r0 = *(u32 *)(r1 + 12)\n r0 <<= 32\n r0 |= r2`, number(8, 8)],
+    [
+      'below the address',
+      `r1 += 16\n r2 = *(u16 *)(r1 - 4)\n r0 = *(u16 *)(r1 - 2)\n r0 <<= 16\n r0 |= r2`,
+      number(12, 4),
+    ],
+    [
+      'the first into the register of the address',
+      `r4 = r1\n r1 = *(u16 *)(r1 + 4)\n r0 = *(u16 *)(r4 + 6)\n r0 <<= 16\n r0 |= r1`,
+      number(4, 4),
+    ],
+    [
+      'whose parts are used as well',
+      `${LOWER_HALF}\n r4 = r3\n r3 <<= 16\n r3 |= r2\n r0 = r3\n r0 *= 31\n r0 += r4\n r0 *= 31\n r0 += r2`,
+      (number(4, 4) * 31n + number(6, 2)) * 31n + number(4, 2),
+    ],
+  ])('%s', (_, text, expected) => {
+    expect(count(mainCode(`${text}\n exit`), ...LOADS)).toBe(1);
+    expect(loaded(`${text}\n exit`)).toBe(BigInt.asUintN(64, expected));
+  });
+
+  test.each([
+    ['not side by side', 'r2 = *(u16 *)(r1 + 4)\n r0 = *(u16 *)(r1 + 8)\n r0 <<= 16\n r0 |= r2'],
+    ['in the other order', `${LOWER_HALF}\n r2 <<= 16\n r2 |= r3\n r0 = r2`],
+    ['at another place', `${LOWER_HALF}\n r3 <<= 24\n r3 |= r2\n r0 = r3`],
+    ['that run over 32 bits', 'r2 = *(u16 *)(r1 + 4)\n r0 = *(u32 *)(r1 + 6)\n w0 <<= 16\n w0 |= w2'],
+    ['with a sign', 'r2 = *(s16 *)(r1 + 4)\n r0 = *(u16 *)(r1 + 6)\n r0 <<= 16\n r0 |= r2'],
+    [
+      'with a store between',
+      'r2 = *(u16 *)(r1 + 4)\n *(u8 *)(r1 + 6) = 1\n r0 = *(u16 *)(r1 + 6)\n r0 <<= 16\n r0 |= r2',
+    ],
+    [
+      'with a store between, that comes before the first',
+      `${LOWER_HALF}\n *(u8 *)(r1 + 4) = 1\n r2 = *(u16 *)(r1 + 4)\n r3 <<= 16\n r3 |= r2\n r0 = r3`,
+    ],
+    ['of another address', 'r2 = *(u16 *)(r1 + 4)\n r1 += 1\n r0 = *(u16 *)(r1 + 6)\n r0 <<= 16\n r0 |= r2'],
+    [
+      'in two blocks',
+      'r2 = *(u16 *)(r1 + 4)\n if r2 == 0 goto +1\n r2 += 1\n r0 = *(u16 *)(r1 + 6)\n r0 <<= 16\n r0 |= r2',
+    ],
+    ['that are not all', 'r2 = *(u8 *)(r1 + 4)\n r0 = *(u16 *)(r1 + 5)\n r0 <<= 8\n r0 |= r2'],
+  ])('not: %s', (_, text) => {
+    expect(count(mainCode(`${text}\n exit`), ...LOADS, 'i64.load16_s')).toBeGreaterThan(1);
+    loaded(`${text}\n exit`);
   });
 });
 

@@ -4,9 +4,10 @@ import type { Block } from '../../flow/graph.ts';
 import { shortestPath } from '../../flow/shortest-path.ts';
 import { type Structured, structure } from '../../flow/structure.ts';
 import type { Insn } from '../../isa/insn.ts';
-import { OPS } from '../../isa/opcodes.ts';
+import { opRow } from '../../isa/opcodes.ts';
 import { frameSlots, type FrameSlots } from '../frame-slots.ts';
-import { condition, LOWER, cutLoaded } from '../lower.ts';
+import { condition, cutLoaded, loadOf, lower } from '../lower.ts';
+import { findWideLoads, type WideLoad, type WideLoads } from '../wide-loads.ts';
 import { findRotates, type Rotate, type Rotates } from '../rotates.ts';
 import type { ArgKind } from '../../spec/helper.ts';
 import { FunctionCalls } from './calls.ts';
@@ -14,8 +15,9 @@ import type { CompiledFunction, FunctionContext } from './context.ts';
 import { I32, I64, VOID } from './encoding.ts';
 import { takesWord } from './map-lookup.ts';
 
-/** Numbers of temporary locals from here on keep values for rotations. */
+/** Numbers of temporary locals from here on keep values for rotations, and wide loads. */
 const FIRST_PLACE = 32;
+const FIRST_WIDE = 64;
 
 /** @param main true for the program itself, false for a function that it calls (which slot 0 may be too) */
 export function compileFunction(context: FunctionContext, entry: number, main: boolean): CompiledFunction {
@@ -26,14 +28,16 @@ class FunctionCompiler extends FunctionCalls {
   readonly #offsets: number[] = [];
   readonly #rotates: Rotates;
   readonly #slots: FrameSlots | undefined;
+  readonly #wide: WideLoads | undefined;
   /** Locals that stand for bytes of the frame. */
   readonly #cells: readonly number[];
 
   constructor(context: FunctionContext, entry: number, main: boolean) {
     super(context, entry, main);
     this.#rotates = findRotates(context.insns, this.graph);
-    // Unverified code may reach its frame by a number.
+    // Unverified code may reach its frame by a number, and the check of a load is made for that load.
     if (!context.checked) {
+      this.#wide = findWideLoads(context.insns, this.graph);
       this.#slots = frameSlots(context.insns, this.graph, {
         helper: (number) => context.helper(number)?.row,
         size: (slot, register, kind) => this.#argumentSize(slot, register, kind),
@@ -212,7 +216,7 @@ class FunctionCompiler extends FunctionCalls {
     for (let slot = start; slot < end; slot++) {
       const insn = this.context.insns[slot];
       if (insn === undefined) continue;
-      const { format } = OPS[insn.op];
+      const { format } = opRow(insn.op);
       const ends =
         format === 'goto' || format === 'gotol' || (terminator.kind === 'branch' && slot === terminator.slot);
       if (ends || format === 'exit') continue;
@@ -221,7 +225,7 @@ class FunctionCompiler extends FunctionCalls {
       if (kept !== undefined) this.e.get(this.registers[insn.dst]).set(this.#place(kept));
       const rotate = this.#rotates.rotates.get(slot);
       if (rotate !== undefined) this.#rotate(rotate);
-      else if (!this.#slotAccess(slot, insn)) LOWER[insn.op](this);
+      else if (!this.#slotAccess(slot, insn) && !this.#wideLoad(slot, insn)) lower(this, insn.op);
     }
   }
 
@@ -237,13 +241,41 @@ class FunctionCompiler extends FunctionCalls {
     this.setDst();
   }
 
+  /** A load that is part of a wide one, or the instruction that puts the last of its parts to the others. */
+  #wideLoad(slot: number, insn: Insn): boolean {
+    const { e } = this;
+    const load = this.#wide?.loads.get(slot);
+    if (load !== undefined) this.#load(load, insn);
+    const part = this.#wide?.parts.get(slot);
+    const place = part?.place ?? this.#wide?.whole.get(slot);
+    if (place === undefined) return false;
+    e.get(this.#widePlace(place));
+    if (part !== undefined) {
+      if (part.shift > 0) e.i64Small(part.shift).op('i64.shr_u');
+      cutLoaded(this, insn.op);
+    }
+    this.setDst();
+    return true;
+  }
+
+  #load({ off, width, place }: WideLoad, insn: Insn): void {
+    this.insn = { ...insn, off };
+    const offset = this.address('src', width / 8, 'read');
+    this.e.memory(loadOf(width), offset).set(this.#widePlace(place));
+    this.insn = insn;
+  }
+
+  #widePlace(number: number): number {
+    return this.temp(I64, FIRST_WIDE + number);
+  }
+
   /** A load or store of bytes of the frame that a local stands for; false where it is none. */
   #slotAccess(slot: number, insn: Insn): boolean {
     const access = this.#slots?.accesses.get(slot);
     if (access === undefined || insn.op === 'call_helper') return false;
     const { e } = this;
     const local = this.#cells[access.cell];
-    const { format, width } = OPS[insn.op];
+    const { format, width } = opRow(insn.op);
     if (format === 'st') this.storeValue(width);
     else if (format === 'stx') this.src64();
     else {
