@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT OR GPL-2.0-only */
 /* Counts packets by 256 keys, for bench/workers.mjs: KIND is the map's type, and how the counter goes up is SHARED or not. With
- * UPDATE each packet puts a new value instead. */
+ * INSERT each packet puts a new value instead. */
 #include "bench.h"
 
 BPF_MAP(counters, KIND, __u32, __u64, 256, 0);
@@ -14,7 +14,7 @@ int program(struct xdp_md *ctx)
 		return XDP_PASS;
 
 	__u32 key = ip->source[3];
-#ifdef UPDATE
+#ifdef INSERT
 	__u64 value = key;
 
 	bpf_map_update_elem(&counters, &key, &value, 0);
