@@ -7,6 +7,8 @@
 //   8   the data, padded to 8
 // Positions (PRODUCER, CONSUMER, PENDING of the descriptor) only ever grow. All state is in the memory: compiled code reserves
 // and submits too (compile/wasm/ring.ts).
+import { fail } from '../base/diagnostic.ts';
+import { mapDamaged } from '../base/messages/map.ts';
 import { ERRNO } from '../spec/errno.ts';
 import type { MapContext, MapTypeRow, RingBufferMap, Status } from '../spec/map.ts';
 import { DESCRIPTOR } from '../spec/map-layout.ts';
@@ -45,7 +47,7 @@ class RingBuffer extends BaseMap implements RingBufferMap {
       base: this.#data,
       size: spec.maxEntries * 2,
       ...this.#access,
-      find: (address) => this.#openAt(address),
+      find: (address) => this.locked(() => this.#openAt(address)),
     });
     this.onDestroy(() => this.memory.removeRegion(region));
   }
@@ -94,7 +96,7 @@ class RingBuffer extends BaseMap implements RingBufferMap {
   }
 
   #commit(sample: Address, flags: bigint, discard: number): void {
-    if (this.#openAt(sample)?.base !== sample) return;
+    if (this.locked(() => this.#openAt(sample))?.base !== sample) return;
     const header = (sample - HEADER) >>> 2;
     // Who consumes needs no lock: the record is theirs once it is not busy.
     publish(this.memory, sample - HEADER, ((this.memory.u32[header] & LENGTH) | discard) >>> 0);
@@ -135,11 +137,14 @@ class RingBuffer extends BaseMap implements RingBufferMap {
   /** The oldest record, no longer in the ring; undefined where there is none, or it is not complete. */
   #take(): Uint8Array | typeof DISCARDED | undefined {
     const consumer = this.#position('CONSUMER');
-    if (consumer === this.#position('PRODUCER')) return undefined;
+    const producer = this.#position('PRODUCER');
+    this.#inside(consumer, producer);
+    if (consumer === producer) return undefined;
     const header = this.#at(consumer);
     const word = Atomics.load(this.memory.u32, header >>> 2);
     if ((word & BUSY) !== 0) return undefined;
     const size = word & LENGTH;
+    this.#inside(consumer + recordSize(size), producer);
     const discarded = (word & DISCARD) !== 0;
     const record = discarded ? DISCARDED : this.memory.u8.slice(header + HEADER, header + HEADER + size);
     this.#move('CONSUMER', consumer + recordSize(size));
@@ -182,6 +187,7 @@ class RingBuffer extends BaseMap implements RingBufferMap {
   /** Moves PENDING over records that are submitted or discarded. */
   #skipDone(producer: number): number {
     let pending = this.#position('PENDING');
+    this.#inside(pending, producer);
     while (pending < producer) {
       const word = this.memory.u32[this.#at(pending) >>> 2];
       if ((word & BUSY) !== 0) break;
@@ -189,6 +195,12 @@ class RingBuffer extends BaseMap implements RingBufferMap {
     }
     this.#move('PENDING', pending);
     return pending;
+  }
+
+  /** Raises unless a position is where those before the producer can be: a program that was wrongly trusted may damage them. */
+  #inside(position: number, producer: number): void {
+    const behind = producer - position;
+    if (!(behind >= 0 && behind <= this.#mask)) fail(mapDamaged({ map: this.spec.name }));
   }
 
   #position(name: Position): number {

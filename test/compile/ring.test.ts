@@ -259,9 +259,11 @@ class Side implements Disposable {
   /** All that can be seen, but for where the map is. */
   state(): string {
     const bytes = this.ring.view?.() as Uint8Array;
-    const words = new Uint32Array(bytes.slice().buffer).map((word) => (word === this.ring.handle ? 1 : word));
+    const words = new Uint32Array(bytes.slice().buffer);
+    let sum = 0;
+    for (const word of words) sum = Math.imul(sum ^ (word === this.ring.handle ? 1 : word), 0x0100_0193);
     const positions = [0n, 1n, 2n, 3n].map((flags) => this.ring.query(flags));
-    return `${positions.join()} ${this.wakes} ${toHex(new Uint8Array(words.buffer))}`;
+    return `${positions.join()} ${this.wakes} ${sum}`;
   }
 
   [Symbol.dispose](): void {

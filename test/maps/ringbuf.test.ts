@@ -1,6 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import type { PerfEventArrayMap, RingBufferMap, StackTraceMap, UserRingBufferMap } from '../../src/spec/map.ts';
+import { DESCRIPTOR } from '../../src/spec/map-layout.ts';
 import { place, type Place, spec, TYPICAL, u32 } from './support.ts';
 
 const ring = (size = 4096): [Place, RingBufferMap] => {
@@ -118,6 +119,26 @@ describe('ringbuf', () => {
     drained(map);
     map.output(data, 4, 0n);
     expect(wakes).toBe(3);
+  });
+
+  test('damaged positions and headers are found, and no walk over them goes on for ever', () => {
+    const damages: [keyof typeof DESCRIPTOR | 'LENGTH', number][] = [
+      ['PRODUCER', 0xffff_fff8],
+      ['CONSUMER', 0xffff_fff8],
+      ['LENGTH', 0x3fff_ffff],
+    ];
+    for (const [what, value] of damages) {
+      const [p, map] = ring();
+      const sample = map.reserve(8, 0n);
+      map.submit(sample, 0n);
+      const at = what === 'LENGTH' ? sample - 8 : map.handle + DESCRIPTOR[what];
+      p.memory.u32[at >>> 2] = value;
+      if (what !== 'LENGTH') p.memory.u32[(at + 4) >>> 2] = 0xffff_ffff;
+      expect(() => drained(map), what).toThrow(/damaged/);
+    }
+    const [p, map] = ring();
+    p.memory.u32[(map.handle + DESCRIPTOR.PENDING + 4) >>> 2] = 1;
+    expect(() => p.memory.accessible(map.reserve(8, 0n), 1, true)).toThrow(/damaged/);
   });
 
   test('a callback may stop by throwing: what it has seen is consumed', () => {
