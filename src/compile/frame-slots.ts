@@ -7,7 +7,7 @@
 // Bytes that are read and never written, or read across the border of what was written, stay in memory as well.
 import type { FlowGraph } from '../flow/graph.ts';
 import { type Insn, registersWritten } from '../isa/insn.ts';
-import { FORMATS, type Field, OPS } from '../isa/opcodes.ts';
+import { FORMATS, type Field, OP_NAMES, type OpName, opRow } from '../isa/opcodes.ts';
 import type { ArgKind, HelperRow } from '../spec/helper.ts';
 import { STACK_SIZE } from './limits.ts';
 
@@ -61,11 +61,15 @@ interface Direct {
 
 const REGISTERS = 10;
 const WORD = 4;
-const fieldsOf = (insn: Insn): readonly Field[] => FORMATS[OPS[insn.op].format].fields;
+const FIELDS: ReadonlyMap<OpName, readonly Field[]> = new Map(
+  OP_NAMES.map((op) => [op, FORMATS[opRow(op).format].fields]),
+);
+
+const fieldsOf = (insn: Insn): readonly Field[] => FIELDS.get(insn.op) as readonly Field[];
 
 /** The register whose value an instruction takes as an address, with `off`. */
 function baseOf(insn: Insn): 'dst' | 'src' | undefined {
-  switch (OPS[insn.op].format) {
+  switch (opRow(insn.op).format) {
     case 'ldx':
     case 'load_acquire':
       return 'src';
@@ -99,7 +103,7 @@ function directAccesses(insns: readonly (Insn | undefined)[], { blocks }: FlowGr
     for (let slot = start; slot < end; slot++) {
       const insn = insns[slot];
       if (insn === undefined || !isDirect(insn)) continue;
-      const { format, width } = OPS[insn.op];
+      const { format, width } = opRow(insn.op);
       direct.push({ slot, at: STACK_SIZE + insn.off, size: width / 8, store: format !== 'ldx' });
     }
   }
@@ -107,7 +111,7 @@ function directAccesses(insns: readonly (Insn | undefined)[], { blocks }: FlowGr
 }
 
 function isDirect(insn: Insn): boolean {
-  const { format, width } = OPS[insn.op];
+  const { format, width } = opRow(insn.op);
   if (format !== 'ldx' && format !== 'st' && format !== 'stx') return false;
   return insn[format === 'ldx' ? 'src' : 'dst'] === 10 && insn.off >= -STACK_SIZE && insn.off + width / 8 <= 0;
 }
@@ -160,7 +164,7 @@ class Reach {
 
   #step(state: State, insn: Insn, slot: number): void {
     const { op, dst, src, imm, off } = insn;
-    const { format, width } = OPS[op];
+    const { format, width } = opRow(op);
     const range = state[dst];
     if (op === 'mov64_reg') {
       state[dst] = state[src];

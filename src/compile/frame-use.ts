@@ -1,18 +1,18 @@
 // How much of its stack a program can look at: what has to be zero when a function begins.
 import { type Insn, registersWritten } from '../isa/insn.ts';
-import { FORMATS, OPS } from '../isa/opcodes.ts';
+import { FORMATS, opRow } from '../isa/opcodes.ts';
 import { STACK_SIZE } from './limits.ts';
 
 /** Field that holds the base register of an access; undefined for instructions that access no memory by register. */
 function baseOf(insn: Insn): 'dst' | 'src' | undefined {
-  const { format } = OPS[insn.op];
+  const { format } = opRow(insn.op);
   const fields: readonly string[] = FORMATS[format].fields;
   if (!fields.includes('off') || !fields.includes('dst') || format.startsWith('branch')) return undefined;
   return format === 'ldx' || format === 'load_acquire' ? 'src' : 'dst';
 }
 
 const uses = (insn: Insn, field: 'dst' | 'src', register: number): boolean =>
-  (FORMATS[OPS[insn.op].format].fields as readonly string[]).includes(field) && insn[field] === register;
+  (FORMATS[opRow(insn.op).format].fields as readonly string[]).includes(field) && insn[field] === register;
 
 /**
  * Bytes below r10 that the instructions look at, a multiple of 8: the lowest offset of an access through r10 or through a
@@ -57,8 +57,8 @@ function copyReach(insns: readonly (Insn | undefined)[], from: number, register:
     if (insn.op === 'mov64_reg' && insn.src === register) return undefined;
     if (uses(insn, 'src', register) && base !== 'src') return undefined;
     if (registersWritten(insn).includes(register))
-      return uses(insn, 'dst', register) && OPS[insn.op].format.startsWith('alu') ? undefined : low;
-    const { format } = OPS[insn.op];
+      return uses(insn, 'dst', register) && opRow(insn.op).format.startsWith('alu') ? undefined : low;
+    const { format } = opRow(insn.op);
     // Beyond a jump, the copy may be anywhere: it is only known where compilers use it, in a row.
     if (format.startsWith('branch') || format === 'goto' || format === 'gotol' || format === 'may_goto')
       return undefined;

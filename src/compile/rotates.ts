@@ -2,7 +2,7 @@
 // have, WebAssembly has, and V8 before 13.6 does not see them in 64-bit shifts by itself.
 import type { FlowGraph } from '../flow/graph.ts';
 import { type Insn, REGISTER_COUNT, registersWritten } from '../isa/insn.ts';
-import { OPS } from '../isa/opcodes.ts';
+import { opRow } from '../isa/opcodes.ts';
 
 /** An instruction whose result is a value rotated left. */
 export interface Rotate {
@@ -73,7 +73,7 @@ class Values {
   }
 
   shift(insn: Insn, slot: number, left: boolean): void {
-    const width = OPS[insn.op].width as 32 | 64;
+    const width = opRow(insn.op).width as 32 | 64;
     const by = insn.imm & (width - 1);
     const of = (width === 64 ? this.whole : this.low)[insn.dst];
     this.fresh(insn.dst);
@@ -86,7 +86,7 @@ class Values {
     const b = this.halves[src];
     if (a === undefined || b === undefined || a.left === b.left) return undefined;
     if (a.width !== b.width || a.of !== b.of || a.by + b.by !== a.width) return undefined;
-    if (a.width === 64 && OPS[op].width === 32) return undefined;
+    if (a.width === 64 && opRow(op).width === 32) return undefined;
     return a.left ? [a, b] : [b, a];
   }
 }

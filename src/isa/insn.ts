@@ -239,10 +239,16 @@ export function toLittleEndian(code: Uint8Array, endian: Endian, place: Place = 
   return out;
 }
 
+type Registers = (typeof FORMATS)[Format];
+
+const REGISTERS: ReadonlyMap<OpName, Registers> = new Map(OP_NAMES.map((op) => [op, FORMATS[OPS[op].format]]));
+
 /** Registers that an instruction reads, each once. */
-export const registersRead = (insn: Insn): readonly number[] => named(insn, FORMATS[OPS[insn.op].format].reads);
+export const registersRead = (insn: Insn): readonly number[] =>
+  named(insn, (REGISTERS.get(insn.op) as Registers).reads);
 /** Registers that an instruction leaves with another value, each once. */
-export const registersWritten = (insn: Insn): readonly number[] => named(insn, FORMATS[OPS[insn.op].format].writes);
+export const registersWritten = (insn: Insn): readonly number[] =>
+  named(insn, (REGISTERS.get(insn.op) as Registers).writes);
 
 /** One array for each register: most instructions name one, and walks over programs ask for each. */
 const ALONE: readonly (readonly number[])[] = Array.from({ length: 16 }, (_, register) => [register]);

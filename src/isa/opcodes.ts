@@ -323,7 +323,12 @@ export type Operation<F extends Format = Format> = Ops[OpsOfFormat<F>]['operatio
 export const OP_NAMES = Object.keys(OPS) as OpName[];
 
 /** The row of an instruction, typed for use with a name known only at run time. */
-export const opRow = (op: OpName): OpRow & { readonly operation: Operation } => OPS[op];
+type AnyRow = OpRow & { readonly operation: Operation };
+
+const ROWS: ReadonlyMap<OpName, AnyRow> = new Map(OP_NAMES.map((op) => [op, OPS[op]]));
+
+/** The row of an instruction whose name is known only at run time: a Map, as an object of so many fields takes five times as long. */
+export const opRow = (op: OpName): AnyRow => ROWS.get(op) as AnyRow;
 
 /** Instruction by what it does: format, operation, width, and (registers moved) the off that tells mov from movsx. */
 export function findOp(format: Format, operation: string, width: number, off?: number): OpName | undefined {

@@ -1,6 +1,6 @@
 // The WebAssembly of the interpreter: a loop around a jump table with a handler for each op, from the rows of lower.ts.
 import { FORMATS, OPS, type OpName, type Width } from '../../isa/opcodes.ts';
-import { type Access, type Control, condition, LOWER, type Site } from '../lower.ts';
+import { type Access, type Control, condition, lower, type Site } from '../lower.ts';
 import { Emitter } from '../wasm/emitter.ts';
 import { I32, I64, VOID } from '../wasm/encoding.ts';
 import { MAX_FRAMES, MAY_GOTO_LIMIT, STACK_SIZE } from '../limits.ts';
@@ -238,7 +238,7 @@ class LoopEmitter implements Site {
       const [op, free] = name.split('@');
       this.#op = op as OpName;
       this.#free = free !== undefined;
-      LOWER[this.#op](this);
+      lower(this, this.#op);
       this.e.get(PC).i32(RECORD_SIZE).op('i32.add').set(PC);
     });
     this.#next();

@@ -13,7 +13,7 @@ import {
   trapped,
 } from '../../base/messages/execute.ts';
 import { U32_MAX, u64 } from '../../base/u64.ts';
-import { OPS } from '../../isa/opcodes.ts';
+import { opRow } from '../../isa/opcodes.ts';
 import {
   type Code,
   type CodeBatch,
@@ -64,7 +64,7 @@ export class CompiledCode implements Code {
   #exports!: ProgramExports;
   #run32!: ProgramExports['run32'];
   /** Where each instruction's code begins in the module, ascending: offset, slot (or NO_SLOT), offset, ... */
-  #offsets: readonly number[] = [];
+  #offsets: ArrayLike<number> = [];
 
   constructor(program: LoadedProgram, load: (image: ProgramImage) => Code) {
     this.#program = program;
@@ -100,7 +100,7 @@ export class CompiledCode implements Code {
   link(
     machine: Machine,
     exports: ProgramExports,
-    offsets: readonly number[],
+    offsets: ArrayLike<number>,
     enteredAt?: Address,
     disconnect = (): void => undefined,
   ): void {
@@ -280,7 +280,7 @@ export class CompiledCode implements Code {
   /** Only atomic operations need an address that is a multiple of their size. */
   #misaligned(slot: number, address: number, size: number): boolean {
     if (address % size === 0) return false;
-    const format = OPS[this.#program.insns[slot]?.op ?? 'exit'].format;
+    const { format } = opRow(this.#program.insns[slot]?.op ?? 'exit');
     return format.startsWith('atomic') || format === 'cmpxchg' || format === 'store_release';
   }
 

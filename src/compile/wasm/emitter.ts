@@ -11,6 +11,10 @@ import {
   type ValueType,
 } from './encoding.ts';
 
+// Maps, as an object of so many fields takes several times as long to index by a name.
+const PLAIN_CODES: ReadonlyMap<string, number> = new Map(Object.entries(PLAIN));
+const MEMORY_CODES: ReadonlyMap<string, number> = new Map(Object.entries(MEMORY).map(([name, [code]]) => [name, code]));
+
 export class Emitter {
   readonly code = new Bytes();
   readonly #parameters: number;
@@ -41,8 +45,9 @@ export class Emitter {
   }
 
   op(name: PlainOp): this {
-    this.code.byte(PLAIN[name]);
-    if (name === 'end') this.depth--;
+    const code = PLAIN_CODES.get(name) as number;
+    this.code.byte(code);
+    if (code === PLAIN.end) this.depth--;
     return this;
   }
 
@@ -79,7 +84,10 @@ export class Emitter {
 
   /** Memory access with a static offset (unsigned) and no promise of alignment. */
   memory(name: MemoryOp, offset = 0): this {
-    this.code.byte(MEMORY[name][0]).u32(0).u32(offset);
+    this.code
+      .byte(MEMORY_CODES.get(name) as number)
+      .byte(0)
+      .u32(offset);
     return this;
   }
 

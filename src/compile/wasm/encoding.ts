@@ -143,7 +143,8 @@ export type AtomicOp = keyof typeof ATOMIC;
 
 /** Append-only bytes with LEB128 integers. */
 export class Bytes {
-  data = new Uint8Array(1024);
+  // Small at first: most functions and sections are.
+  data = new Uint8Array(64);
   length = 0;
 
   #reserve(size: number): void {
@@ -161,6 +162,7 @@ export class Bytes {
 
   /** Unsigned, up to 2^32 - 1. */
   u32(value: number): this {
+    if (value < 0x80) return this.byte(value);
     this.#reserve(5);
     while (value >= 0x80) {
       this.data[this.length++] = (value & 0x7f) | 0x80;
@@ -172,6 +174,7 @@ export class Bytes {
 
   /** Signed 32 bits. */
   s32(value: number): this {
+    if (value >= -0x40 && value < 0x40) return this.byte(value & 0x7f);
     this.#reserve(5);
     for (;;) {
       const low = value & 0x7f;

@@ -131,7 +131,7 @@ export interface AddedProgram {
   readonly run32: number;
   readonly batch: number;
   /** Once the module is finished: where each instruction's code begins in it, ascending: offset, slot (or NO_SLOT), offset, ... */
-  offsets(): number[];
+  offsets(): Int32Array;
 }
 
 /** Adds a program's functions and its entries. @param prefix of the names of its exports */
@@ -180,7 +180,7 @@ export function addProgram(
     );
     builder.define(index, result.emitter);
     builder.export(`${prefix}${isMain ? 'main' : `f${entry}`}`, index);
-    return { index, result, offsets: result.offsets };
+    return { index, result };
   });
   const [, run32] = (['run', 'run32'] as const).map((name) => {
     const short = name === 'run32';
@@ -204,26 +204,39 @@ export function addProgram(
   );
   builder.define(batch, emitter);
   builder.export(`${prefix}batch`, batch);
-  const placed: { readonly index: number; readonly offsets: readonly number[] }[] = [...compiled];
+  const placed: PlacedCode[] = compiled.map(({ index, result }) => ({ index, shift: 0, offsets: result.offsets }));
   if (inlined !== undefined) {
-    const shift = inlined.at - inlined.from;
-    placed.push({
-      index: batch,
-      offsets: compiled[0].offsets.map((value, i) => (i % 2 === 0 ? value + shift : value)),
-    });
+    placed.push({ index: batch, shift: inlined.at - inlined.from, offsets: compiled[0].result.offsets });
   }
   return {
     main,
     run32,
     batch,
-    offsets: () =>
-      [...placed, ...builder.routines.map((index) => ({ index, offsets: [0, NO_SLOT] }))]
-        .sort((a, b) => a.index - b.index)
-        .flatMap(({ index, offsets }) => {
-          const start = builder.codeOffsets.get(index) as number;
-          return offsets.map((value, i) => (i % 2 === 0 ? start + value : value));
-        }),
+    offsets: () => {
+      const routines = builder.routines.map((index) => ({ index, shift: 0, offsets: [0, NO_SLOT] }));
+      return offsetsOf(builder, [...placed, ...routines]);
+    },
   };
+}
+
+/** A function, and where instructions begin in its code, which stands that many bytes further on than they say. */
+interface PlacedCode {
+  readonly index: number;
+  readonly shift: number;
+  readonly offsets: readonly number[];
+}
+
+function offsetsOf(builder: ModuleBuilder, placed: PlacedCode[]): Int32Array {
+  const all = new Int32Array(placed.reduce((sum, { offsets }) => sum + offsets.length, 0));
+  let at = 0;
+  for (const { index, shift, offsets } of placed.sort((a, b) => a.index - b.index)) {
+    const start = (builder.codeOffsets.get(index) as number) + shift;
+    for (let i = 0; i < offsets.length; i += 2) {
+      all[at++] = start + offsets[i];
+      all[at++] = offsets[i + 1];
+    }
+  }
+  return all;
 }
 
 /** What `addProgram` exported, in an instance of the module. */

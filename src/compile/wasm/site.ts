@@ -2,7 +2,7 @@
 import type { FlowGraph } from '../../flow/graph.ts';
 import { flowGraph } from '../../flow/graph.ts';
 import type { Insn } from '../../isa/insn.ts';
-import { FORMATS, OPS, type Width } from '../../isa/opcodes.ts';
+import { FORMATS, OP_NAMES, OPS, type OpName, type Width } from '../../isa/opcodes.ts';
 import { frameUse } from '../frame-use.ts';
 import { STACK_SIZE } from '../limits.ts';
 import type { Access, Control, Site } from '../lower.ts';
@@ -17,6 +17,11 @@ const MOST_STORES = 32;
 
 /** Parameters before the frame base: r1 and r2 of a program as addresses, r1 to r5 of a subprogram. */
 const parametersOf = (main: boolean): number => (main ? 2 : 5);
+
+/** Instructions whose second operand is a register. */
+const WITH_SOURCE: ReadonlySet<OpName> = new Set(
+  OP_NAMES.filter((op) => (FORMATS[OPS[op].format].fields as readonly string[]).includes('src')),
+);
 
 export abstract class FunctionSite implements Site {
   readonly e: Emitter;
@@ -128,7 +133,7 @@ export abstract class FunctionSite implements Site {
   }
 
   protected get usesRegister(): boolean {
-    return (FORMATS[OPS[this.insn.op].format].fields as readonly string[]).includes('src');
+    return WITH_SOURCE.has(this.insn.op);
   }
 
   second64(): void {
