@@ -9,7 +9,7 @@ import { LinearMemory } from '../../src/run/memory.ts';
 import { testCheckedEngine } from './checked-engine.ts';
 import { start } from './support.ts';
 
-testCheckedEngine(interpretBackend);
+testCheckedEngine(interpretBackend, { stepped: true });
 
 const codeOf = (body: () => unknown): string => {
   try {

@@ -4,7 +4,7 @@ import { LinearMemory } from '../../src/run/memory.ts';
 import { testCheckedEngine } from './checked-engine.ts';
 import { start } from './support.ts';
 
-testCheckedEngine(referenceBackend);
+testCheckedEngine(referenceBackend, { stepped: true });
 
 test('code that is disposed of gives its stack back', () => {
   const memory = new LinearMemory();

@@ -31,13 +31,13 @@ export interface Started {
 /** Loads program 0 and gets everything ready for a run. */
 export function start(setting: Setting): Started {
   const memory = setting.memory ?? new LinearMemory();
-  const images = setting.programs.map((text, id): ProgramImage => {
+  const images = setting.programs.map((text, index): ProgramImage => {
     const { code } = assemble(text);
     return {
-      id,
+      id: index + 1,
       memory,
       spec: {
-        name: `program${id}`,
+        name: `program${index}`,
         section: 'socket',
         type: 'socket_filter',
         sleepable: false,
@@ -70,7 +70,7 @@ export function start(setting: Setting): Started {
       throw new Error('no host');
     },
     dialect: 'linux',
-    program: { id: 0, name: 'program0', type: 'socket_filter' },
+    program: { id: 1, name: 'program0', type: 'socket_filter' },
     ctx,
     layout: { name: 'ctx', size: 0, fields: {} },
     packet: undefined,

@@ -217,7 +217,11 @@ export class CompiledCode implements Code {
       // A program entered by a tail call runs its own callbacks, under its own name.
       invocation.call = this.#call;
       invocation.program = identity;
-      if (tailCalls) invocation.tailCalls = MAX_TAIL_CALLS - machine.read('TAILS');
+      if (tailCalls) {
+        invocation.tailCalls = MAX_TAIL_CALLS - machine.read('TAILS');
+        // That of an earlier call must not be taken for this one's, should it fail.
+        machine.write('TAIL', 0);
+      }
       const result = run(invocation, registers);
       machine.refreshWindows();
       if (invocation.tail !== undefined) this.#takeTail(invocation);
