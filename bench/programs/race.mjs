@@ -16,7 +16,12 @@ export function timed(work) {
  */
 const SAMPLE = 1.5e6;
 /** Nanoseconds after which a runtime has optimised what it will. */
-const WARM = 200e6;
+const WARM = 300e6;
+
+/** Times within this factor are the same. */
+const SAME = 1.03;
+/** Where the least time of the rounds has not settled, more are made: up to so many times as many. */
+const MOST_ROUNDS = 5;
 
 /** Calls that take at least `wanted` ns, a multiple of `unit`; on the way the runtime compiles the candidate. */
 async function calibrate({ time, unit = 1, most = 2 ** 30, before }, wanted) {
@@ -47,14 +52,20 @@ export async function race(candidates, rounds) {
     if (candidate.calls === undefined) await calibrate(candidate, WARM);
     const calls = candidate.calls ?? (await calibrate(candidate, SAMPLE));
     const every = Math.ceil(rounds / (candidate.rounds ?? rounds));
-    entries.push({ name, candidate, calls, every, least: Number.POSITIVE_INFINITY });
+    entries.push({ name, candidate, calls, every, times: [] });
   }
-  for (let round = 0; round < rounds; round++) {
+  for (let round = 0; round < MOST_ROUNDS * rounds; round++) {
     for (const entry of entries) {
-      if (round % entry.every !== 0) continue;
+      if (round >= rounds ? entry.every > 1 || settled(entry) : round % entry.every !== 0) continue;
       entry.candidate.before?.();
-      entry.least = Math.min(entry.least, (await entry.candidate.time(entry.calls)) / entry.calls);
+      entry.times.push((await entry.candidate.time(entry.calls)) / entry.calls);
     }
   }
-  return Object.fromEntries(entries.map(({ name, least }) => [name, least]));
+  return Object.fromEntries(entries.map(({ name, times }) => [name, Math.min(...times)]));
+}
+
+/** Whether the least time came several times: a busy machine lets few measurements pass undisturbed, and an early one is of slower code. */
+function settled({ times }) {
+  const [least, , third = Number.POSITIVE_INFINITY] = times.toSorted((a, b) => a - b);
+  return third <= SAME * least;
 }
