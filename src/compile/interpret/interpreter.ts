@@ -365,7 +365,7 @@ export class Interpreter {
     invocation.tail = undefined;
     this.memory.u32[(this.#state + STATE.TAILS) >>> 2] = MAX_TAIL_CALLS - invocation.tailCalls;
     view.setBigUint64(at, BigInt(view.getUint32(this.#state + STATE.CTX, true)), true);
-    return this.#enterTarget(records.recordsOf(image));
+    return records.recordsOf(image).start;
   }
 
   /** Next time, the call may need no host: as code, and with the windows that its key and value are in. */
@@ -378,13 +378,6 @@ export class Interpreter {
       const address = this.#register(1 + i);
       if ((kind === 'key' || kind === 'value') && address <= U32_MAX) this.#windows.open(Number(address));
     });
-  }
-
-  /** Where a tail call goes on: the frame is the caller's, and as empty as that of a program that was started. */
-  #enterTarget(records: Records): Address {
-    const top = Number(this.#register(10));
-    this.memory.u8.fill(0, top - records.frameUse, top);
-    return records.start;
   }
 
   #callRegister(invocation: Invocation, record: Address): Address | undefined {

@@ -47,7 +47,7 @@ export class Records {
     this.#memory = memory;
     this.checked = checked;
     this.recordsOf = recordsOf;
-    this.frameUse = checked ? frameUse(insns) : 0;
+    this.frameUse = checked ? frameToClear(program) : 0;
     this.#bySlot = new Uint32Array(insns.length);
     this.base = memory.alloc((count + 3) * RECORD_SIZE);
     this.end = this.base + (count + 3) * RECORD_SIZE;
@@ -134,6 +134,13 @@ export class Records {
   #immediate(insn: Insn): bigint {
     return this.program.constants.get(insn) ?? insn.imm64 ?? BigInt(insn.imm);
   }
+}
+
+/** All of it where another program may go on in the frame, which may look further down. */
+function frameToClear({ insns, image }: LoadedProgram): number {
+  const goesOn = (insn: Insn | undefined): boolean =>
+    insn?.op === 'callx' || (insn?.op === 'call_helper' && image.helper(insn.imm)?.returns === 'integerOrNoReturn');
+  return insns.some(goesOn) ? STACK_SIZE : frameUse(insns);
 }
 
 const handlerOf = (insn: Insn, checked: boolean): InsnHandler =>
