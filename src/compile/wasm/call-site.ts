@@ -59,6 +59,11 @@ export interface CallSite {
    * map-lookup.ts); else does nothing. Absent where they never are.
    */
   pushWord?(): boolean;
+  /**
+   * Local (i32) for whether a lookup finds something, where the next instruction branches on just that. Who asks sets it, and may
+   * leave anything in r0 where nothing is found.
+   */
+  found?(): number | undefined;
   /** Pops r0, an i64. */
   setR0(): void;
   /** Leaves this function for the program whose id `pushId` leaves on the stack. */

@@ -145,6 +145,7 @@ export abstract class FunctionCalls extends FunctionSite {
         if (local !== undefined) e.get(local).op('i32.wrap_i64');
         return local !== undefined;
       },
+      found: () => (this.context.checked ? undefined : this.found()),
       setR0: () => this.setR0(),
       goOn: (pushId) => {
         this.flushFuel();
@@ -173,6 +174,12 @@ export abstract class FunctionCalls extends FunctionSite {
 
   /** Local (i64) of the bytes of the frame that r2 is the address of, in the call that is being lowered. */
   protected abstract keyWord(): number | undefined;
+
+  /**
+   * Local (i32) for whether the lookup that is being lowered finds something, where the next instruction branches on just that:
+   * asked once, by code that sets it; r0 need not be 0 then.
+   */
+  protected abstract found(): number | undefined;
 
   /** A call of the helper's row, and of what it sets going: callbacks, another program. */
   protected callRow(helper: HelperImport): void {

@@ -18,6 +18,8 @@ import { takesWord } from './map-lookup.ts';
 /** Numbers of temporary locals from here on keep values for rotations, and wide loads. */
 const FIRST_PLACE = 32;
 const FIRST_WIDE = 64;
+/** Number of the temporary local that says whether a lookup has found something. */
+const FOUND = 31;
 
 /** @param main true for the program itself, false for a function that it calls (which slot 0 may be too) */
 export function compileFunction(context: FunctionContext, entry: number, main: boolean): CompiledFunction {
@@ -31,6 +33,13 @@ class FunctionCompiler extends FunctionCalls {
   readonly #wide: WideLoads | undefined;
   /** Locals that stand for bytes of the frame. */
   readonly #cells: readonly number[];
+
+  /** Control flow is in nested scopes. */
+  #nested = false;
+  /** The block that is being lowered. */
+  #block: Block | undefined;
+  /** Blocks whose branch is on whether a lookup has found something. */
+  readonly #decided = new Set<number>();
 
   constructor(context: FunctionContext, entry: number, main: boolean) {
     super(context, entry, main);
@@ -103,6 +112,7 @@ class FunctionCompiler extends FunctionCalls {
     this.clearFrame();
     this.reloadFuel();
     if (!this.main) this.spend(this.#least(0, (index) => this.graph.blocks[index].terminator.kind === 'exit'));
+    this.#nested = dom.reducible;
     if (dom.reducible) this.#structured(structure(this.graph, dom));
     else this.#dispatched();
     e.op('unreachable');
@@ -133,14 +143,7 @@ class FunctionCompiler extends FunctionCalls {
           e.br(step.label);
           break;
         case 'branch-if':
-          this.#condition(blocks[step.block]);
-          if (step.negated) e.op('i32.eqz');
-          if (!step.back) e.brIf(step.label);
-          else {
-            e.if(VOID);
-            this.spend(this.#loopCost(step.block, step.target));
-            e.br(step.label + 1).op('end');
-          }
+          this.#branchIf(step);
           break;
         case 'block':
           e.block(VOID);
@@ -155,13 +158,52 @@ class FunctionCompiler extends FunctionCalls {
         case 'if':
           this.#condition(blocks[step.block]);
           e.if(VOID);
+          this.#clearMissed(blocks[step.block], 'taken');
           this.#structured(step.taken);
           e.op('else');
+          this.#clearMissed(blocks[step.block], 'otherwise');
           this.#structured(step.otherwise);
           e.op('end');
           break;
       }
     }
+  }
+
+  #branchIf({ block: from, target, label, back, negated }: Structured & { readonly kind: 'branch-if' }): void {
+    const { e } = this;
+    const block = this.graph.blocks[from];
+    const [side, other] = negated ? (['otherwise', 'taken'] as const) : (['taken', 'otherwise'] as const);
+    this.#condition(block);
+    if (negated) e.op('i32.eqz');
+    if (!back && this.#missed(block) !== side) e.brIf(label);
+    else {
+      e.if(VOID);
+      this.#clearMissed(block, side);
+      if (back) this.spend(this.#loopCost(from, target));
+      e.br(label + 1).op('end');
+    }
+    this.#clearMissed(block, other);
+  }
+
+  /** The side of a block's branch on which a lookup has found nothing, where the branch is on what the lookup was decided by. */
+  #missed({ index, terminator }: Block): 'taken' | 'otherwise' | undefined {
+    if (!this.#decided.has(index) || terminator.kind !== 'branch') return undefined;
+    return this.context.insns[terminator.slot]?.op === 'jeq64_imm' ? 'taken' : 'otherwise';
+  }
+
+  /** r0 where nothing was found; until then it has what the address would have been. */
+  #clearMissed(block: Block, side: 'taken' | 'otherwise'): void {
+    if (this.#missed(block) === side) this.e.i64Small(0).set(this.registers[0]);
+  }
+
+  protected found(): number | undefined {
+    const block = this.#block;
+    const next = this.context.insns[this.slot + 1];
+    const tests = (next?.op === 'jeq64_imm' || next?.op === 'jne64_imm') && next.dst === 0 && next.imm === 0;
+    if (!this.#nested || block?.terminator.kind !== 'branch') return undefined;
+    if (!tests || block.terminator.slot !== this.slot + 1) return undefined;
+    this.#decided.add(block.index);
+    return this.temp(I32, FOUND);
   }
 
   /** A loop around a jump table: for graphs that no nesting of scopes expresses. */
@@ -212,7 +254,9 @@ class FunctionCompiler extends FunctionCalls {
   }
 
   /** The instructions of a block but the one that ends it by leading elsewhere. */
-  #straight({ start, end, terminator }: Block): void {
+  #straight(block: Block): void {
+    const { start, end, terminator } = block;
+    this.#block = block;
     for (let slot = start; slot < end; slot++) {
       const insn = this.context.insns[slot];
       if (insn === undefined) continue;
@@ -300,7 +344,11 @@ class FunctionCompiler extends FunctionCalls {
     if (terminator.kind !== 'branch') throw new Error(`block ${block.index} does not end in a branch`);
     const insn = this.context.insns[terminator.slot] as Insn;
     this.#at(terminator.slot, insn);
-    if (insn.op === 'may_goto') this.control.may_goto(this);
+    const missed = this.#missed(block);
+    if (missed !== undefined) {
+      this.e.get(this.temp(I32, FOUND));
+      if (missed === 'taken') this.e.op('i32.eqz');
+    } else if (insn.op === 'may_goto') this.control.may_goto(this);
     else condition(this, insn.op);
   }
 

@@ -62,6 +62,8 @@ export type CpuSource = Address | { readonly local: number };
 
 export interface LookupSite extends KeySite {
   readonly cpu: CpuSource;
+  /** Local (i32) to set, in place of a result of 0 (CallSite.found). */
+  readonly found?: number | undefined;
   /** Label that leaves the lookup to the host: it will say what is wrong with a map that a walk finds no end in. */
   host(): number;
 }
@@ -84,16 +86,18 @@ function pushIndex({ e, key, word }: LookupSite): Emitter {
 const arrayLookup =
   (perCpu: boolean): Lookup =>
   (site, map) => {
-    const { e } = site;
+    const { e, found } = site;
     const index = site.temp(I32, 1);
-    pushIndex(site).tee(index).i32(map.maxEntries).op('i32.lt_u').if(I32);
+    pushIndex(site).tee(index).i32(map.maxEntries).op('i32.lt_u');
+    if (found === undefined) e.if(I32);
+    else e.set(found);
     e.get(index)
       .i32(map.stride * (perCpu ? map.cpus : 1))
       .op('i32.mul')
       .i32(map.data)
       .op('i32.add');
     if (perCpu) addCpu(site, map);
-    e.op('else').i32(0).op('end');
+    if (found === undefined) e.op('else').i32(0).op('end');
   };
 
 /** Inner map's handle of an array_of_maps. */
@@ -158,7 +162,8 @@ function lookUp(site: CallSite, map: MapConstants, lookup: Lookup, cpu: CpuSourc
   const word = site.pushWord?.() ? key : undefined;
   if (word === undefined) site.pushAddress(2, map.keySize, 'read', host);
   e.set(key);
-  lookup({ e, key, word, cpu, exclusive, temp: (type, number) => site.temp(type, number), host }, map);
+  const found = map.type === 'array' ? site.found?.() : undefined;
+  lookup({ e, key, word, found, cpu, exclusive, temp: (type, number) => site.temp(type, number), host }, map);
   e.op('i64.extend_i32_u');
   site.setR0();
 }
