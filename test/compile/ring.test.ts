@@ -341,3 +341,42 @@ describe.each([
   test('any sequence of what programs do', () => compare(options, options.trusted ? verified : right, 50));
   if (!options.trusted) test('and of mistakes', () => compare(options, NAMES, 60));
 });
+
+test('a record that a run of a batch leaves is gone for the next one', () => {
+  // The first packet leaves a record and says where it is; the others write to it.
+  const text = `r6 = *(u32 *)(r1 + 0)
+r7 = *(u8 *)(r6 + 0)
+*(u32 *)(r10 - 4) = 0
+r1 = map[at] ll
+r2 = r10
+r2 += -4
+call bpf_map_lookup_elem
+if r0 == 0 goto out
+r8 = r0
+if r7 != 0 goto write
+r1 = map[ring] ll
+r2 = 16
+r3 = 0
+call bpf_ringbuf_reserve
+if r0 == 0 goto out
+*(u64 *)(r0 + 0) = 1
+*(u64 *)(r8 + 0) = r0
+goto out
+write: r0 = *(u64 *)(r8 + 0)
+*(u64 *)(r0 + 0) = 2
+out: r0 = 0
+exit`;
+  const maps = [
+    mapSpec('ring', 'ringbuf', { keySize: 0, valueSize: 0, maxEntries: RING_BYTES }),
+    mapSpec('at', 'array', { valueSize: 8, maxEntries: 1 }),
+  ];
+  for (const engine of ['reference', 'compile', 'interpret'] as const) {
+    using object = loadText('xdp', text, { maps, options: { engine, trusted: false } });
+    using batch = object.program().batch(2);
+    for (const n of [0, 1]) batch.lay(n, { data: new Uint8Array(64).fill(n) });
+    expect(() => batch.run(2), engine).toThrow(expect.objectContaining({ code: 'run/bad-access' }));
+    const ring = object.map('ring').raw as RingBufferMap;
+    expect(ring.consume(() => undefined)).toBe(0);
+    expect(ring.query(0n)).toBe(0n);
+  }
+});

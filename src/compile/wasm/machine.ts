@@ -208,6 +208,7 @@ export class Machine {
     memory.u32[at] = 0;
     const ring = this.invocation?.mapAt(memory.u32[(record - RING.DATA + RING.MAP) >>> 2]);
     if (ring?.type === 'ringbuf') (ring as RingBufferMap).discard(record, 0n);
+    this.refreshWindows();
   }
 
   /** Puts a program's main function where tail calls find it. */

@@ -14,6 +14,9 @@ const OUTPUT_FLAGS = 3;
 /** bpf_ringbuf_query's BPF_RB_AVAIL_DATA and so on. */
 const QUERY = { AVAIL_DATA: 0, RING_SIZE: 1, CONS_POS: 2, PROD_POS: 3 } as const;
 
+/** The bits of r0's two windows in CONTROL.RECORD_WINDOWS. */
+const R0_WINDOWS = 3;
+
 const ringOf = (site: CallSite): MapConstants | undefined => {
   const map = site.exclusive ? site.map(1) : undefined;
   return map?.type === 'ringbuf' ? map : undefined;
@@ -133,11 +136,28 @@ export const ringReserve: Intrinsic = (site) => {
     e.get(room.header).get(size).op('i32.wrap_i64').i32(RING.BUSY).op('i32.or');
     produce(site, ring, room);
     e.i32(0).get(room.header).i32(RING.DATA).op('i32.add').tee(room.header).memory('i32.store', record);
+    openWindows(site, room.header, size);
     e.get(room.header).op('i64.extend_i32_u');
     site.setR0();
   });
   return true;
 };
+
+/** Lets checked code access the record at the address in a local through r0, as many bytes as another local (i64) says. */
+function openWindows(site: CallSite, record: number, size: number): void {
+  if (!site.checked) return;
+  const { e } = site;
+  const bounds = site.temp(I64, 1);
+  e.get(record).op('i64.extend_i32_u').tee(bounds);
+  e.get(bounds).get(size).op('i64.add').i64Small(32).op('i64.shl').op('i64.or').set(bounds);
+  for (const write of [false, true]) {
+    e.i32(0)
+      .get(bounds)
+      .memory('i64.store', site.control + windowOffset(0, write));
+  }
+  const open = site.control + CONTROL.RECORD_WINDOWS;
+  e.i32(0).i32(0).memory('i32.load', open).i32(R0_WINDOWS).op('i32.or').memory('i32.store', open);
+}
 
 /** Takes the record away from checked code: empties the windows that may show it. */
 function closeWindows(site: CallSite): void {
