@@ -19,6 +19,7 @@ const FILES = [
   'aot/loader/memory',
   'helpers/internet-checksum',
   'aot/loader/helpers',
+  'aot/loader/fallback',
   'aot/loader/host',
   'aot/loader/packets',
   'aot/loader/maps',

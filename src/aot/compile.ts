@@ -185,7 +185,8 @@ function importRecord(
 ): ImportRecord {
   const program = loaded.name;
   if (row === undefined) return { program, name };
-  const number = row.programNumbers?.[loaded.spec.type] ?? row.numbers[platform.dialect];
+  const { dialect } = platform;
+  const number = (dialect === 'windows' ? row.programNumbers?.[loaded.spec.type] : undefined) ?? row.numbers[dialect];
   return {
     program,
     name,

@@ -369,6 +369,16 @@ class ModuleMemory {
         const size = this.view.getUint32(base - RING.HEADER, true) & RING.LARGEST;
         return address >= base && address < base + size ? { ...region, base, size } : undefined;
     }
+    /** Whether a program may read a range of bytes. */
+    accessible(address, size) {
+        const region = this.regionAt(address);
+        if (region === undefined)
+            return false;
+        const offset = address - region.base;
+        if (region.stride === undefined)
+            return offset + size <= region.size;
+        return (offset % region.stride) + size <= (region.slot ?? region.stride);
+    }
     /** Whether an access may be; its bounds become the window of the register, within which code does not ask again. */
     admit(register, address, size, write) {
         const region = this.regionAt(address);
@@ -470,6 +480,40 @@ const PLAIN_HELPERS = {
     },
 };
 
+// What the code of a module leaves to its host of helpers that it has itself, as far as the loader can do it: calls whose map is
+// known only when they run, and errors.
+const mapCall = (operation) => ({ memory, mapAt }, handle, key, value, flags) => {
+    const map = mapAt(handle);
+    if (map === undefined || !memory.accessible(key, map.keySize))
+        return undefined;
+    if (operation === 'update' && !memory.accessible(value, map.programValueSize))
+        return undefined;
+    return map.call(operation, key, value, flags);
+};
+const FALLBACKS = {
+    map_lookup_elem: mapCall('lookup'),
+    map_update_elem: (state, handle, key, value, flags) => mapCall('update')(state, handle, key, value, Number(flags)),
+    map_delete_elem: mapCall('delete'),
+    tail_call: ({ memory, mapAt, tail, tails }, _context, handle, index) => {
+        const map = mapAt(handle);
+        if (map?.type !== 'prog_array')
+            return undefined;
+        tail.value = 0;
+        const at = index >>> 0;
+        if (at >= map.maxEntries)
+            return -ERRNO.EINVAL;
+        const data = memory.view.getUint32(handle + DESCRIPTOR.DATA, true);
+        const id = memory.view.getUint32(data + at * HANDLE_ELEMENT + 4, true);
+        if (id === 0)
+            return -ERRNO.EINVAL;
+        if (tails.value === 0)
+            return -ERRNO.ELOOP;
+        tails.value--;
+        tail.value = id;
+        return 0;
+    },
+};
+
 // What the code of a program asks of its host: whether it may access an address, why it stops, helpers.
 /** Class and mode of an opcode, those of atomic operations, and the only one of these that takes any address (RFC 9669, 5.3). */
 const CLASS_AND_MODE = 0xe7;
@@ -502,6 +546,8 @@ class ProgramHost {
     /** Contexts of the run or batch, and which of them runs now. */
     contexts = [];
     index = () => 0;
+    /** Of the module, once it is ready. */
+    state;
     constructor(program, record, memory) {
         this.#program = program;
         this.#record = record;
@@ -569,8 +615,16 @@ class ProgramHost {
     }
     /** The import for a helper that the module has itself, for what it leaves to the host. */
     beyond(name) {
+        const fallback = Object.hasOwn(FALLBACKS, name) && this.#record.platform.dialect === 'linux' ? FALLBACKS[name] : undefined;
         const what = \`\${name} was given what it may not have, or needs more memory: AnyBPF's helpers, given to load, say which\`;
-        return (slot) => fail('aot/beyond', what, placeOf(this.#program, slot));
+        return (slot, ...args) => {
+            const state = this.state?.();
+            const result = state === undefined ? undefined : fallback?.(state, ...args);
+            if (result === undefined)
+                return fail('aot/beyond', what, placeOf(this.#program, slot));
+            this.#memory.forgetWindows();
+            return result;
+        };
     }
     /** A trap as an abort with its place, where the stack of the error tells the offset in the module. */
     placed(error) {
@@ -758,8 +812,6 @@ class ModuleMap {
         const bytes = this.#valueBytes(value);
         if (this.#record.frozen)
             this.#refuse('update', -ERRNO.EPERM);
-        if (this.#isArray && mode === 'noexist')
-            this.#refuse('update', -ERRNO.EEXIST);
         if (!this.#isArray) {
             this.#check('update', this.#need('update')(this.#putKey(key), this.#putValue(bytes), MODES[mode]));
             // The module's update is a program's: of one CPU's value.
@@ -769,6 +821,8 @@ class ModuleMap {
         const address = this.#find(key);
         if (address === 0)
             this.#refuse('update', -ERRNO.E2BIG);
+        if (this.#isArray && mode === 'noexist')
+            this.#refuse('update', -ERRNO.EEXIST);
         this.#memory.u8.set(bytes, address);
     }
     delete(key) {
@@ -781,6 +835,30 @@ class ModuleMap {
             return false;
         this.#check('delete', status);
         return true;
+    }
+    /** Bytes of the value that programs see. */
+    get programValueSize() {
+        return this.#record.valueSize;
+    }
+    /** A program's operation on addresses, as the helper answers it; undefined where the module does not have it. */
+    call(operation, key, value = 0, flags = 0) {
+        if (!this.#isArray || operation === 'lookup') {
+            if (flags > MODES.exist)
+                return undefined;
+            const result = this.#operation(operation)?.(key, value, flags);
+            if (operation === 'lookup')
+                return result === undefined ? undefined : result >>> 0;
+            return result !== undefined && result <= 0 ? result : undefined;
+        }
+        if (operation === 'delete' || flags > MODES.exist)
+            return -ERRNO.EINVAL;
+        const to = this.#operation('lookup')(key) >>> 0;
+        if (to === 0)
+            return -ERRNO.E2BIG;
+        if (flags === MODES.noexist)
+            return -ERRNO.EEXIST;
+        this.#memory.u8.copyWithin(to, value, value + this.#record.valueSize);
+        return 0;
     }
     *entries() {
         for (const key of this.#isArray ? this.#indices() : this.#keys()) {
@@ -1027,11 +1105,22 @@ async function loadModule(binding, source, options = {}) {
         const entry = (name) => exports[\`\${name}_\${program.name}\`];
         return [program.name, new ModuleProgram(program, memory, host, entry)];
     });
-    const maps = record.maps.map((map) => [
-        map.name,
-        new ModuleMap(map, memory, (name) => exports[\`map.\${map.name}.\${name}\`]),
-    ]);
-    return { record, programs: Object.fromEntries(programs), maps: Object.fromEntries(maps), memory: memory.wasm };
+    const maps = record.maps.map((map) => new ModuleMap(map, memory, (name) => exports[\`map.\${map.name}.\${name}\`]));
+    const byHandle = new Map(record.maps.map(({ handle }, i) => [handle, maps[i]]));
+    const state = {
+        memory,
+        mapAt: (handle) => byHandle.get(handle),
+        tail: exports.TAIL,
+        tails: exports.TAILS,
+    };
+    for (const host of hosts.values())
+        host.state = () => state;
+    return {
+        record,
+        programs: Object.fromEntries(programs),
+        maps: Object.fromEntries(maps.map((map) => [map.name, map])),
+        memory: memory.wasm,
+    };
 }
 function importsOf(record, memory, hosts, given) {
     const helpers = { ...PLAIN_HELPERS, ...given };
@@ -1447,6 +1536,8 @@ declare class ModuleMemory {
     forgetWindows(): void;
     /** The region that holds an address; of a ring buffer only the record that is open. */
     regionAt(address: number): RegionRecord | undefined;
+    /** Whether a program may read a range of bytes. */
+    accessible(address: number, size: number): boolean;
     /** Whether an access may be; its bounds become the window of the register, within which code does not ask again. */
     admit(register: number, address: number, size: number, write: boolean): boolean;
     /** Discards the ring buffer record that a run has left open, if there is one. */
@@ -1489,18 +1580,32 @@ export interface RunView {
 /** Helpers that need nothing but the language. What the caller gives goes before them. */
 declare const PLAIN_HELPERS: Readonly<Record<string, HelperFunction>>;
 
+/** Of a module that is ready. */
+export interface ModuleState {
+    readonly memory: ModuleMemory;
+    mapAt(handle: number): ModuleMap | undefined;
+    /** The globals that say which program to go on with, and how many tail calls may still be made. */
+    readonly tail: WebAssembly.Global;
+    readonly tails: WebAssembly.Global;
+}
+/** Gives r0; undefined where only AnyBPF knows what to do. Arguments are the helper's. */
+type Fallback = (state: ModuleState, ...args: number[]) => number | undefined;
+declare const FALLBACKS: Readonly<Record<string, Fallback>>;
+
 /** What a program's code asks of the host: the functions that it imports. */
 declare class ProgramHost {
     #private;
     /** Contexts of the run or batch, and which of them runs now. */
     contexts: readonly number[];
     index: () => number;
+    /** Of the module, once it is ready. */
+    state: (() => ModuleState) | undefined;
     constructor(program: ProgramRecord, record: ModuleRecord, memory: ModuleMemory);
     readonly own: Readonly<Record<string, (...args: never[]) => unknown>>;
     /** The import for a helper: its result is a number, or NaN where it stands in the control block. */
     helper(body: HelperFunction): (slot: number, ...args: (number | bigint)[]) => number;
     /** The import for a helper that the module has itself, for what it leaves to the host. */
-    beyond(name: string): (slot: number) => never;
+    beyond(name: string): (slot: number, ...args: number[]) => number;
     /** A trap as an abort with its place, where the stack of the error tells the offset in the module. */
     placed(error: unknown): unknown;
 }
@@ -1570,6 +1675,10 @@ declare class ModuleMap implements MapView {
     lookup(key: MapBytes): Uint8Array | undefined;
     update(key: MapBytes, value: MapBytes, mode?: UpdateMode): void;
     delete(key: MapBytes): boolean;
+    /** Bytes of the value that programs see. */
+    get programValueSize(): number;
+    /** A program's operation on addresses, as the helper answers it; undefined where the module does not have it. */
+    call(operation: 'lookup' | 'update' | 'delete', key: number, value?: number, flags?: number): number | undefined;
     entries(): Generator<[key: Uint8Array, value: Uint8Array], void, undefined>;
     consume(record: (bytes: Uint8Array) => void): number;
 }

@@ -132,3 +132,64 @@ test('a record past its end is refused, and one that was given back', async () =
     expect(() => module.programs.main.run(PACKET), body).toThrow('run/bad-access');
   }
 });
+
+const TABLES = [
+  mapSpec('array', 'array'),
+  mapSpec('hash', 'hash'),
+  mapSpec('programs', 'prog_array', { slots: [{ index: 1, kind: 'program', target: 'next' }] }),
+];
+/** `key` and `value` on the stack, the map of `name` in r1. */
+const call = (name: string, key: number, flags: number, helper: string): string => `
+  *(u32 *)(r10 - 4) = ${key}
+  *(u32 *)(r10 - 8) = 5
+  r1 = map[${name}] ll
+  r2 = r10
+  r2 += -4
+  r3 = r10
+  r3 += -8
+  r4 = ${flags}
+  call bpf_map_${helper}_elem
+  exit`;
+const tailCall = (index: number): string => `r2 = map[programs] ll\nr3 = ${index}\ncall bpf_tail_call\nexit`;
+
+/** A map that is one or the other only when the program runs. */
+const EITHER = `
+  r6 = map[array] ll
+  r7 = *(u32 *)(r1 + 12)
+  if r7 == 1 goto same
+  r6 = map[hash] ll
+same:
+  *(u32 *)(r10 - 4) = 2
+  *(u32 *)(r10 - 8) = 6
+  r1 = r6
+  r2 = r10
+  r2 += -4
+  r3 = r10
+  r3 += -8
+  r4 = 0
+  call bpf_map_update_elem
+  r1 = r6
+  r2 = r10
+  r2 += -4
+  call bpf_map_lookup_elem
+  if r0 == 0 goto out
+  r0 = *(u32 *)(r0 + 0)
+out:
+  exit`;
+
+test.each([
+  ['an index outside of an array', call('array', 99, 0, 'update')],
+  ['an element of an array that is there', call('array', 1, 1, 'update')],
+  ['flags that there are not', call('array', 1, 7, 'update')],
+  ['deletion in an array', call('array', 1, 0, 'delete')],
+  ['deletion of what is not there', call('hash', 1, 0, 'delete')],
+  ['a map that is known when it runs', EITHER],
+  ['a tail call to an empty slot', tailCall(0)],
+  ['a tail call outside', tailCall(50)],
+  ['a tail call', tailCall(1)],
+])('errors and calls that code leaves to its host: %s', async (_, source) => {
+  const spec = objectSpec([{ text: source }, { name: 'next', text: 'r0 = 77\nexit' }], TABLES);
+  using reference = loadObject(spec, { host: memoryHost(), engine: 'reference' });
+  const module = await loaded(await compiled(spec));
+  expect(module.programs.main.run(PACKET).retval).toBe(reference.program('main').run({ data: PACKET }).retval);
+});

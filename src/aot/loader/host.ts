@@ -1,5 +1,6 @@
 // What the code of a program asks of its host: whether it may access an address, why it stops, helpers.
 import { AotError, fail, type Place } from './errors.ts';
+import { FALLBACKS, type ModuleState } from './fallback.ts';
 import type { HelperFunction } from './helpers.ts';
 import { decode64, type ModuleMemory } from './memory.ts';
 import type { ModuleRecord, ProgramRecord } from './record.ts';
@@ -39,6 +40,8 @@ export class ProgramHost {
   /** Contexts of the run or batch, and which of them runs now. */
   contexts: readonly number[] = [];
   index = (): number => 0;
+  /** Of the module, once it is ready. */
+  state: (() => ModuleState) | undefined;
 
   constructor(program: ProgramRecord, record: ModuleRecord, memory: ModuleMemory) {
     this.#program = program;
@@ -111,9 +114,17 @@ export class ProgramHost {
   }
 
   /** The import for a helper that the module has itself, for what it leaves to the host. */
-  beyond(name: string): (slot: number) => never {
+  beyond(name: string): (slot: number, ...args: number[]) => number {
+    const fallback =
+      Object.hasOwn(FALLBACKS, name) && this.#record.platform.dialect === 'linux' ? FALLBACKS[name] : undefined;
     const what = `${name} was given what it may not have, or needs more memory: AnyBPF's helpers, given to load, say which`;
-    return (slot) => fail('aot/beyond', what, placeOf(this.#program, slot));
+    return (slot, ...args) => {
+      const state = this.state?.();
+      const result = state === undefined ? undefined : fallback?.(state, ...args);
+      if (result === undefined) return fail('aot/beyond', what, placeOf(this.#program, slot));
+      this.#memory.forgetWindows();
+      return result;
+    };
   }
 
   /** A trap as an abort with its place, where the stack of the error tells the offset in the module. */

@@ -62,7 +62,6 @@ export class ModuleMap implements MapView {
   update(key: MapBytes, value: MapBytes, mode: UpdateMode = 'any'): void {
     const bytes = this.#valueBytes(value);
     if (this.#record.frozen) this.#refuse('update', -ERRNO.EPERM);
-    if (this.#isArray && mode === 'noexist') this.#refuse('update', -ERRNO.EEXIST);
     if (!this.#isArray) {
       this.#check('update', this.#need('update')(this.#putKey(key), this.#putValue(bytes), MODES[mode]));
       // The module's update is a program's: of one CPU's value.
@@ -70,6 +69,7 @@ export class ModuleMap implements MapView {
     }
     const address = this.#find(key);
     if (address === 0) this.#refuse('update', -ERRNO.E2BIG);
+    if (this.#isArray && mode === 'noexist') this.#refuse('update', -ERRNO.EEXIST);
     this.#memory.u8.set(bytes, address);
   }
 
@@ -80,6 +80,27 @@ export class ModuleMap implements MapView {
     if (status === -ERRNO.ENOENT) return false;
     this.#check('delete', status);
     return true;
+  }
+
+  /** Bytes of the value that programs see. */
+  get programValueSize(): number {
+    return this.#record.valueSize;
+  }
+
+  /** A program's operation on addresses, as the helper answers it; undefined where the module does not have it. */
+  call(operation: 'lookup' | 'update' | 'delete', key: number, value = 0, flags = 0): number | undefined {
+    if (!this.#isArray || operation === 'lookup') {
+      if (flags > MODES.exist) return undefined;
+      const result = this.#operation(operation)?.(key, value, flags);
+      if (operation === 'lookup') return result === undefined ? undefined : result >>> 0;
+      return result !== undefined && result <= 0 ? result : undefined;
+    }
+    if (operation === 'delete' || flags > MODES.exist) return -ERRNO.EINVAL;
+    const to = (this.#operation('lookup') as Operation)(key) >>> 0;
+    if (to === 0) return -ERRNO.E2BIG;
+    if (flags === MODES.noexist) return -ERRNO.EEXIST;
+    this.#memory.u8.copyWithin(to, value, value + this.#record.valueSize);
+    return 0;
   }
 
   *entries(): Generator<[key: Uint8Array, value: Uint8Array], void, undefined> {

@@ -59,6 +59,15 @@ export class ModuleMemory {
     return address >= base && address < base + size ? { ...region, base, size } : undefined;
   }
 
+  /** Whether a program may read a range of bytes. */
+  accessible(address: number, size: number): boolean {
+    const region = this.regionAt(address);
+    if (region === undefined) return false;
+    const offset = address - region.base;
+    if (region.stride === undefined) return offset + size <= region.size;
+    return (offset % region.stride) + size <= (region.slot ?? region.stride);
+  }
+
   /** Whether an access may be; its bounds become the window of the register, within which code does not ask again. */
   admit(register: number, address: number, size: number, write: boolean): boolean {
     const region = this.regionAt(address);

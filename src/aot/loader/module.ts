@@ -1,6 +1,7 @@
 // A module that is ready to run: its programs and maps.
 import { type Binding, readModule, type Source } from './check.ts';
 import { fail } from './errors.ts';
+import type { ModuleState } from './fallback.ts';
 import { type HelperFunction, PLAIN_HELPERS } from './helpers.ts';
 import { ProgramHost } from './host.ts';
 import { type MapView, ModuleMap } from './maps.ts';
@@ -175,11 +176,24 @@ export async function loadModule(binding: Binding, source?: Source, options: Loa
     const entry = (name: string) => exports[`${name}_${program.name}`] as (...args: number[]) => number;
     return [program.name, new ModuleProgram(program, memory, host, entry)];
   });
-  const maps = record.maps.map((map): [string, MapView] => [
-    map.name,
-    new ModuleMap(map, memory, (name) => exports[`map.${map.name}.${name}`] as ((key: number) => number) | undefined),
-  ]);
-  return { record, programs: Object.fromEntries(programs), maps: Object.fromEntries(maps), memory: memory.wasm };
+  const maps = record.maps.map(
+    (map) =>
+      new ModuleMap(map, memory, (name) => exports[`map.${map.name}.${name}`] as ((key: number) => number) | undefined),
+  );
+  const byHandle = new Map(record.maps.map(({ handle }, i) => [handle, maps[i]]));
+  const state: ModuleState = {
+    memory,
+    mapAt: (handle) => byHandle.get(handle),
+    tail: exports.TAIL as WebAssembly.Global,
+    tails: exports.TAILS as WebAssembly.Global,
+  };
+  for (const host of hosts.values()) host.state = () => state;
+  return {
+    record,
+    programs: Object.fromEntries(programs),
+    maps: Object.fromEntries(maps.map((map) => [map.name, map])),
+    memory: memory.wasm,
+  };
 }
 
 function importsOf(
