@@ -77,7 +77,7 @@ export class ProgramInvocation implements Invocation {
   end(): void {
     if (this.#ended) return;
     this.#ended = true;
-    for (const [key, state] of this.#states) key.end?.(state, this);
+    if (this.#states.size > 0) for (const [key, state] of this.#states) key.end?.(state, this);
   }
 
   /** What helpers left is that of an earlier run. */

@@ -63,6 +63,7 @@ export class CompiledCode implements Code {
   #machine!: Machine;
   #exports!: ProgramExports;
   #run32!: ProgramExports['run32'];
+  #batch!: ProgramExports['batch'];
   /** Where each instruction's code begins in the module, ascending: offset, slot (or NO_SLOT), offset, ... */
   #offsets: ArrayLike<number> = [];
 
@@ -109,6 +110,7 @@ export class CompiledCode implements Code {
     this.#machine = machine;
     this.#exports = exports;
     this.#run32 = exports.run32;
+    this.#batch = exports.batch;
     this.#offsets = offsets;
     machine.enter(this.#program.image.id, exports.main);
   }
@@ -160,7 +162,7 @@ export class CompiledCode implements Code {
     machine.batch = batch;
     machine.selected = -1;
     try {
-      this.#exports.batch(batch.contexts, batch.results, batch.count, fuelOf(invocation.budget), machine.topFrame);
+      this.#batch(batch.contexts, batch.results, batch.count, fuelOf(invocation.budget), machine.topFrame);
     } catch (error) {
       throw this.#placed(error);
     } finally {
