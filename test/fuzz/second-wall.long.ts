@@ -14,28 +14,31 @@ function tally(counts: Map<string, number>, code: string): void {
 }
 
 describe(`hostile programs, seed ${SEED}`, () => {
-  test(`${PROGRAMS} without checks reach nothing outside of their memory`, () => {
-    // Said at once: a run that never ends is found by it.
-    console.log(`seed ${SEED}`);
-    const sentinels = new Sentinels();
-    const counts = new Map<string, number>();
-    let longest = 0;
-    for (let done = 0; done < PROGRAMS; done += BATCH) {
-      const seed = (SEED + done) >>> 0;
-      sentinels.add(seed);
-      const codes = hostileBatch(seed, BATCH, false);
-      for (const { code, milliseconds } of runHostile(codes, { engine: 'compile', trusted: true, budget: 20_000 })) {
-        tally(counts, code);
-        longest = Math.max(longest, milliseconds);
+  test.each(['compile', 'interpret'] as const)(
+    `${PROGRAMS} without checks reach nothing outside of their memory: %s`,
+    (engine) => {
+      // Said at once: a run that never ends is found by it.
+      console.log(`seed ${SEED}`);
+      const sentinels = new Sentinels();
+      const counts = new Map<string, number>();
+      let longest = 0;
+      for (let done = 0; done < PROGRAMS; done += BATCH) {
+        const seed = (SEED + done) >>> 0;
+        sentinels.add(seed);
+        const codes = hostileBatch(seed, BATCH, false);
+        for (const { code, milliseconds } of runHostile(codes, { engine, trusted: true, budget: 20_000 })) {
+          tally(counts, code);
+          longest = Math.max(longest, milliseconds);
+        }
+        expect(sentinels.intact, `sentinels after batch ${seed}`).toBe(true);
       }
-      expect(sentinels.intact, `sentinels after batch ${seed}`).toBe(true);
-    }
-    console.log(`seed ${SEED}: longest run ${longest.toFixed(1)} ms`, Object.fromEntries(counts));
-    expect(longest).toBeLessThan(1000);
-    // It means something only if programs get as far as traps and budgets, and some end.
-    for (const code of ['end', 'run/trap', 'run/budget', 'run/call-depth'])
-      expect(counts.get(code), code).toBeGreaterThan(0);
-  });
+      console.log(`seed ${SEED}: longest run ${longest.toFixed(1)} ms`, Object.fromEntries(counts));
+      expect(longest).toBeLessThan(1000);
+      // It means something only if programs get as far as traps and budgets, and some end.
+      for (const code of ['end', 'run/trap', 'run/budget', 'run/call-depth'])
+        expect(counts.get(code), code).toBeGreaterThan(0);
+    },
+  );
 
   test('with checks every engine stops them for the same reason', () => {
     const counts = new Map<string, number>();
