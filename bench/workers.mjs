@@ -2,7 +2,7 @@
 // threads do. A loop that touches no memory is the control: where two threads do not do twice as many of its turns, the
 // machine has not two processors to spare, and no program can. Beside it the same by the seconds that the threads were on a
 // processor (Linux), which others on the machine disturb less. Counters are checked: they are the packets that ran.
-// Options: --rounds N, --ms N (of one measurement).
+// Options: --rounds N, --ms N (of one measurement), --only NAME.
 import { isMainThread, parentPort, Worker, workerData } from 'node:worker_threads';
 import { readFileSync } from 'node:fs';
 import { parseArgs } from 'node:util';
@@ -85,20 +85,27 @@ function serve() {
 
 async function main() {
   const { values } = parseArgs({
-    options: { rounds: { type: 'string', default: '40' }, ms: { type: 'string', default: '25' } },
+    options: {
+      rounds: { type: 'string', default: '40' },
+      ms: { type: 'string', default: '25' },
+      only: { type: 'string', default: '' },
+    },
   });
   const [rounds, ms] = [Number(values.rounds), Number(values.ms)];
   if (![rounds, ms].every((n) => Number.isInteger(n) && n > 0)) throw new Error('--rounds and --ms: a number from 1');
   sayControl();
   const rows = [await row('control (turns)', undefined, rounds, ms)];
   for (const [name, defines] of Object.entries(CASES)) {
+    if (!name.includes(values.only)) continue;
     const object = objectOf('workers', defines);
     if (object === undefined) return console.log('  no programs: clang with the target bpf is missing');
     rows.push(await row(name, object, rounds, ms));
   }
   const head = ['program', 'million/s, 1', 'million/s, 2', '2 / 1', 'by processor time', 'counters'];
   table('one and two threads on the same maps', head, rows);
-  const scaling = Math.min(...rows.filter(([name]) => name in PER_CPU).map((cells) => cells[3]));
+  const perCpu = rows.filter(([name]) => name in PER_CPU).map((cells) => cells[3]);
+  if (perCpu.length === 0) return;
+  const scaling = Math.min(...perCpu);
   console.log(`  per-CPU maps: ${scaling.toFixed(2)} (goal: at least 1.8; control ${rows[0][3].toFixed(2)})`);
 }
 

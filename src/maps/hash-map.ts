@@ -20,7 +20,7 @@ import {
 } from './attributes.ts';
 import { BaseMap, checkExistence, existence, flagsNumber } from './base-map.ts';
 import { HashTable } from './hash-table.ts';
-import { valueStride } from './layout.ts';
+import { areaStride } from './layout.ts';
 import { loadCopies, perCpuSize, storeCopies } from './per-cpu.ts';
 
 const HASH_FLAGS = MAP_FLAGS.NO_PREALLOC | MAP_FLAGS.NO_COMMON_LRU | MAP_FLAGS.NUMA_NODE | ACCESS | MAP_FLAGS.ZERO_SEED;
@@ -64,15 +64,17 @@ export abstract class HashLike extends BaseMap {
 
   constructor(spec: MapSpec, context: MapContext, options: HashOptions) {
     super(spec, context, options.copies);
-    this.#stride = valueStride(this.memory, spec.valueSize, options.copies);
     this.#limit = options.limit ?? spec.maxEntries;
     this.setField('MAX_ENTRIES', this.#limit);
+    this.#stride = areaStride(this.memory, spec.valueSize, options.copies, this.#limit);
+    this.setField('STRIDE', this.#stride);
     const shape = {
       name: spec.name,
       keySize: spec.keySize,
       keyOffset: options.keyOffset ?? HEADER,
       valueSize: spec.valueSize,
       copies: options.copies,
+      apart: this.memory.shared && options.copies > 1 ? this.#stride : undefined,
       limit: this.#limit,
       spareValues: options.copies === 1 ? 1 : 0,
       access: options.hidden ? 'none' : this.writableByPrograms ? 'write' : 'read',
@@ -179,11 +181,13 @@ export abstract class HashLike extends BaseMap {
 
   #load(row: Address): Uint8Array {
     const value = this.table.value(row);
-    return this.#perCpu ? loadCopies(this.memory, value, this.spec.valueSize, this.copies) : this.loadValue(value);
+    return this.#perCpu
+      ? loadCopies(this.memory, value, this.spec.valueSize, this.copies, this.#stride)
+      : this.loadValue(value);
   }
 
   #store(to: Address, value: Uint8Array): void {
-    if (this.#perCpu) storeCopies(this.memory, to, this.spec.valueSize, value);
+    if (this.#perCpu) storeCopies(this.memory, to, this.spec.valueSize, value, this.#stride);
     else this.storeValue(to, value);
   }
 
@@ -214,7 +218,7 @@ export abstract class HashLike extends BaseMap {
     this.inserted(row);
     const value = table.value(row);
     const partly = this.#perCpu || this.spec.special !== undefined;
-    if (partly) this.memory.u8.fill(0, value, value + table.slab.valueBytes);
+    if (partly) table.slab.clear(value);
     fill(this.#copy(value, all));
     table.link(row);
     return 0;

@@ -34,14 +34,14 @@ class PerCpuArrayMap extends ArrayLike {
   protected read(key: Address): Uint8Array | Status {
     const index = this.indexAt(key);
     if (index >= this.length) return ENOENT;
-    return loadCopies(this.memory, this.data + index * this.element, this.spec.valueSize, this.copies);
+    return loadCopies(this.memory, this.data + index * this.element, this.spec.valueSize, this.copies, this.stride);
   }
 
   protected write(key: Address, value: Uint8Array, flags: number): Status {
     const index = this.indexAt(key);
     const refused = checkArrayUpdate(index, this.length, flags, false);
     if (refused === 0) {
-      storeCopies(this.memory, this.data + index * this.element, this.spec.valueSize, value);
+      storeCopies(this.memory, this.data + index * this.element, this.spec.valueSize, value, this.stride);
     }
     return refused;
   }

@@ -15,7 +15,7 @@ import { AnyBpfError, fail } from '../base/diagnostic.ts';
 import { mapDamaged } from '../base/messages/map.ts';
 import { CHUNK, DESCRIPTOR, ROW } from '../spec/map-layout.ts';
 import type { Address, Memory, Region } from '../spec/memory.ts';
-import { round8, valueStride } from './layout.ts';
+import { round8 } from './layout.ts';
 import { publish } from './words.ts';
 
 const FIRST_CHUNK = 8;
@@ -33,6 +33,8 @@ export interface SlabShape {
   readonly copies: number;
   /** Most rows in use at a time. */
   readonly limit: number;
+  /** Bytes from one copy to the next where each CPU's copies lie together; there is one chunk of `limit` rows then. */
+  readonly apart?: number | undefined;
   /** Values more than rows, for owners that replace a value by another instead of overwriting it. */
   readonly spareValues: number;
   /** Whether programs see keys and values, and may write values. */
@@ -50,7 +52,7 @@ interface Chunk {
 export class Slab {
   readonly shape: SlabShape;
   readonly rowSize: number;
-  /** Bytes of all copies of one value. */
+  /** From one value to the next: all copies, where they do not lie apart. */
   readonly valueBytes: number;
   readonly #memory: Memory;
   readonly #handle: Address;
@@ -67,7 +69,7 @@ export class Slab {
     this.#handle = handle;
     this.shape = shape;
     this.rowSize = round8(shape.keyOffset + shape.keySize);
-    this.valueBytes = valueStride(memory, shape.valueSize, shape.copies) * shape.copies;
+    this.valueBytes = round8(shape.valueSize) * (shape.apart === undefined ? shape.copies : 1);
     this.#forget = memory.shared ? memory.addSource(() => this.#learn()) : () => undefined;
   }
 
@@ -124,6 +126,15 @@ export class Slab {
     return this.#chunks[0].values + (this.#chunks[0].count + index) * this.valueBytes;
   }
 
+  /** Zeros in all copies of a value. */
+  clear(value: Address): void {
+    const { apart, copies } = this.shape;
+    for (let area = 0; area < (apart === undefined ? 1 : copies); area++) {
+      const from = value + area * (apart ?? 0);
+      this.#memory.u8.fill(0, from, from + this.valueBytes);
+    }
+  }
+
   slotOf(row: Address): number {
     return this.#memory.u32[(row + ROW.STATE) >>> 2] >>> 1;
   }
@@ -168,7 +179,8 @@ export class Slab {
     const left = this.shape.limit - capacity;
     if (left === 0) return false;
     // Doubling may ask for more than is left of the memory where a smaller chunk would do.
-    for (let count = Math.min(left, Math.max(FIRST_CHUNK, capacity)); count > 0; count >>>= 1) {
+    const wanted = this.shape.apart === undefined ? Math.max(FIRST_CHUNK, capacity) : left;
+    for (let count = Math.min(left, wanted); count > 0; count >>>= 1) {
       if (this.#addChunk(capacity, count)) return true;
     }
     return false;
@@ -181,7 +193,8 @@ export class Slab {
     // The keys' region is a whole number of rows from the first key on: it ends a header after the last row.
     const base = tryAlloc(memory, CHUNK.ROWS + count * rowSize + shape.keyOffset);
     if (base === 0) return false;
-    const values = tryAlloc(memory, (count + spare) * valueBytes);
+    const { apart, copies } = shape;
+    const values = tryAlloc(memory, apart === undefined ? (count + spare) * valueBytes : copies * apart);
     if (values === 0) {
       memory.free(base);
       return false;
@@ -233,8 +246,12 @@ export class Slab {
     if (shape.valueSize > 0) {
       const writable = shape.access === 'write';
       const size = (chunk.count + spare) * this.valueBytes;
-      const stride = valueStride(this.#memory, shape.valueSize, shape.copies);
-      this.#addRegion({ base: chunk.values, size, kind, name, writable, stride, slot: shape.valueSize });
+      const stride = round8(shape.valueSize);
+      const areas = shape.apart === undefined ? 1 : shape.copies;
+      for (let area = 0; area < areas; area++) {
+        const base = chunk.values + area * (shape.apart ?? 0);
+        this.#addRegion({ base, size, kind, name, writable, stride, slot: shape.valueSize });
+      }
     }
   }
 

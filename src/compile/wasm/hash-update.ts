@@ -85,7 +85,8 @@ class HashFunction {
     this.#take();
     const to = this.#valueOf();
     if (this.#perCpu) {
-      clearBytes(e, to, this.#map.stride * this.#map.cpus);
+      if (this.exclusive) clearBytes(e, to, this.#map.stride * this.#map.cpus);
+      else this.#clearAreas(to);
       this.#addCpu(to);
     }
     copyBytes(e, to, value, this.#map.valueSize);
@@ -293,6 +294,17 @@ class HashFunction {
     const to = this.temp(I32, 7);
     this.e.get(this.#row).memory('i32.load', ROW.VALUE).set(to);
     return to;
+  }
+
+  /** Zeros in all copies of a value where each CPU's lie together (maps/layout.ts: areaStride). */
+  #clearAreas(value: number): void {
+    const { e } = this;
+    const { cpus, stride, valueSize } = this.#map;
+    const [at, left] = [this.temp(I32, 8), this.temp(I32, 6)];
+    e.get(value).set(at).i32(cpus).set(left).loop(VOID);
+    clearBytes(e, at, Math.ceil(valueSize / 8) * 8);
+    e.get(at).i32(stride).op('i32.add').set(at);
+    e.get(left).i32(1).op('i32.sub').tee(left).brIf(0).op('end');
   }
 
   #addCpu(to: number): void {
