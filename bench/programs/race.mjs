@@ -16,20 +16,26 @@ export function timed(work) {
  */
 const SAMPLE = 1.5e6;
 /** Nanoseconds after which a runtime has optimised what it will. */
-const WARM = 300e6;
+const WARM = 100e6;
+/** Measurements of a number of calls, while it is looked for. */
+const ATTEMPTS = 3;
 
 /** Times within this factor are the same. */
 const SAME = 1.03;
 /** Where the least time of the rounds has not settled, more are made: up to so many times as many. */
-const MOST_ROUNDS = 5;
+const MOST_ROUNDS = 3;
 
 /** Calls that take at least `wanted` ns, a multiple of `unit`; on the way the runtime compiles the candidate. */
 async function calibrate({ time, unit = 1, most = 2 ** 30, before }, wanted) {
   const limit = Math.floor(most / unit) * unit;
   let calls = unit;
   for (;;) {
-    before?.();
-    const taken = await time(calls);
+    let taken = Number.POSITIVE_INFINITY;
+    // One that was disturbed would pass for long enough.
+    for (let attempt = 0; attempt < ATTEMPTS; attempt++) {
+      before?.();
+      taken = Math.min(taken, await time(calls));
+    }
     if (taken >= wanted || calls >= limit) return calls;
     const factor = Math.min(10, Math.max(1.5, wanted / Math.max(taken, 1)));
     calls = Math.min(limit, unit * Math.ceil((calls / unit) * factor));
