@@ -68,7 +68,9 @@ async function putCode(object: LoadedObject, record: ModuleRecord, bytes: Uint8A
     image.code = undefined;
     return image;
   });
-  const codes = images.map((image) => new CompiledCode(loadProgram(image), (other) => other.code ?? notHere(other)));
+  const codes = images.map(
+    (image) => new CompiledCode(loadProgram(image).image, (other) => other.code ?? notHere(other)),
+  );
   const imports: Record<string, WebAssembly.ModuleImports> = { anybpf: { memory: memory.wasm } };
   record.programs.forEach(({ name }, i) => {
     const wanted = record.platform.imports.filter(({ program }) => program === name);

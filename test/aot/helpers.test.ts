@@ -193,3 +193,34 @@ test.each([
   const module = await loaded(await compiled(spec));
   expect(module.programs.main.run(PACKET).retval).toBe(reference.program('main').run({ data: PACKET }).retval);
 });
+
+const LOAD = (helper: string, offset: number, size: number): string => `
+  r2 = ${offset} ll
+  r3 = r10
+  r3 += -16
+  r4 = ${size}
+  *(u64 *)(r10 - 16) = 7
+  *(u64 *)(r10 - 8) = 7
+  call bpf_${helper}
+  r1 = *(u64 *)(r10 - 16)
+  r0 += r1
+  exit`;
+
+test.each([
+  ['xdp', 'xdp_load_bytes'],
+  ['sched_cls', 'skb_load_bytes'],
+] as const)('bytes of the packet in checked code: %s', async (type, helper) => {
+  for (const [offset, size] of [
+    [0, 8],
+    [60, 4],
+    [61, 4],
+    [0xffff_ffff, 16],
+    [14, 1],
+  ] as const) {
+    const spec = text(LOAD(helper, offset, size), type);
+    using reference = loadObject(spec, { host: memoryHost(), engine: 'reference' });
+    const module = await loaded(await compiled(spec));
+    const expected = reference.program('main').run({ data: PACKET }).retval;
+    expect(module.programs.main.run(PACKET).retval, `${offset}, ${size}`).toBe(expected);
+  }
+});

@@ -26,10 +26,36 @@ const mapCall =
     return map.call(operation, key, value, flags);
   };
 
+/** Copies packet bytes out; `refused` says what is given where they are not all there. */
+const loadBytes =
+  (refused: (memory: ModuleMemory, offset: number, to: number, size: number) => number): Fallback =>
+  ({ memory }, context, offset, to, size) => {
+    const { regions, u8 } = memory;
+    // The packet stands behind its context (packets.ts).
+    const packet = regions[regions.findIndex(({ kind, base }) => kind === 'context' && base === context) + 1];
+    const target = memory.regionAt(to);
+    if (packet?.kind !== 'packet' || size === 0 || !memory.accessible(to, size) || target?.writable !== true) {
+      return undefined;
+    }
+    const from = offset >>> 0;
+    if (from + size > packet.size) return refused(memory, from, to, size);
+    u8.copyWithin(to, packet.base + from, packet.base + from + size);
+    return 0;
+  };
+
+const LARGEST_COPY = 0xffff;
+
 export const FALLBACKS: Readonly<Record<string, Fallback>> = {
   map_lookup_elem: mapCall('lookup'),
   map_update_elem: (state, handle, key, value, flags) => mapCall('update')(state, handle, key, value, Number(flags)),
   map_delete_elem: mapCall('delete'),
+  skb_load_bytes: loadBytes(({ u8 }, _offset, to, size) => {
+    u8.fill(0, to, to + size);
+    return -ERRNO.EFAULT;
+  }),
+  xdp_load_bytes: loadBytes((_memory, offset, _to, size) =>
+    offset > LARGEST_COPY || size > LARGEST_COPY ? -ERRNO.EFAULT : -ERRNO.EINVAL,
+  ),
   tail_call: ({ memory, mapAt, tail, tails }, _context, handle, index) => {
     const map = mapAt(handle);
     if (map?.type !== 'prog_array') return undefined;
