@@ -40,6 +40,7 @@ export const traceHelpers: HelperFamily = {
       name: 'trace_printk',
       numbers: { linux: 6 },
       args: ['mem', 'size', 'scalar', 'scalar', 'scalar'],
+      optional: 3,
       returns: 'integer',
       gplOnly: true,
       doc:

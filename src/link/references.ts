@@ -1,7 +1,7 @@
 // What the relocations of code refer to: maps, values in maps, externs and other functions.
 import { type Diagnostic, fail, type Place } from '../base/diagnostic.ts';
 import { callTarget, relocationPlace, relocationTarget, undefinedSymbol } from '../base/messages/link.ts';
-import { type ElfRelocation, type ElfSymbol, RELOCATION } from '../elf/format.ts';
+import { EM_BPF, type ElfRelocation, type ElfSymbol, RELOCATION } from '../elf/format.ts';
 import { SLOT_SIZE } from '../isa/insn.ts';
 import { OPS } from '../isa/opcodes.ts';
 import type { Externs } from './externs.ts';
@@ -145,7 +145,8 @@ export function findReferences(
   const found = new Map<LinkFunction, readonly Reference[]>();
   for (const { section, functions } of sections) {
     const relocations = (input.relocations.get(section.index) ?? [])
-      .filter((r) => r.type !== RELOCATION.R_BPF_NONE)
+      // Compilers that wrote EM_NONE had no numbers for their relocations either; libbpf goes by the instruction alone.
+      .filter((r) => r.type !== RELOCATION.R_BPF_NONE || input.elf.machine !== EM_BPF)
       .sort((a, b) => a.offset - b.offset);
     let next = 0;
     for (const fn of functions) {

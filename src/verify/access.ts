@@ -1,0 +1,307 @@
+// Loads and stores through pointers: one row a region.
+import {
+  badAtomic,
+  contextAccess,
+  maybeNull,
+  misaligned,
+  noAccess,
+  notAPointer,
+  outOfBounds,
+  packetBounds,
+  readOnly,
+} from '../base/messages/verify.ts';
+import type { ContextField, ContextLayout } from '../spec/program.ts';
+import type { ProgramTypeName } from '../spec/program-types.ts';
+import { describeBounds, newId } from './number/scalar.ts';
+import * as N from './number/scalar.ts';
+import * as T from './number/tnum.ts';
+import { markPrecise, type State } from './state.ts';
+import { loadStack, storeStack } from './stack.ts';
+import { describePointer, type Pointer, pointer, type RegionName, type Value } from './value.ts';
+import { anyNumber, loaded, number, placeAt, refuse, type Walk } from './walk.ts';
+
+/** One access of an instruction. */
+export interface Access {
+  /** Register that holds the address. */
+  readonly register: number;
+  readonly off: number;
+  readonly size: number;
+  readonly kind: 'read' | 'write' | 'atomic';
+}
+
+const WORDS = { read: 'read', write: 'written', atomic: 'changed' } as const;
+
+export const describeValue = (value: Value): string =>
+  value === undefined
+    ? 'nothing'
+    : value.kind === 'pointer'
+      ? describePointer(value)
+      : `a number (${describeBounds(value)})`;
+
+/** Lowest and highest distance from the region's start; -Infinity or Infinity where there is no bound. */
+export function span(p: Pointer, off: number): readonly [number, number] {
+  const at = p.offset + off;
+  const v = p.variable;
+  if (v === undefined) return [at, at];
+  const { smin, smax } = v.r64;
+  return [smin <= -N.LIMIT ? -Infinity : at + smin, smax >= N.LIMIT ? Infinity : at + smax];
+}
+
+const offsetText = (x: number): string => (Number.isFinite(x) ? `${x}` : 'any');
+
+const spanText = ([from, to]: readonly [number, number]): string => {
+  return from === to ? `offset ${offsetText(from)}` : `offset ${offsetText(from)} to ${offsetText(to)}`;
+};
+
+interface Region {
+  /** Bytes from its start; undefined where the row's own `check` decides. */
+  size?(p: Pointer): number;
+  /** Whether stores are allowed, else why not. */
+  store(walk: Walk, p: Pointer): boolean;
+  readonly atomics: boolean;
+  load?(walk: Walk, state: State, p: Pointer, access: Access): Value;
+}
+
+const never = (): boolean => false;
+
+/** Program types that may not change the packet (may_access_direct_pkt_data of the kernel). */
+const PACKET_READERS: ReadonlySet<ProgramTypeName> = new Set([
+  'cgroup_skb',
+  'lwt_in',
+  'lwt_out',
+  'lwt_seg6local',
+  'sk_reuseport',
+  'flow_dissector',
+  'socket_filter',
+]);
+
+const SIZE_OF: { readonly [R in RegionName]?: number } = {
+  /** struct bpf_sock, and as much of sock_common. */
+  socket: 80,
+  sockCommon: 80,
+  /** struct bpf_tcp_sock. */
+  tcpSocket: 120,
+  /** struct bpf_flow_keys. */
+  flowKeys: 56,
+};
+
+const fixed = (region: RegionName): ((p: Pointer) => number) => {
+  const size = SIZE_OF[region] ?? 0;
+  return () => size;
+};
+
+/** Regions whose accesses are a matter of their size. ctx, stack and packets have functions of their own below. */
+const REGIONS: { readonly [R in RegionName]?: Region } = {
+  mapValue: {
+    size: (p) => p.map?.valueSize ?? 0,
+    store: (_walk, p) => p.writable,
+    atomics: true,
+    load: loadMapValue,
+  },
+  mapKey: { size: (p) => p.map?.keySize ?? 0, store: never, atomics: false },
+  memory: { size: (p) => p.size, store: (_walk, p) => p.writable, atomics: true },
+  ringRecord: { size: (p) => p.size, store: () => true, atomics: true },
+  socket: { size: fixed('socket'), store: never, atomics: false },
+  sockCommon: { size: fixed('sockCommon'), store: never, atomics: false },
+  tcpSocket: { size: fixed('tcpSocket'), store: never, atomics: false },
+  flowKeys: { size: fixed('flowKeys'), store: () => true, atomics: false },
+  kernel: { store: never, atomics: false },
+};
+
+/** The pointer in a register that may be dereferenced. */
+function dereferenced(walk: Walk, state: State, access: Access): Pointer {
+  const { register, kind } = access;
+  const value = state.register(register);
+  const place = placeAt(walk, state.slot);
+  if (value?.kind !== 'pointer') {
+    return refuse(walk, notAPointer(place, register, WORDS[kind], describeValue(value)), register, value);
+  }
+  if (value.nullable) refuse(walk, maybeNull(place, register, describePointer(value)), register, value);
+  return value;
+}
+
+export function load(walk: Walk, state: State, access: Access): Value {
+  const p = dereferenced(walk, state, access);
+  if (p.region === 'stack') return loadStack(walk, state, p, access.off, access.size, access.register);
+  if (p.region === 'ctx') return loadContext(walk, state, p, access);
+  check(walk, state, p, access);
+  return REGIONS[p.region]?.load?.(walk, state, p, access) ?? loaded(state, access.size);
+}
+
+export function store(walk: Walk, state: State, access: Access, value: Value): void {
+  const p = dereferenced(walk, state, access);
+  if (p.region === 'stack') return storeStack(walk, state, p, access.off, access.size, value, access.register);
+  if (p.region === 'ctx') return storeContext(walk, state, p, access);
+  check(walk, state, p, access);
+}
+
+/** Both at once; gives what was there. */
+export function atomic(walk: Walk, state: State, access: Access): Value {
+  const p = dereferenced(walk, state, access);
+  const place = placeAt(walk, state.slot);
+  if (p.region === 'stack') {
+    const old = loadStack(walk, state, p, access.off, access.size, access.register);
+    aligned(walk, state, p, access);
+    storeStack(walk, state, p, access.off, access.size, anyNumber(state), access.register);
+    return old?.kind === 'scalar'
+      ? loaded(state, access.size)
+      : refuse(walk, badAtomic(place, access.register, 'a stored pointer'), access.register, p);
+  }
+  if (REGIONS[p.region]?.atomics !== true) {
+    refuse(walk, badAtomic(place, access.register, describePointer(p)), access.register, p);
+  }
+  aligned(walk, state, p, access);
+  check(walk, state, p, access);
+  return loaded(state, access.size);
+}
+
+function aligned(walk: Walk, state: State, p: Pointer, { off, size, register }: Access): void {
+  const low = T.add(T.constant(p.offset + off), p.variable?.bits ?? T.ZERO);
+  if (((low.valueLow | low.maskLow) & (size - 1)) === 0) return;
+  refuse(walk, misaligned(placeAt(walk, state.slot), size, 'an atomic operation'), register, p);
+}
+
+/** Refuses an access outside the pointer's region, or of a kind that the region does not allow. */
+export function check(walk: Walk, state: State, p: Pointer, access: Access): void {
+  const { register, off, size, kind } = access;
+  const place = placeAt(walk, state.slot);
+  if (p.region === 'packet' || p.region === 'packetMeta') return packet(walk, state, p, access);
+  const region = REGIONS[p.region];
+  if (region === undefined) {
+    return refuse(walk, noAccess(place, register, describePointer(p), 'it cannot be dereferenced'), register, p);
+  }
+  if (kind !== 'read' && !region.store(walk, p))
+    refuse(walk, readOnly(place, register, describePointer(p)), register, p);
+  if (region.size === undefined) return;
+  const limit = region.size(p);
+  const [from, to] = span(p, off);
+  markPrecise(p.variable);
+  if (from < 0 || to + size > limit) {
+    const why = `${spanText([from, to])} of ${limit} bytes`;
+    refuse(walk, outOfBounds(place, register, WORDS[kind], size, describePointer(p), why), register, p);
+  }
+  for (const special of p.region === 'mapValue' ? (p.map?.special ?? []) : []) {
+    if (from < special.offset + special.size && to + size > special.offset && special.kind !== 'kptr') {
+      const why = `its ${special.kind} at offset ${special.offset} is for helpers only`;
+      refuse(walk, outOfBounds(place, register, WORDS[kind], size, describePointer(p), why), register, p);
+    }
+  }
+}
+
+function packet(walk: Walk, state: State, p: Pointer, { register, off, size, kind }: Access): void {
+  const place = placeAt(walk, state.slot);
+  if (kind !== 'read' && PACKET_READERS.has(walk.spec.type)) {
+    refuse(walk, readOnly(place, register, describePointer(p)), register, p);
+  }
+  markPrecise(p.variable);
+  const [from] = span(p, off);
+  const at = p.offset + off;
+  if (from >= 0 && at + size <= p.range) return;
+  const shown = p.variable === undefined ? `${at}` : `${at} plus ${describeBounds(p.variable)}`;
+  refuse(walk, packetBounds(place, register, WORDS[kind], size, shown, Math.max(0, p.range)), register, p);
+}
+
+/** Values of maps that no one can change are known. */
+function loadMapValue(_walk: Walk, state: State, p: Pointer, { off, size }: Access): Value {
+  const { map } = p;
+  if (map?.frozen !== true || map.data === undefined || p.variable !== undefined) return undefined;
+  const at = p.offset + off;
+  const bytes = map.data.subarray(at, at + size);
+  if (bytes.length < size) return undefined;
+  let bits = 0n;
+  for (let i = size - 1; i >= 0; i--) bits = (bits << 8n) | BigInt(bytes[i]);
+  return number(state, N.exactly(T.constantOf(bits)));
+}
+
+/** The fields that lie at an offset; several where the structure has a union there. */
+function fieldsAt(layout: ContextLayout, offset: number): readonly ContextField[] {
+  let table = FIELDS.get(layout);
+  if (table === undefined) {
+    table = Object.values(layout.fields);
+    FIELDS.set(layout, table);
+  }
+  return table.filter((f) => offset >= f.offset && offset < f.offset + f.size);
+}
+const FIELDS = new WeakMap<ContextLayout, readonly ContextField[]>();
+
+/** Why a field may not be accessed so; undefined where it may. */
+function fieldRefusal(walk: Walk, field: ContextField, at: number, { size, kind }: Access): string | undefined {
+  const { spec } = walk;
+  if (kind === 'read' ? field.access === 'write' : field.access === 'read') {
+    return kind === 'read' ? 'the field is write-only' : 'the field is read-only';
+  }
+  const only = kind === 'read' ? field.only : (field.storeOnly ?? field.only);
+  if (only !== undefined && (spec.attachType === undefined || !only.includes(spec.attachType))) {
+    return `the field is for ${only.join(', ')}`;
+  }
+  if (at % size !== 0) return 'it is misaligned';
+  const within = at - field.offset;
+  if (field.kind !== 'scalar') {
+    return size === field.size && within === 0 ? undefined : `the field is a pointer of ${field.size} bytes`;
+  }
+  const unit = field.size > 8 ? 4 : field.size;
+  if (size === unit && within % unit === 0) return undefined;
+  if (size > unit) return field.wide === true ? undefined : `the field has ${unit} bytes`;
+  const allowed = kind === 'read' ? field.narrow : field.narrowStore;
+  if (allowed === true || (allowed === 'start' && within % unit === 0) || (allowed === 'halves' && size === unit / 2)) {
+    return undefined;
+  }
+  return `the field is accessed as ${unit} bytes`;
+}
+
+/** The field of the context that an access means; refuses what the program type does not allow. */
+function contextField(walk: Walk, state: State, p: Pointer, access: Access): ContextField | undefined {
+  const { off, size, kind, register } = access;
+  const { layout } = walk;
+  const place = placeAt(walk, state.slot);
+  const at = p.offset + off;
+  const name = layout?.name ?? 'the context';
+  const no = (why: string): never => refuse(walk, contextAccess(place, name, WORDS[kind], at, size, why), register, p);
+  if (layout === undefined) return no('the context of this program type is not known');
+  if (p.variable !== undefined) return no('the offset must be a constant');
+  if (layout.raw !== undefined) {
+    if (at < 0 || at + size > layout.size || at < layout.raw.from) return no(`it has ${layout.size} bytes`);
+    if (at % size !== 0) return no('it is misaligned');
+    if (kind !== 'read' && layout.raw.access === 'read') return no('it is read-only');
+    return undefined;
+  }
+  let why = 'no field lies there';
+  for (const field of fieldsAt(layout, at)) {
+    const refusal = fieldRefusal(walk, field, at, access);
+    if (refusal === undefined) return field;
+    why = refusal;
+  }
+  return no(why);
+}
+
+/** What a load of a pointer field gives. */
+function loadContext(walk: Walk, state: State, p: Pointer, access: Access): Value {
+  const field = contextField(walk, state, p, access);
+  const at = state.slot;
+  switch (field?.kind) {
+    case 'packet':
+      return pointer('packet', at, { id: 0 });
+    case 'packetMeta':
+      return pointer('packetMeta', at, { id: 0 });
+    case 'packetEnd':
+      return pointer('packetEnd', at);
+    case 'socketOrNull':
+      return pointer(walk.spec.type === 'sk_lookup' || walk.spec.type === 'sock_ops' ? 'socket' : 'sockCommon', at, {
+        id: newId(),
+        nullable: true,
+      });
+    case 'flowKeys':
+      return pointer('flowKeys', at);
+    case 'btfPointer':
+      return pointer('kernel', at);
+    case 'scalar':
+    case undefined:
+      return loaded(state, access.size);
+  }
+}
+
+function storeContext(walk: Walk, state: State, p: Pointer, access: Access): void {
+  if (access.kind === 'atomic')
+    refuse(walk, badAtomic(placeAt(walk, state.slot), access.register, 'the context'), access.register, p);
+  contextField(walk, state, p, access);
+}

@@ -1,0 +1,67 @@
+// Helpers that run a function of the program: what the function gets, and what it may return.
+import type { Scalar } from './number/scalar.ts';
+import type { State } from './state.ts';
+import { type Pointer, pointer, type Value } from './value.ts';
+import { loaded, number } from './walk.ts';
+import { between } from './number/scalar.ts';
+
+export interface CallbackRow {
+  /** Argument (from 1) that names the function, and the one that is handed on to it. */
+  readonly callback: number;
+  readonly context: number;
+  /** Registers r1 and on, without the context, which follows. */
+  parameters(state: State, args: readonly Value[]): readonly Value[];
+  /** Largest return value (0 or 1: whether to stop). */
+  readonly returnsAtMost: number;
+  /** Called at most once. */
+  readonly once?: boolean;
+}
+
+/** By helper name. */
+export const CALLBACKS: Readonly<Record<string, CallbackRow>> = {
+  loop: {
+    callback: 2,
+    context: 3,
+    parameters: (state, args) => {
+      const most = args[0] as Scalar;
+      return [number(state, between(0, Math.max(0, Math.min(most.r32.umax, 2 ** 23) - 1)))];
+    },
+    returnsAtMost: 1,
+  },
+  for_each_map_elem: {
+    callback: 2,
+    context: 3,
+    parameters: (state, args) => {
+      const map = (args[0] as Pointer).map;
+      return [args[0], pointer('mapKey', state.slot, { map }), pointer('mapValue', state.slot, { map })];
+    },
+    returnsAtMost: 1,
+  },
+  timer_set_callback: {
+    callback: 2,
+    context: 0,
+    parameters: (state, args) => {
+      const map = (args[0] as Pointer).map;
+      return [
+        pointer('map', state.slot, { map }),
+        pointer('mapKey', state.slot, { map }),
+        pointer('mapValue', state.slot, { map }),
+      ];
+    },
+    returnsAtMost: 0,
+    once: true,
+  },
+  user_ringbuf_drain: {
+    callback: 2,
+    context: 3,
+    parameters: (state) => [loaded(state, 8)],
+    returnsAtMost: 1,
+  },
+  find_vma: {
+    callback: 3,
+    context: 4,
+    parameters: (state) => [pointer('kernel', state.slot), pointer('kernel', state.slot)],
+    returnsAtMost: 1,
+    once: true,
+  },
+};

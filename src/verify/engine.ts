@@ -1,0 +1,381 @@
+// The walk: depth first along all paths; where paths meet, a state that was verified before answers for the new one; loops
+// that take many rounds are tried with the state of any number of rounds (abstract interpretation with widening).
+import { AnyBpfError } from '../base/diagnostic.ts';
+import { overBudget, stackLimit, unboundedLoop } from '../base/messages/verify.ts';
+import type { Scalar } from './number/scalar.ts';
+import { mayNotEnd, rank, type Trial } from './ranking.ts';
+import { copyScalar, Entry, type Frame, markPrecise, MAX_STACK, type State } from './state.ts';
+import { answersFor, checksOf, sameCalls, subsumes } from './subsume.ts';
+import { step } from './step.ts';
+import { Bytes, type Slot, type Value } from './value.ts';
+import { placeAt, refuse, type Walk } from './walk.ts';
+import { widened } from './widen.ts';
+
+/** Rounds of a loop after which any number of rounds is tried. */
+const TRY_AT: ReadonlySet<number> = new Set([2, 12, 64, 512]);
+/** Times that the state of any number of rounds is made wider. */
+const MAX_WIDENINGS = 16;
+/** Of these, how many go from one constant of the program to the next. */
+const BY_CONSTANTS = 8;
+/** Trials of one loop that may fail. */
+const MAX_FAILURES = 3;
+/** Instructions on a path before the next state is kept: fewer are quicker verified again than compared. */
+const KEEP_AFTER = 8;
+/** Instructions that a loop without a bound that is known may still take round by round. */
+const MORE_ROUNDS = 200_000;
+/** States kept for one place. */
+const MAX_KEPT = 64;
+
+export interface Limits {
+  /** Instructions visited. */
+  readonly visits: number;
+  /** Milliseconds. */
+  readonly time: number;
+}
+
+/** The state of any number of rounds was not wide enough. */
+class TooNarrow extends Error {
+  readonly trial: Trial;
+  readonly state: State;
+  constructor(trial: Trial, state: State) {
+    super('wider');
+    this.trial = trial;
+    this.state = state;
+  }
+}
+
+/** The loop is bounded by nothing that is known. */
+class NoEnd extends Error {}
+
+export class Engine {
+  readonly walk: Walk;
+  readonly #limits: Limits;
+  /** Kept states whose paths are all at their end, by place. */
+  readonly #entries = new Map<number, Entry[]>();
+  readonly #trials: Trial[] = [];
+  readonly #failures = new Map<number, number>();
+  readonly #roots = new Set<Entry>();
+  /** All of them, in the order of their end: what was found in a trial that failed is forgotten. */
+  #done: Entry[] = [];
+  /** The loop that could not be shown to end, for the message where the budget ends. */
+  #endless: number | undefined;
+  #deadline = 0;
+  /** Instructions that may be visited. */
+  #most: number;
+  /** The state that was stepped last, for explanations. */
+  current: State | undefined;
+
+  constructor(walk: Walk, limits: Limits) {
+    this.walk = walk;
+    this.#limits = limits;
+    this.#most = limits.visits;
+  }
+
+  /** @throws AnyBpfError verify/* where the program is refused */
+  run(initial: State): void {
+    this.#deadline = performance.now() + this.#limits.time;
+    this.#explore(initial);
+    this.#stackOfCalls();
+  }
+
+  get keptStates(): number {
+    let count = 0;
+    for (const list of this.#entries.values()) count += list.length;
+    return count;
+  }
+
+  #explore(first: State): void {
+    const work = [first];
+    let fresh = true;
+    for (let state = work.pop(); state !== undefined; state = work.pop()) {
+      this.#follow(state, work, fresh);
+      fresh = false;
+    }
+  }
+
+  /** Goes along one path to its end. */
+  #follow(state: State, work: State[], fresh: boolean): void {
+    const { walk } = this;
+    const { insns, meets } = walk.program;
+    let skip = fresh;
+    for (;;) {
+      this.current = state;
+      if (!skip && meets[state.slot] === 1 && this.#arrive(state)) return;
+      skip = false;
+      this.#spend(state);
+      const insn = insns[state.slot];
+      if (insn === undefined) throw new Error(`slot ${state.slot} holds no instruction`);
+      const next = step(walk, state, insn);
+      if (next === 'end') {
+        this.#close(state.parent);
+        return;
+      }
+      if (next !== 'on') {
+        if (state.parent !== undefined) state.parent.open++;
+        work.push(next.fork);
+      }
+    }
+  }
+
+  #spend(state: State): void {
+    const { walk } = this;
+    walk.visits++;
+    state.steps++;
+    const over = walk.visits > this.#most;
+    if (!over && ((walk.visits & 1023) !== 0 || performance.now() < this.#deadline)) return;
+    const place = placeAt(walk, state.slot);
+    if (this.#endless !== undefined) refuse(walk, unboundedLoop(placeAt(walk, this.#endless), this.#endless));
+    throw new Budget(overBudget(place, over ? 'instructions' : 'milliseconds', over ? this.#most : this.#limits.time));
+  }
+
+  /** A path has ended. Where all paths from a kept state have, what its verdict rests on is known. */
+  #close(entry: Entry | undefined): void {
+    for (let e = entry; e !== undefined; e = e.parent) {
+      e.open--;
+      if (e.open > 0) return;
+      this.#finish(e);
+      if (this.#roots.has(e)) return;
+    }
+  }
+
+  /** Comes to where paths meet. True where the path ends here. */
+  #arrive(state: State): boolean {
+    const { walk } = this;
+    const { slot } = state;
+    forgetDead(walk, state);
+    for (let t = this.#trials.length - 1; t >= 0; t--) {
+      const trial = this.#trials[t];
+      if (trial.entry.slot !== slot || !sameCalls(trial.entry.frames, state.frames)) continue;
+      if (!subsumes(trial.entry, state, 'all')) throw new TooNarrow(trial, state);
+      rank(trial, state);
+      askAll(state);
+      this.#close(state.parent);
+      return true;
+    }
+    const list = this.#entries.get(slot) ?? [];
+    for (let i = list.length - 1; i >= 0; i--) {
+      const entry = list[i];
+      if (!answersFor(entry, state)) continue;
+      askAs(entry, state);
+      this.#close(state.parent);
+      return true;
+    }
+    let round = 0;
+    if (walk.program.loopHead[slot] === 1) {
+      const before = ancestor(state);
+      if (before !== undefined) {
+        round = before.round + 1;
+        if (this.#loop(state, before, round)) return true;
+      }
+    }
+    if (walk.program.loopHead[slot] === 1 || state.steps >= KEEP_AFTER) this.#keep(state, round);
+    return false;
+  }
+
+  #keep(state: State, round: number): void {
+    own(state);
+    const entry = new Entry(state, round, this.walk.visits);
+    for (const frame of state.frames) frame.owner = undefined;
+    state.parent = entry;
+    state.steps = 0;
+    state.written = new Int32Array(state.written.length);
+  }
+
+  /** All is known that the kept state has to answer for: from here on it answers for others. */
+  #finish(entry: Entry): void {
+    entry.checks = checksOf(entry);
+    entry.frames.forEach(forgetValues);
+    let list = this.#entries.get(entry.slot);
+    if (list === undefined) {
+      list = [];
+      this.#entries.set(entry.slot, list);
+    } else if (list.length >= MAX_KEPT) list.shift();
+    list.push(entry);
+    this.#done.push(entry);
+  }
+
+  /** Comes by the head of a loop again. True where all further rounds are verified. */
+  #loop(state: State, before: Entry, round: number): boolean {
+    const { walk } = this;
+    const { slot } = state;
+    const bounded = state.boundedAt > before.visit;
+    if (subsumes(before, state, 'all')) {
+      if (!bounded) refuse(walk, unboundedLoop(placeAt(walk, slot), slot));
+      askAll(state);
+      this.#close(state.parent);
+      return true;
+    }
+    if (!TRY_AT.has(round) || (this.#failures.get(slot) ?? 0) >= MAX_FAILURES) return false;
+    if (this.#try(state, before)) {
+      this.#close(state.parent);
+      return true;
+    }
+    this.#failures.set(slot, (this.#failures.get(slot) ?? 0) + 1);
+    return false;
+  }
+
+  /** Verifies from a state that stands for any number of rounds. */
+  #try(state: State, before: Entry): boolean {
+    const { walk } = this;
+    let old: { readonly frames: readonly Frame[]; readonly references: Entry['references'] } = before;
+    let next = state;
+    for (let n = 0; n < MAX_WIDENINGS; n++) {
+      const wide = widened(old, next, n < BY_CONSTANTS ? walk.program.thresholds : []);
+      if (wide === undefined) return false;
+      wide.parent = state.parent;
+      wide.written = state.written.slice();
+      const entry = new Entry(wide, before.round, walk.visits);
+      for (const frame of wide.frames) frame.owner = undefined;
+      wide.parent = entry;
+      wide.written = new Int32Array(wide.written.length);
+      const trial: Trial = { entry, arrivals: 0, bounded: true, ranking: undefined };
+      const done = this.#done.length;
+      this.#roots.add(entry);
+      this.#trials.push(trial);
+      try {
+        this.#explore(wide);
+        if (mayNotEnd(trial)) throw new NoEnd();
+        this.#roots.delete(entry);
+        return true;
+      } catch (error) {
+        this.#forgetSince(done);
+        this.#roots.delete(entry);
+        if (error instanceof TooNarrow && error.trial === trial) {
+          old = entry;
+          next = error.state;
+          continue;
+        }
+        if (error instanceof NoEnd) {
+          this.#endless ??= state.slot;
+          this.#most = Math.min(this.#most, walk.visits + MORE_ROUNDS);
+          return false;
+        }
+        if (error instanceof Budget || !(error instanceof AnyBpfError)) throw error;
+        return false;
+      } finally {
+        this.#trials.pop();
+      }
+    }
+    return false;
+  }
+
+  #forgetSince(count: number): void {
+    for (const entry of this.#done.splice(count)) {
+      const list = this.#entries.get(entry.slot);
+      const index = list?.indexOf(entry) ?? -1;
+      if (index >= 0) list?.splice(index, 1);
+    }
+  }
+
+  /** Refuses chains of calls whose frames together are larger than the stack. */
+  #stackOfCalls(): void {
+    const { walk } = this;
+    const sizeOf = (entry: number): number => Math.max(32, Math.ceil((walk.stackOf.get(entry) ?? 0) / 32) * 32);
+    const callees = new Map<number, number[]>();
+    for (const [from, to] of walk.calls.values()) {
+      const list = callees.get(from) ?? [];
+      list.push(to);
+      callees.set(from, list);
+    }
+    const depth = (entry: number): number => sizeOf(entry) + Math.max(0, ...(callees.get(entry) ?? []).map(depth));
+    const total = depth(0);
+    // A program without calls is checked access by access.
+    if (callees.size > 0 && total > MAX_STACK) refuse(walk, stackLimit(placeAt(walk, 0), total, MAX_STACK));
+  }
+}
+
+/** Time or visits are used up: the program is neither accepted nor shown to be wrong. */
+export class Budget extends AnyBpfError {}
+
+/** The last state kept on this path at the same place of the same calls, whose paths are not all at their end. */
+function ancestor(state: State): Entry | undefined {
+  for (let e = state.parent; e !== undefined; e = e.parent) {
+    if (e.slot === state.slot && sameCalls(e.frames, state.frames)) return e;
+  }
+  return undefined;
+}
+
+/** The checks say all that is still asked of a kept state. */
+function forgetValues(frame: Frame): void {
+  frame.registers.length = 0;
+  frame.stack.length = 0;
+}
+
+/** Registers that nothing reads any more hold nothing. */
+function forgetDead(walk: Walk, state: State): void {
+  const live = walk.program.live[state.slot];
+  const { registers } = state.frame;
+  for (let r = 0; r < 10; r++) {
+    if (((live >>> r) & 1) === 0 && registers[r] !== undefined) state.set(r, undefined);
+  }
+}
+
+/** Numbers get copies of their own, so that what is asked of them from here on is told from what is asked elsewhere. */
+function own(state: State): void {
+  const copies = new Map<Scalar, Scalar>();
+  const copy = (s: Scalar): Scalar => {
+    let made = copies.get(s);
+    if (made === undefined) {
+      made = copyScalar(s);
+      copies.set(s, made);
+    }
+    return made;
+  };
+  for (let f = 0; f < state.frames.length; f++) {
+    const { registers, stack } = state.own(f);
+    for (let r = 0; r < registers.length; r++) {
+      const value = registers[r];
+      if (value?.kind === 'scalar') registers[r] = copy(value);
+    }
+    for (let i = 0; i < stack.length; i++) {
+      const slot = stack[i];
+      if (slot?.kind === 'scalar') stack[i] = copy(slot);
+      else if (slot?.kind === 'bytes' && (slot.low !== undefined || slot.high !== undefined)) {
+        stack[i] = new Bytes(slot.initialised, slot.low && copy(slot.low), slot.high && copy(slot.high));
+      }
+    }
+  }
+}
+
+const askValue = (value: Value): void => {
+  if (value?.kind === 'scalar') markPrecise(value);
+};
+
+/** The verdict of an open state rests on all that the path that ended in it has. */
+function askAll(state: State): void {
+  state.frames.forEach((frame, f) => {
+    for (const value of frame.registers) askValue(value);
+    frame.stack.forEach((slot, i) => {
+      if (slot === undefined) return;
+      state.markRead(f, i);
+      if (slot.kind === 'bytes') {
+        askValue(slot.low);
+        askValue(slot.high);
+      } else if (slot.kind === 'scalar') askValue(slot);
+    });
+  });
+}
+
+/** What the kept state's verdict rests on, the path that ended in it rests on too. */
+function askAs(entry: Entry, state: State): void {
+  for (const { frame, place, value } of entry.checks ?? []) {
+    const { registers, stack } = state.frames[frame];
+    if (place >= 10) {
+      state.markRead(frame, place - 10);
+      askSlot(value, stack[place - 10]);
+    } else if (value.kind === 'scalar' && value.precise) askValue(registers[place]);
+  }
+}
+
+function askSlot(old: Exclude<Slot, undefined>, next: Slot): void {
+  if (old.kind === 'scalar' && old.precise) {
+    if (next?.kind === 'scalar') askValue(next);
+    else if (next?.kind === 'bytes') {
+      askValue(next.low);
+      askValue(next.high);
+    }
+  } else if (old.kind === 'bytes' && next?.kind === 'bytes') {
+    if (old.low?.precise === true) askValue(next.low);
+    if (old.high?.precise === true) askValue(next.high);
+  }
+}

@@ -1,0 +1,69 @@
+// Whether a loop ends: some number goes towards a bound that it never passes, each time the loop comes back to its head.
+import { LIMIT } from './number/scalar.ts';
+import type { Entry, State } from './state.ts';
+import type { Pointer, Value } from './value.ts';
+
+/** The attempt to verify a loop for any number of rounds. */
+export interface Trial {
+  readonly entry: Entry;
+  /** Ways back to the head. */
+  arrivals: number;
+  /** Whether each way back asked a bounded iteration (may_goto, a callback's helper) for the next round. */
+  bounded: boolean;
+  /** Places (frame, register or slot, direction) whose value goes towards a bound on each way back. */
+  ranking: ReadonlySet<string> | undefined;
+}
+
+export const mayNotEnd = (trial: Trial): boolean =>
+  trial.arrivals > 0 && !trial.bounded && (trial.ranking?.size ?? 0) === 0;
+
+/** Directions in which a value has moved towards a bound since the head of the loop. */
+function directions(old: Value, next: Value): readonly ('up' | 'down')[] {
+  if (old?.kind === 'pointer' && next?.kind === 'pointer') return ofPointers(old, next);
+  if (old?.kind !== 'scalar' || next?.kind !== 'scalar' || old.id !== next.id) return [];
+  const by = next.delta - old.delta;
+  return towards(by, old.r64);
+}
+
+function towards(
+  by: number,
+  { smin, smax }: { readonly smin: number; readonly smax: number },
+): readonly ('up' | 'down')[] {
+  if (by > 0 && smax < LIMIT) return ['up'];
+  return by < 0 && smin > -LIMIT ? ['down'] : [];
+}
+
+/** Moved by a constant, within what its varying part allows. */
+function ofPointers(old: Pointer, next: Pointer): readonly ('up' | 'down')[] {
+  const { variable } = old;
+  if (variable === undefined || next.variable === undefined || old.id === 0 || old.id !== next.id) return [];
+  if (variable.id !== next.variable.id || variable.delta !== next.variable.delta) return [];
+  return towards(next.offset - old.offset, variable.r64);
+}
+
+/** Notes what has come nearer to a bound on this way back to the head. */
+export function rank(trial: Trial, state: State): void {
+  const { entry } = trial;
+  trial.arrivals++;
+  if (state.boundedAt <= entry.visit) trial.bounded = false;
+  const nearer = new Set<string>();
+  const note = (place: string, old: Value, next: Value): void => {
+    for (const direction of directions(old, next)) nearer.add(`${place} ${direction}`);
+  };
+  entry.frames.forEach((frame, f) => {
+    const now = state.frames[f];
+    frame.registers.forEach((value, r) => {
+      note(`${f}r${r}`, value, now.registers[r]);
+    });
+    frame.stack.forEach((slot, i) => {
+      const next = now.stack[i];
+      if (slot?.kind === 'bytes' && next?.kind === 'bytes') {
+        note(`${f}l${i}`, slot.low, next.low);
+        note(`${f}h${i}`, slot.high, next.high);
+      } else if (slot?.kind === 'scalar' || slot?.kind === 'pointer') {
+        note(`${f}s${i}`, slot, next?.kind === 'bytes' || next?.kind === 'special' ? undefined : next);
+      }
+    });
+  });
+  trial.ranking = trial.ranking === undefined ? nearer : new Set([...trial.ranking].filter((name) => nearer.has(name)));
+}

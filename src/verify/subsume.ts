@@ -1,0 +1,229 @@
+// Whether a state that was verified before answers for another one.
+import { arithmetic64 } from './number/arithmetic.ts';
+import * as N from './number/scalar.ts';
+import type { Scalar } from './number/scalar.ts';
+import type { Check, Entry, Frame, Reference, State } from './state.ts';
+import { wasRead } from './state.ts';
+import type { Bytes, Pointer, Slot, Value } from './value.ts';
+
+/** What the kept state has; both sides of a comparison need no more. */
+export interface Kept {
+  readonly frames: readonly Frame[];
+  readonly references: readonly Reference[];
+}
+
+/**
+ * How much of the kept state counts: `verdict`: only what its verdict rests on (numbers marked precise); `all`: everything,
+ * as where its own verdict is still open.
+ */
+export type Mode = 'verdict' | 'all';
+
+/** Names of numbers and pointers in the kept state, with those that stand for them in the other. */
+class Names {
+  readonly #ids: number[] = [];
+  readonly #others: number[] = [];
+  readonly #distances: number[] = [];
+
+  /** Whether equal things of the kept state are equal in the other. */
+  same(id: number, other: number, distance: number): boolean {
+    const at = this.#ids.indexOf(id);
+    if (at < 0) {
+      this.#ids.push(id);
+      this.#others.push(other);
+      this.#distances.push(distance);
+      return true;
+    }
+    return this.#others[at] === other && this.#distances[at] === distance;
+  }
+}
+
+function scalars(old: Scalar, next: Scalar, mode: Mode, names: Names): boolean {
+  if (mode === 'verdict' && !old.precise) return true;
+  if (old === next) return names.same(old.id, next.id, 0);
+  if (!N.includes(old, next)) return false;
+  // A constant says all about itself.
+  return N.isConstant(old) || names.same(old.id, next.id, next.delta - old.delta);
+}
+
+/** Offset and varying part as one. */
+const distance = (p: Pointer): N.Bounds => {
+  const offset = N.constant(p.offset);
+  return p.variable === undefined ? offset : arithmetic64('add', p.variable, offset);
+};
+
+function pointers(old: Pointer, next: Pointer, mode: Mode, names: Names): boolean {
+  if (
+    old.region !== next.region ||
+    old.nullable !== next.nullable ||
+    old.map !== next.map ||
+    old.size !== next.size ||
+    old.target !== next.target ||
+    old.range - old.offset > next.range - next.offset ||
+    (old.writable && !next.writable) ||
+    (old.reference === 0) !== (next.reference === 0)
+  ) {
+    return false;
+  }
+  const { variable } = old;
+  if (mode === 'all' && variable !== undefined) {
+    if (!N.includes(distance(old), distance(next))) return false;
+    return old.reference === 0 && names.same(old.id, next.id, next.offset - old.offset);
+  }
+  if (old.offset !== next.offset) return false;
+  if (
+    variable === undefined
+      ? next.variable !== undefined
+      : next.variable === undefined || !N.includes(variable, next.variable)
+  )
+    return false;
+  if (old.reference !== 0 && !names.same(old.reference, next.reference, 0)) return false;
+  // Pointers of one id share their NULL, their packet offset or their lock. Pointer ids and number ids come from one counter.
+  return old.id === 0 ? next.id === 0 || !old.nullable : names.same(old.id, next.id, 0);
+}
+
+export function values(old: Value, next: Value, mode: Mode, names: Names): boolean {
+  if (old === undefined) return true;
+  if (next === undefined || old.kind !== next.kind) return false;
+  if (old.kind === 'scalar') return scalars(old, next as Scalar, mode, names);
+  return old === next || pointers(old, next as Pointer, mode, names);
+}
+
+const half = (old: Scalar | undefined, next: Scalar | undefined, mode: Mode, names: Names): boolean =>
+  old === undefined || (mode === 'verdict' && !old.precise) || (next !== undefined && scalars(old, next, mode, names));
+
+function slots(old: Slot, next: Slot, mode: Mode, names: Names): boolean {
+  if (old === undefined) return true;
+  if (next === undefined) return false;
+  if (old.kind === 'special' || next.kind === 'special') {
+    return (
+      old.kind === 'special' &&
+      next.kind === 'special' &&
+      old.name === next.name &&
+      old.part === next.part &&
+      old.state === next.state &&
+      names.same(old.id, next.id, 0)
+    );
+  }
+  if (old.kind === 'bytes') return bytes(old, next, mode, names);
+  if (next.kind !== 'bytes') return values(old, next, mode, names);
+  // A whole number was kept: single bytes are one too, of which nothing is known.
+  return old.kind === 'scalar' && next.initialised === 0xff && ((mode === 'verdict' && !old.precise) || N.isAny(old));
+}
+
+function bytes(old: Bytes, next: Scalar | Pointer | Bytes, mode: Mode, names: Names): boolean {
+  if (next.kind === 'pointer') return false;
+  if (next.kind === 'bytes') {
+    return (
+      (old.initialised & ~next.initialised) === 0 &&
+      half(old.low, next.low, mode, names) &&
+      half(old.high, next.high, mode, names)
+    );
+  }
+  const matters = (s: Scalar | undefined): boolean => s !== undefined && (mode === 'all' || s.precise);
+  return !matters(old.low) && !matters(old.high);
+}
+
+function frames(old: Frame, next: Frame, mode: Mode, names: Names): boolean {
+  if (old === next && mode === 'verdict') return true;
+  if (old.entry !== next.entry || old.callSite !== next.callSite || old.callback?.slot !== next.callback?.slot)
+    return false;
+  for (let r = 0; r < 10; r++) if (!values(old.registers[r], next.registers[r], mode, names)) return false;
+  for (let i = 0; i < old.stack.length; i++) if (!slots(old.stack[i], next.stack[i], mode, names)) return false;
+  return true;
+}
+
+function references(old: readonly Reference[], next: readonly Reference[], names: Names): boolean {
+  if (old.length !== next.length) return false;
+  return old.every((ref, i) => {
+    const other = next[i];
+    return (
+      ref.what === other.what &&
+      names.same(ref.id, other.id, 0) &&
+      (ref.owner === undefined || names.same(ref.owner, other.owner ?? 0, 0))
+    );
+  });
+}
+
+/** Whether two states are in the same calls, so that they can be compared at all. */
+export function sameCalls(a: readonly Frame[], b: readonly Frame[]): boolean {
+  if (a.length !== b.length) return false;
+  for (let i = a.length - 1; i >= 0; i--)
+    if (a[i].callSite !== b[i].callSite || a[i].entry !== b[i].entry) return false;
+  return true;
+}
+
+/** Whether every run that the state stands for is one that the kept state stands for. */
+export function subsumes(kept: Kept, state: State, mode: Mode): boolean {
+  const { length } = kept.frames;
+  if (length !== state.frames.length) return false;
+  const names = new Names();
+  if (!references(kept.references, state.references, names)) return false;
+  for (let i = length - 1; i >= 0; i--) if (!frames(kept.frames[i], state.frames[i], mode, names)) return false;
+  return true;
+}
+
+const matters = (s: Scalar | undefined): boolean => s?.precise === true;
+
+/** How likely a comparison is to fail, and how cheap it is: what is first is compared first. */
+const rankOf = ({ value }: Check): number =>
+  value.kind === 'scalar'
+    ? value.precise
+      ? 0
+      : 3
+    : value.kind === 'pointer'
+      ? 1
+      : value.kind === 'special'
+        ? 1
+        : matters(value.low) || matters(value.high)
+          ? 0
+          : 2;
+
+/** What a state whose paths are all at their end has to be compared in. Cuts what no one can ask any more. */
+export function checksOf(entry: Entry): readonly Check[] {
+  const checks: Check[] = [];
+  entry.frames.forEach(({ registers, stack }, frame) => {
+    for (let place = 0; place < 10; place++) {
+      const value = registers[place];
+      if (value !== undefined) checks.push({ frame, place, value });
+    }
+    for (let i = 0; i < stack.length; i++) {
+      const value = stack[i];
+      if (value !== undefined && (value.kind === 'special' || wasRead(entry, frame, i)))
+        checks.push({ frame, place: 10 + i, value });
+    }
+  });
+  for (const { value } of checks) {
+    if (value.kind === 'scalar') cut(value);
+    else if (value.kind === 'bytes') {
+      cut(value.low);
+      cut(value.high);
+    }
+  }
+  return checks.sort((a, b) => rankOf(a) - rankOf(b));
+}
+
+function cut(s: Scalar | undefined): void {
+  if (s === undefined) return;
+  s.from = undefined;
+  s.also = undefined;
+}
+
+/** `subsumes` with mode `verdict`, for an entry whose checks are made. */
+export function answersFor(entry: Entry, state: State): boolean {
+  const { checks } = entry;
+  if (checks === undefined || entry.frames.length !== state.frames.length) return false;
+  if (entry.references.length !== state.references.length || !sameCalls(entry.frames, state.frames)) return false;
+  const names = new Names();
+  if (!references(entry.references, state.references, names)) return false;
+  for (let i = 0; i < checks.length; i++) {
+    const { frame, place, value } = checks[i];
+    const { registers, stack } = state.frames[frame];
+    if (
+      place < 10
+        ? !values(value as Value, registers[place], 'verdict', names)
+        : !slots(value, stack[place - 10], 'verdict', names)
+    )
+      return false;
+  }
+  return true;
+}

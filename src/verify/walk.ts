@@ -1,0 +1,46 @@
+// What all steps of a walk share: the program, the platform, and where the walk is.
+import { type Diagnostic, fail, type Place } from '../base/diagnostic.ts';
+import type { ObjectSpec, ProgramSpec } from '../spec/object.ts';
+import type { Platform } from '../spec/platform.ts';
+import type { ContextLayout, ProgramTypeRow, ReturnRule } from '../spec/program.ts';
+import { ANY, type Bounds, constant, newId, Scalar, zeroExtended } from './number/scalar.ts';
+import type { PreparedProgram } from './program.ts';
+import type { State } from './state.ts';
+import type { Value } from './value.ts';
+
+export interface Walk {
+  readonly object: ObjectSpec;
+  readonly spec: ProgramSpec;
+  readonly program: PreparedProgram;
+  readonly platform: Platform;
+  readonly row: ProgramTypeRow | undefined;
+  readonly layout: ContextLayout | undefined;
+  /** Rules that hold for the return value. */
+  readonly returns: readonly ReturnRule[];
+  /** Which functions call which: caller and callee by first slot. */
+  readonly calls: Map<string, readonly [number, number]>;
+  /** Bytes of its stack that each function uses, by first slot. */
+  readonly stackOf: Map<number, number>;
+  /** Instructions visited. */
+  visits: number;
+  /** The register and value that the refusal is about. */
+  culprit: { readonly register: number; readonly value: Value } | undefined;
+}
+
+export const placeAt = (walk: Walk, slot: number): Place => ({ program: walk.spec.name, insn: slot });
+
+/** Refuses the program because of the value in a register. */
+export function refuse(walk: Walk, diagnostic: Diagnostic, register = -1, value?: Value): never {
+  walk.culprit = register < 0 ? undefined : { register, value };
+  return fail(diagnostic);
+}
+
+/** A number made by the instruction at the state's slot. */
+export const number = (state: State, bounds: Bounds, from?: Scalar, also?: Scalar): Scalar =>
+  new Scalar(bounds, newId(), 0, state.slot, from, also);
+export const anyNumber = (state: State): Scalar => number(state, ANY);
+export const constantNumber = (state: State, x: number): Scalar => number(state, constant(x));
+/** A number of so many bytes. */
+export const loaded = (state: State, bytes: number): Scalar => number(state, zeroExtended(bytes * 8));
+
+export const signedText = (x: number): string => (x < 0 ? `${x}` : `+${x}`);
