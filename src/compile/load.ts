@@ -9,8 +9,8 @@ import {
   missingMapValue,
   unlinkedReference,
 } from '../base/messages/execute.ts';
-import { decodeProgram, type Insn, upperImm } from '../isa/insn.ts';
-import { type Format, FORMATS, OP_NAMES, OPS, type Operation, type OpName } from '../isa/opcodes.ts';
+import { decodeProgram, type Insn, SLOT_SIZE, upperImm } from '../isa/insn.ts';
+import { type Format, FORMATS, OP_NAMES, OPS, type Operation, type OpName, WIDE_OPCODE } from '../isa/opcodes.ts';
 import type { ProgramImage } from '../spec/backend.ts';
 import type { LineSpec } from '../spec/object.ts';
 
@@ -31,12 +31,23 @@ const SLOT_BYTES = 8n;
 export const codeAddress = (image: ProgramImage, slot: number): bigint =>
   CODE_SPACE | (BigInt.asUintN(16, BigInt(image.id)) << 32n) | (BigInt(slot) * SLOT_BYTES);
 
+/** Opcode of the instruction at a slot of a program that was loaded; 0, which none has, in the second slot of a wide one, and outside. */
+const opcodeAt = ({ spec: { code } }: ProgramImage, slot: number): number => code[slot * SLOT_SIZE] ?? 0;
+
+/** The instruction at a slot of a program that was loaded; undefined where none begins. */
+export function insnAt(image: ProgramImage, slot: number): Insn | undefined {
+  const opcode = opcodeAt(image, slot);
+  if (opcode === 0) return undefined;
+  const at = slot * SLOT_SIZE;
+  return decodeProgram(image.spec.code.subarray(at, at + SLOT_SIZE * (opcode === WIDE_OPCODE ? 2 : 1)))[0];
+}
+
 /** The slot behind a code address of this program; undefined for any other value. */
-export function slotOfCode(program: LoadedProgram, address: bigint): number | undefined {
-  const offset = address - codeAddress(program.image, 0);
+export function slotOfCode(image: ProgramImage, address: bigint): number | undefined {
+  const offset = address - codeAddress(image, 0);
   if (offset < 0n || offset % SLOT_BYTES !== 0n || offset >> 32n !== 0n) return undefined;
   const slot = Number(offset / SLOT_BYTES);
-  return program.insns[slot] === undefined ? undefined : slot;
+  return opcodeAt(image, slot) === 0 ? undefined : slot;
 }
 
 /** Place of an instruction, with its source line where BTF gave one. */

@@ -383,7 +383,7 @@ export class Interpreter {
   #callRegister(invocation: Invocation, record: Address): Address | undefined {
     const records = this.#programAt(record);
     const target = this.#register(this.#insnAt(record).dst);
-    const slot = slotOfCode(records.program, target);
+    const slot = slotOfCode(records.program.image, target);
     if (slot !== undefined) {
       this.#callFunction(invocation, records, slot);
       return record + RECORD_SIZE;
@@ -398,7 +398,7 @@ export class Interpreter {
   readonly #call = (callback: bigint, ...args: readonly bigint[]): bigint => {
     const records = this.#calling as Records;
     const target = BigInt.asUintN(64, callback);
-    const slot = slotOfCode(records.program, target) ?? fail(badCallTarget({}, target));
+    const slot = slotOfCode(records.program.image, target) ?? fail(badCallTarget({}, target));
     for (let i = 0; i < 5; i++) this.#setRegister(1 + i, BigInt.asUintN(64, args[i] ?? 0n));
     this.#windows.refresh();
     this.#callFunction(this.#running(), records, slot);

@@ -161,7 +161,7 @@ export class InterpretedCode implements Code, Machine {
   /** What helpers use to run a function of the program: on the same stack, with up to five arguments. */
   #callback(address: bigint, args: readonly bigint[]): bigint {
     const invocation = this.#running();
-    const slot = slotOfCode(this.#current, address) ?? fail(badCallTarget({}, address));
+    const slot = slotOfCode(this.#current.image, address) ?? fail(badCallTarget({}, address));
     const at = this.#slot;
     const floor = this.#depth;
     this.#enter(slot);
@@ -198,7 +198,7 @@ export class InterpretedCode implements Code, Machine {
   }
 
   callRegister(target: bigint): void {
-    const slot = slotOfCode(this.#current, target);
+    const slot = slotOfCode(this.#current.image, target);
     if (slot !== undefined) return this.#enter(slot);
     if (target > U32_MAX) fail(badCallTarget({}, target));
     return this.callHelper(Number(target));

@@ -1,5 +1,6 @@
 // The compiler as a back end: a program image becomes a WebAssembly module over the run's linear memory.
-import type { Backend, CodeOptions, ProgramImage } from '../../spec/backend.ts';
+import type { Backend, Code, CodeOptions, ProgramImage } from '../../spec/backend.ts';
+import type { Address } from '../../spec/memory.ts';
 import { loadProgram } from '../load.ts';
 import { CompiledCode, fuelOf } from './code.ts';
 import { ENTRY, GLOBALS, Machine } from './machine.ts';
@@ -21,14 +22,10 @@ function load(image: ProgramImage, options: CodeOptions = {}): CompiledCode {
   builder.importTable('env', 'table');
   builder.importTable('env', 'host');
   for (const name of GLOBALS) builder.importGlobal('env', name);
-  const code = new CompiledCode(program, (other) => options.codeOf?.(other) ?? (other.code ??= load(other, options)));
+  const code = new CompiledCode(image, loaderFor(options));
   const trusted = options.trusted === true;
   // Only for trusted code: nobody looks after the windows of runs that the host does not begin.
   const at = trusted && image.budget !== undefined ? image.memory.alloc(ENTRY.SIZE) : undefined;
-  const disconnect = (): void => {
-    builder.disconnect();
-    if (at !== undefined) image.memory.free(at);
-  };
   try {
     const imports = declareImports(builder, 'env', program);
     const { control, stack, topFrame, table, globals } = machine;
@@ -44,10 +41,24 @@ function load(image: ProgramImage, options: CodeOptions = {}): CompiledCode {
     const memory = (image.memory as unknown as { wasm: WebAssembly.Memory }).wasm;
     const env = { memory, table, host: machine.host.table, ...globals };
     const { exports } = new WebAssembly.Instance(module, { env });
-    code.link(machine, programExports(exports), added.offsets(), at, disconnect);
+    code.link(machine, programExports(exports), added.offsets(), at, disconnecter(machine, builder.places, at));
     return code;
   } catch (error) {
-    disconnect();
+    disconnecter(machine, builder.places, at)();
     throw error;
   }
 }
+
+// Made outside of `load`: a closure made there would keep all that compiling leaves behind for as long as the code lives.
+
+const loaderFor =
+  (options: CodeOptions) =>
+  (image: ProgramImage): Code =>
+    options.codeOf?.(image) ?? (image.code ??= load(image, options));
+
+const disconnecter =
+  ({ host, memory }: Machine, places: readonly number[], at: Address | undefined) =>
+  (): void => {
+    host.release(places);
+    if (at !== undefined) memory.free(at);
+  };

@@ -27,7 +27,7 @@ import type { Address } from '../../spec/memory.ts';
 import { describeAddress } from '../describe-address.ts';
 import { helperCaller, invokeHelper, type Register } from '../helper-call.ts';
 import { FRAME_STRIDE, MAX_FRAMES } from '../limits.ts';
-import { type LoadedProgram, placeOf, slotOfCode, withPlace } from '../load.ts';
+import { insnAt, placeOf, slotOfCode, withPlace } from '../load.ts';
 import { loadPacket } from '../packet-load.ts';
 import { ABORT, type AbortKind, NO_SLOT } from './context.ts';
 import { CONTROL, type Machine } from './machine.ts';
@@ -55,7 +55,8 @@ export interface ProgramExports {
 /** A program in an instance of a module, which is made with `imports` and then made known by `link`. */
 export class CompiledCode implements Code {
   readonly engine = 'compile';
-  readonly #program: LoadedProgram;
+  /** Its instructions are decoded again where an error needs one: most never are. */
+  readonly #image: ProgramImage;
   /** Code of a program that a tail call goes on with. */
   readonly #load: (image: ProgramImage) => Code;
   #disconnect!: () => void;
@@ -67,8 +68,8 @@ export class CompiledCode implements Code {
   /** Where each instruction's code begins in the module, ascending: offset, slot (or NO_SLOT), offset, ... */
   #offsets: ArrayLike<number> = [];
 
-  constructor(program: LoadedProgram, load: (image: ProgramImage) => Code) {
-    this.#program = program;
+  constructor(image: ProgramImage, load: (image: ProgramImage) => Code) {
+    this.#image = image;
     this.#load = load;
   }
 
@@ -112,7 +113,7 @@ export class CompiledCode implements Code {
     this.#run32 = exports.run32;
     this.#batch = exports.batch;
     this.#offsets = offsets;
-    machine.enter(this.#program.image.id, exports.main);
+    machine.enter(this.#image.id, exports.main);
   }
 
   run(invocation: Invocation, r1: bigint, r2 = 0n): bigint {
@@ -143,13 +144,13 @@ export class CompiledCode implements Code {
     const { enter } = this.#exports;
     const machine = this.#machine;
     if (enter === undefined || this.#enteredAt === undefined) return undefined;
-    machine.open(this.#program.image.id, run, this.#enteredAt);
+    machine.open(this.#image.id, run, this.#enteredAt);
     machine.memory.u32[(machine.control + CONTROL.CPU) >>> 2] = run.invocation.cpu;
     return enter;
   }
 
   get enteredHost(): boolean {
-    return this.#machine.hasSeen(this.#program.image.id);
+    return this.#machine.hasSeen(this.#image.id);
   }
 
   explain(error: unknown): unknown {
@@ -188,13 +189,13 @@ export class CompiledCode implements Code {
   }
 
   dispose(): void {
-    this.#machine.enter(this.#program.image.id, null);
+    this.#machine.enter(this.#image.id, null);
     this.#disconnect();
   }
 
   /** Runs a function of this program for a helper: below the frame of the function that called the helper. */
   readonly #call = (callback: bigint, ...args: readonly bigint[]): bigint => {
-    const slot = slotOfCode(this.#program, u64(callback));
+    const slot = slotOfCode(this.#image, u64(callback));
     const target = slot === undefined ? undefined : (this.#exports.functionAt(slot) as Subprogram | undefined);
     if (target === undefined) return fail(badCallTarget({}, u64(callback)));
     const machine = this.#machine;
@@ -208,7 +209,7 @@ export class CompiledCode implements Code {
 
   /** The import for a helper: checks and runs it, and makes a tail call's target ready. */
   #hostCall(row: HelperRow): HostCall {
-    const { id, spec } = this.#program.image;
+    const { id, spec } = this.#image;
     const identity = { id, name: spec.name, type: spec.type };
     const run = helperCaller(row);
     const tailCalls = row.returns === 'integerOrNoReturn';
@@ -236,7 +237,7 @@ export class CompiledCode implements Code {
       try {
         return call(registers);
       } catch (error) {
-        throw withPlace(error, this.#program.image, slot);
+        throw withPlace(error, this.#image, slot);
       }
     };
   }
@@ -254,16 +255,16 @@ export class CompiledCode implements Code {
       const args = rest.slice(0, 5) as bigint[];
       const base = rest[5] as number;
       const to = u64(target);
-      if (slotOfCode(this.#program, to) !== undefined) {
+      if (slotOfCode(this.#image, to) !== undefined) {
         this.#machine.write('FRAME', base);
         return this.#call(to, ...args);
       }
-      const row = to > U32_MAX ? undefined : this.#program.image.helper(Number(to));
+      const row = to > U32_MAX ? undefined : this.#image.helper(Number(to));
       if (to > U32_MAX) return fail(badCallTarget({}, to));
-      if (row === undefined) return fail(missingHelper({}, Number(to), this.#program.image.spec.type));
+      if (row === undefined) return fail(missingHelper({}, Number(to), this.#image.spec.type));
       return invokeHelper(row, this.#machine.running(), args);
     } catch (error) {
-      throw withPlace(error, this.#program.image, slot);
+      throw withPlace(error, this.#image, slot);
     }
   }
 
@@ -273,7 +274,7 @@ export class CompiledCode implements Code {
       if (u64(r6) !== BigInt(invocation.ctx)) return fail(badPacketLoad({}, 'r6 does not hold the context'));
       return loadPacket(invocation, offset, size as 1 | 2 | 4) ?? -1n;
     } catch (error) {
-      throw withPlace(error, this.#program.image, slot);
+      throw withPlace(error, this.#image, slot);
     }
   }
 
@@ -286,12 +287,12 @@ export class CompiledCode implements Code {
   /** Only atomic operations need an address that is a multiple of their size. */
   #misaligned(slot: number, address: number, size: number): boolean {
     if (address % size === 0) return false;
-    const { format } = opRow(this.#program.insns[slot]?.op ?? 'exit');
+    const { format } = opRow(insnAt(this.#image, slot)?.op ?? 'exit');
     return format.startsWith('atomic') || format === 'cmpxchg' || format === 'store_release';
   }
 
   #refuse(slot: number, address: bigint, size: number, access: 'read' | 'write'): void {
-    const place = placeOf(this.#program.image, slot);
+    const place = placeOf(this.#image, slot);
     const { memory } = this.#machine;
     // As the other engines: what may not be accessed at all is not called misaligned.
     if (
@@ -305,7 +306,7 @@ export class CompiledCode implements Code {
   }
 
   #abort(kind: AbortKind, slot: number, detail: number): void {
-    const place = placeOf(this.#program.image, slot);
+    const place = placeOf(this.#image, slot);
     switch (kind) {
       case ABORT.BUDGET:
         this.#machine.write('FUEL', 0);
@@ -313,7 +314,7 @@ export class CompiledCode implements Code {
       case ABORT.CALL_DEPTH:
         return fail(callDepth(place, MAX_FRAMES));
       case ABORT.MISSING_HELPER:
-        return fail(missingHelper(place, detail, this.#program.image.spec.type));
+        return fail(missingHelper(place, detail, this.#image.spec.type));
       case ABORT.MISSING_KFUNC:
         return fail(missingKfunc(place, detail));
       case ABORT.NO_ARENA:
@@ -329,7 +330,7 @@ export class CompiledCode implements Code {
     const slot = [...(error.stack ?? '').matchAll(/wasm-function\[\d+\]:0x([0-9a-f]+)/g)]
       .map(([, offset]) => this.#slotAt(Number.parseInt(offset, 16)))
       .find((found) => found !== undefined);
-    const { image } = this.#program;
+    const image = this.#image;
     const place = slot === undefined ? { program: image.spec.name } : placeOf(image, slot);
     return new AnyBpfError(trapped(place, error.message), { cause: error });
   }

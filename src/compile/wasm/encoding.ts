@@ -141,6 +141,8 @@ export const ATOMIC = {
 } as const;
 export type AtomicOp = keyof typeof ATOMIC;
 
+const UTF8 = new TextEncoder();
+
 /** Append-only bytes with LEB128 integers. */
 export class Bytes {
   // Small at first: most functions and sections are.
@@ -215,7 +217,7 @@ export class Bytes {
   }
 
   name(text: string): this {
-    const bytes = new TextEncoder().encode(text);
+    const bytes = UTF8.encode(text);
     return this.u32(bytes.length).raw(bytes);
   }
 

@@ -48,9 +48,9 @@ export class HostTable {
     this.table.set(place, exports.call);
   }
 
-  release(place: number): void {
-    this.table.set(place, null);
-    this.#free.push(place);
+  release(places: readonly number[]): void {
+    for (const place of places) this.table.set(place, null);
+    this.#free.push(...places);
   }
 }
 
@@ -89,9 +89,8 @@ export class HostedModule extends ModuleBuilder {
     }
   }
 
-  /** Gives back all places. */
-  disconnect(): void {
-    for (const { place } of this.#hosted.values()) this.#host.release(place);
-    this.#hosted.clear();
+  /** The places that its functions have, for `release`. */
+  get places(): readonly number[] {
+    return Array.from(this.#hosted.values(), ({ place }) => place);
   }
 }
