@@ -29,7 +29,6 @@ export class ModuleBuilder {
   readonly #routines = new Map<string, number>();
   readonly #elements: { readonly at: number; readonly index: number }[] = [];
   readonly #data: { readonly at: number; readonly bytes: Uint8Array }[] = [];
-  readonly #custom: { readonly name: string; readonly bytes: Uint8Array }[] = [];
   #importedFunctions = 0;
   #tableSize: number | undefined;
   #globals = 0;
@@ -136,18 +135,12 @@ export class ModuleBuilder {
     this.#start = index;
   }
 
-  /** A section for others than the WebAssembly machine, before all others. */
-  custom(name: string, bytes: Uint8Array): void {
-    this.#custom.push({ name, bytes });
-  }
-
   finish(): Uint8Array<ArrayBuffer> {
     const out = new Bytes();
     for (const byte of MAGIC) out.byte(byte);
     const section = (id: number, content: Bytes): void => {
       out.byte(id).u32(content.length).append(content);
     };
-    for (const { name, bytes } of this.#custom) section(0, new Bytes().name(name).raw(bytes));
     const types = list(this.#types, (to, { params, results }) => {
       to.byte(FUNCTYPE).u32(params.length);
       for (const type of params) to.byte(type);
