@@ -33,6 +33,9 @@ export interface Limits {
   readonly time: number;
 }
 
+/** Is shown the state before each instruction that is visited, on all paths, also those of attempts that are given up. */
+export type Observe = (state: State, walk: Walk) => void;
+
 /** The state of any number of rounds was not wide enough. */
 class TooNarrow extends Error {
   readonly trial: Trial;
@@ -64,10 +67,12 @@ export class Engine {
   #most: number;
   /** The state that was stepped last, for explanations. */
   current: State | undefined;
+  readonly #observe: Observe | undefined;
 
-  constructor(walk: Walk, limits: Limits) {
+  constructor(walk: Walk, limits: Limits, observe?: Observe) {
     this.walk = walk;
     this.#limits = limits;
+    this.#observe = observe;
     this.#most = limits.visits;
   }
 
@@ -105,6 +110,7 @@ export class Engine {
       this.#spend(state);
       const insn = insns[state.slot];
       if (insn === undefined) throw new Error(`slot ${state.slot} holds no instruction`);
+      this.#observe?.(state, walk);
       const next = step(walk, state, insn);
       if (next === 'end') {
         this.#close(state.parent);

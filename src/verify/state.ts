@@ -1,5 +1,6 @@
 // The state of one path through a program, and the states kept where paths meet.
 import { Scalar } from './number/scalar.ts';
+import type { Trace } from './trace.ts';
 import { Bytes, type Pointer, type Slot, type Value } from './value.ts';
 
 /** MAX_CALL_FRAMES (include/linux/bpf_verifier.h). */
@@ -120,6 +121,8 @@ export class State {
   steps = 0;
   /** Number of the last visit that a bounded iteration was asked for the next round. */
   boundedAt = 0;
+  /** The path instruction by instruction, where someone records it (trace.ts). */
+  trace: Trace | undefined;
 
   constructor(slot: number, frames: Frame[]) {
     this.slot = slot;
@@ -156,6 +159,7 @@ export class State {
     other.parent = this.parent;
     other.written = this.written.slice();
     other.path = this.path;
+    other.trace = this.trace;
     other.boundedAt = this.boundedAt;
     other.steps = this.steps;
     return other;

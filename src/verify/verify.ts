@@ -2,7 +2,7 @@
 import { AnyBpfError, type Diagnostic } from '../base/diagnostic.ts';
 import type { ObjectSpec, ProgramSpec } from '../spec/object.ts';
 import type { Platform } from '../spec/platform.ts';
-import { Budget, Engine, type Limits } from './engine.ts';
+import { Budget, Engine, type Limits, type Observe } from './engine.ts';
 import { prepare } from './program.ts';
 import { emptyFrame, State } from './state.ts';
 import { pointer, type Value } from './value.ts';
@@ -22,12 +22,17 @@ export interface Verdict {
 
 export const DEFAULT_LIMITS: Limits = { visits: 1_000_000, time: 10_000 };
 
-/** Verifies one program of an object. Never throws for what is in the program. */
+/**
+ * Verifies one program of an object. Never throws for what is in the program.
+ *
+ * @param observe is shown the state before each instruction that is visited; it may read it, and record it (trace.ts)
+ */
 export function verify(
   object: ObjectSpec,
   spec: ProgramSpec,
   platform: Platform,
   limits: Limits = DEFAULT_LIMITS,
+  observe?: Observe,
 ): Verdict {
   let engine: Engine | undefined;
   let walk: Walk | undefined;
@@ -49,7 +54,7 @@ export function verify(
       calls: new Map(),
       stackOf: new Map(),
     };
-    engine = new Engine(walk, limits);
+    engine = new Engine(walk, limits, observe);
     const registers: Value[] = Array.from({ length: 11 }, () => undefined);
     registers[1] = pointer('ctx', -1);
     registers[10] = pointer('stack', -1, { target: 0 });

@@ -110,6 +110,7 @@ export function widened(
   state.parent = next.parent;
   state.written = next.written.slice();
   state.path = next.path;
+  state.trace = next.trace;
   state.boundedAt = next.boundedAt;
   return state;
 }
