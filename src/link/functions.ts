@@ -36,6 +36,16 @@ export interface CodeSection {
 const isFunctionSymbol = (s: ElfSymbol): boolean =>
   s.type === STT.FUNC || (s.type === STT.NOTYPE && !/^(\.L|LBB\d|Ltmp\d|Lfunc_)/.test(s.name));
 
+/** Labels of inline assembler stand inside functions that have a type. */
+function withoutLabels(symbols: readonly ElfSymbol[]): readonly ElfSymbol[] {
+  const typed = symbols.filter((s) => s.type === STT.FUNC && s.size > 0);
+  let at = 0;
+  return symbols.filter((s) => {
+    while (at < typed.length && typed[at].value + typed[at].size <= s.value) at++;
+    return s.type === STT.FUNC || at === typed.length || s.value < typed[at].value;
+  });
+}
+
 const isCode = (s: ElfSection): boolean =>
   s.type === SHT.PROGBITS && (s.flags & SHF.EXECINSTR) !== 0 && s.data.length > 0;
 
@@ -43,7 +53,7 @@ function functionsOf(input: LinkInput, section: ElfSection): LinkFunction[] {
   const place = { ...input.place, section: section.name };
   if (section.size % SLOT_SIZE !== 0) fail(sectionSize(place, `has ${section.size} bytes, no whole instructions`));
   const code = toLittleEndian(section.data, input.elf.endian, place);
-  const symbols = namedSymbols(input, section.index, isFunctionSymbol);
+  const symbols = withoutLabels(namedSymbols(input, section.index, isFunctionSymbol));
   const functions: LinkFunction[] = [];
   const add = (name: string, from: number, to: number, symbol: ElfSymbol | undefined): void => {
     const here = { ...place, program: name, offset: from };

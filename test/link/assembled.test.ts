@@ -332,6 +332,9 @@ const named = (name: string): string[] => {
   return [spec.name, ...spec.maps.map((m) => m.name)];
 };
 
+/** As inline assembler leaves them. */
+const label = (name: string, slot: number): NewSymbol => ({ ...untyped(name, slot), section: 'xdp' });
+
 describe('an old or foreign form', () => {
   it('takes function symbols without type and size, but no labels', () => {
     const spec = linkObject(
@@ -344,6 +347,16 @@ describe('an old or foreign form', () => {
       'a @kprobe/x kprobe target x 2 slots',
       'b @kprobe/x kprobe target x 3 slots',
     ]);
+  });
+
+  it('takes labels of inline assembler for labels where functions have a type', () => {
+    const spec = linkObject(
+      build(
+        [code('xdp', [MOV, MOV, EXIT, MOV, EXIT])],
+        [func('a', 'xdp', 0, 3), local(label('l0_0', 1)), func('b', 'xdp', 3, 2), local(label('l1_0', 4))],
+      ),
+    );
+    expect(describeSpec(spec).programs).toEqual(['a @xdp xdp/xdp 3 slots', 'b @xdp xdp/xdp 2 slots']);
   });
 
   it('takes a section without symbols as one program', () => {

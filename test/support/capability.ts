@@ -10,6 +10,7 @@ import { spawnSync } from 'node:child_process';
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
+import { kernelSuite } from '../verify/kernel-suite.ts';
 import { kernelCapability } from './bpf.ts';
 import { corpusFolder, PROJECT_ROOT } from './shared.ts';
 
@@ -66,6 +67,11 @@ const CAPABILITIES = {
   bpftool: () => command('bpftool', ['version'], /bpftool/),
   tcpdump: () => command('tcpdump', ['--version'], /^/),
   chromium: () => command('chromium', ['--headless', '--no-sandbox', '--version'], /Chromium/),
+  /** The kernel's annotated verifier tests, compiled: fetched and made where they are not there yet. */
+  'linux-suite': () => {
+    const suite = kernelSuite();
+    return 'reason' in suite ? suite.reason : undefined;
+  },
   'shared-corpus': () => {
     const found = corpusFolder();
     return 'reason' in found ? found.reason : undefined;
