@@ -209,8 +209,9 @@ export const ARGUMENTS: { readonly [K in ArgKind]: Check } = {
   },
   callbackContext: (call, value, register) => {
     if (isNull(value)) return;
+    // Other pointers may be gone in a later round.
     const p = valid(call, value, register, 'memory of the stack, or NULL');
-    if (!MEMORY.has(p.region)) wrong(call, register, 'memory of the stack, or NULL', value);
+    if (p.region !== 'stack') wrong(call, register, 'memory of the stack, or NULL', value);
   },
   socket: region(SOCKETS, 'a socket'),
   socketOrNull: (call, value, register) => {

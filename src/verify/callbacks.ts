@@ -24,7 +24,7 @@ export const CALLBACKS: Readonly<Record<string, CallbackRow>> = {
     context: 3,
     parameters: (state, args) => {
       const most = args[0] as Scalar;
-      return [number(state, between(0, Math.max(0, Math.min(most.r32.umax, 2 ** 23) - 1)))];
+      return [number(state, between(0, Math.max(0, Math.min(most.r32.umax, 2 ** 23) - 1)), most)];
     },
     returnsAtMost: 1,
   },

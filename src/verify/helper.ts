@@ -11,6 +11,7 @@ import {
 } from '../base/messages/verify.ts';
 import type { Insn } from '../isa/insn.ts';
 import type { HelperRow, ReturnKind } from '../spec/helper.ts';
+import type { MapSpec } from '../spec/object.ts';
 import { ARGUMENTS, type Call } from './arguments.ts';
 import { describeValue } from './access.ts';
 import { CALLBACKS } from './callbacks.ts';
@@ -73,7 +74,7 @@ function lookedUp(call: Call, state: State, nullable: boolean): Value {
   }
   if (map.type === 'sockmap' || map.type === 'sockhash') return pointer('socket', state.slot, { id, nullable });
   // An element of an array below its size is always there.
-  if (row.name === 'map_lookup_elem' && (map.type === 'array' || map.type === 'percpu_array')) {
+  if (row.name === 'map_lookup_elem' && isWhole(call, map)) {
     const key = call.state.register(2);
     const index =
       key?.kind === 'pointer' && key.region === 'stack' ? constantAt(call.state, key, map.keySize) : undefined;
@@ -81,6 +82,10 @@ function lookedUp(call: Call, state: State, nullable: boolean): Value {
   }
   return pointer('mapValue', state.slot, { id, nullable, map, writable: (map.flags & RDONLY_PROG) === 0 });
 }
+
+/** An array whose size is known: inner maps may be smaller than their template. */
+const isWhole = (call: Call, map: MapSpec): boolean =>
+  (map.type === 'array' || map.type === 'percpu_array') && call.walk.object.maps.includes(map);
 
 /** BPF_F_RDONLY_PROG. */
 const RDONLY_PROG = 1 << 7;

@@ -121,6 +121,10 @@ export function storeStack(
   }
   const index = slotIndex(from);
   const at = from + 8 * (index + 1);
+  if (value?.kind === 'pointer' && value.region === 'stack' && value.target > p.target) {
+    const why = 'a function may not leave pointers to its stack in that of its caller';
+    refuse(walk, stackAccess(placeAt(walk, state.slot), signedText(from), size, why), register, p);
+  }
   if (value?.kind === 'pointer' && (size !== 8 || at !== 0)) {
     refuse(
       walk,

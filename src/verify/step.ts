@@ -65,10 +65,9 @@ const FAR = 2 ** 40;
 function tied(state: State, a: Scalar, bounds: N.Bounds, by: number, width: 32 | 64): Scalar | undefined {
   const { smin, smax, umax } = a.r64;
   if (Math.abs(by) > FAR || Math.abs(a.delta + by) > FAR) return undefined;
-  if (
-    width === 64 ? smin <= -N.LIMIT || smax >= N.LIMIT : umax + by >= 2 ** 32 || a.r64.umin + by < 0 || umax >= N.LIMIT
-  )
-    return undefined;
+  const wraps =
+    width === 64 ? smin <= -N.LIMIT || smax >= N.LIMIT : umax >= 2 ** 32 || umax + by >= 2 ** 32 || a.r64.umin + by < 0;
+  if (wraps) return undefined;
   return new Scalar(bounds, a.id, a.delta + by, state.slot, a);
 }
 
@@ -94,8 +93,10 @@ function binary(walk: Walk, state: State, insn: Insn, b: Exclude<Value, undefine
 /** `x << k` and then `>> k` of a number that has room for it is that number. */
 function extendedByShifts(walk: Walk, state: State, a: Scalar, b: Scalar): Scalar | undefined {
   const before = walk.program.insns[a.at];
-  const x = a.from;
-  if (before?.op !== 'lsh64_imm' || x === undefined || !N.isExactly(b, before.imm)) return undefined;
+  // Only what the shift itself made comes from both of its operands; copies and narrowed numbers come from it.
+  const { from: x, also: by } = a;
+  if (before?.op !== 'lsh64_imm' || x === undefined || by === undefined) return undefined;
+  if (!N.isExactly(by, before.imm) || !N.isExactly(b, before.imm)) return undefined;
   return x.r64.umax < 2 ** Math.min(53, 64 - before.imm) ? new Scalar(x, x.id, x.delta, state.slot, x) : undefined;
 }
 
@@ -311,7 +312,9 @@ function leaveCallback(walk: Walk, state: State, r0: Value): Next {
   state.slot = callback.slot + 1;
   if (again === undefined) return 'on';
   again.boundedAt = walk.visits;
-  enter(walk, again, entry, callback.args, callback);
+  // Another round has other numbers, of the same bounds.
+  const args = callback.args.map((value) => (value?.kind === 'scalar' ? number(again, value, value) : value));
+  enter(walk, again, entry, args, callback);
   return { fork: again };
 }
 

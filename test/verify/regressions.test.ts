@@ -1,0 +1,115 @@
+// Holes that the verifier had, each as the program that it let through.
+import { expect, it } from 'vitest';
+import { map, type ProgramOptions, verdictOf } from './support.ts';
+
+const VALUE = [map('values', 'array', 4, 64, { maxEntries: 1 })];
+const lookup = `
+  r6 = 0
+  *(u32 *)(r10 - 4) = r6
+  r2 = r10
+  r2 += -4
+  r1 = map[values]
+  call bpf_map_lookup_elem
+`;
+
+interface Hole {
+  readonly name: string;
+  readonly text: string;
+  readonly code: string;
+  readonly options?: ProgramOptions;
+}
+
+const HOLES: readonly Hole[] = [
+  {
+    name: 'shifts to the left and back of a number that was copied at a join',
+    text: `
+  call bpf_get_prandom_u32
+  r7 = r0
+  r7 &= 255
+  r7 <<= 8
+  call bpf_get_prandom_u32
+  if r0 == 0 goto joined
+  r8 = 1
+joined:
+  call bpf_get_prandom_u32
+  r7 >>= 8
+  r7 &= 255
+  r9 = r7
+${lookup}
+  r0 += r9
+  r0 = *(u8 *)(r0 + 0)
+  r0 = 0
+  exit`,
+    code: 'verify/bounds',
+    options: { maps: VALUE },
+  },
+  {
+    name: 'a callback gets no pointer into the packet',
+    text: `
+  r6 = r1
+  r2 = *(u32 *)(r1 + 0)
+  r3 = *(u32 *)(r1 + 4)
+  r4 = r2
+  r4 += 14
+  if r4 > r3 goto out
+  r1 = 10
+  r3 = r2
+  r2 = code_addr(body)
+  r4 = 0
+  call bpf_loop
+out:
+  r0 = 2
+  exit
+body:
+  r0 = 0
+  exit`,
+    code: 'verify/helper-argument',
+    options: { type: 'xdp' },
+  },
+  {
+    name: 'the index of one round is not that of another',
+    text: `
+  r1 = 64
+  *(u64 *)(r10 - 8) = r1
+  r1 = 64
+  r2 = code_addr(body)
+  r3 = r10
+  r3 += -8
+  r4 = 0
+  call bpf_loop
+  r0 = 0
+  exit
+body:
+  r3 = *(u64 *)(r2 + 0)
+  *(u64 *)(r2 + 0) = r1
+  if r1 != r3 goto out
+  r0 = *(u64 *)(r2 - 8)
+out:
+  r0 = 0
+  exit`,
+    code: 'verify/uninitialised-stack',
+  },
+  {
+    name: 'a function leaves a pointer to its stack in its caller',
+    text: `
+  r1 = r10
+  r1 += -8
+  call leave
+  r1 = *(u64 *)(r10 - 8)
+  r0 = *(u64 *)(r1 + 0)
+  exit
+leave:
+  r2 = r10
+  r2 += -8
+  *(u64 *)(r2 + 0) = r1
+  *(u64 *)(r1 + 0) = r2
+  r0 = 0
+  exit`,
+    code: 'verify/stack-access',
+  },
+];
+
+it.each(HOLES)('$name', ({ text, code, options }) => {
+  const verdict = verdictOf(text, options);
+  expect(verdict.diagnostic?.code ?? verdict.verdict, verdict.diagnostic?.message).toBe(code);
+});
