@@ -100,8 +100,16 @@ function joined(a: Piece, b: Piece): Piece | undefined {
   return { ...low, bytes: low.bytes + high.bytes, loads: [...low.loads, ...high.loads] };
 }
 
-/** Narrow loads of one block without a store, call or jump between them. */
-export function findWideLoads(insns: readonly (Insn | undefined)[], { blocks }: FlowGraph): WideLoads {
+/**
+ * Narrow loads of one block without a store, call or jump between them.
+ *
+ * @param single slots of loads that stay what they are
+ */
+export function findWideLoads(
+  insns: readonly (Insn | undefined)[],
+  { blocks }: FlowGraph,
+  single: ReadonlySet<number> = new Set(),
+): WideLoads {
   const loads = new Map<number, WideLoad>();
   const parts = new Map<number, Part>();
   const whole = new Map<number, number>();
@@ -113,6 +121,7 @@ export function findWideLoads(insns: readonly (Insn | undefined)[], { blocks }: 
       const insn = insns[slot];
       if (insn === undefined) continue;
       const piece = step(state, insn, slot);
+      if (single.has(slot)) for (const register of registersWritten(insn)) state.fresh(register);
       if (piece !== undefined && piece.shift === 0 && WIDTHS.has(8 * piece.bytes)) found.push({ slot, piece });
     }
     // The widest first: what is a part of it is no load of its own any more.

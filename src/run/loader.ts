@@ -24,6 +24,8 @@ import { LoadedObject } from './object.ts';
 import { createMaps, type MapOverride, type MapSlot } from './object-maps.ts';
 import { DEFAULT_BUDGET, LoadedProgram } from './program.ts';
 import { Runtime, type RuntimeOptions } from './runtime.ts';
+import { asCreated, DEFAULT_VERIFY, Verification, VERIFY_MODES, type VerifyMode } from './verification.ts';
+import type { Limits } from '../verify/engine.ts';
 
 export interface LoadOptions extends RuntimeOptions, ExternOptions, LinkOptions {
   /**
@@ -42,6 +44,16 @@ export interface LoadOptions extends RuntimeOptions, ExternOptions, LinkOptions 
   readonly btf?: readonly Btf[];
   /** Most instructions of one run, {@link DEFAULT_BUDGET} where absent. */
   readonly budget?: number;
+  /**
+   * What is verified, {@link DEFAULT_VERIFY} where absent:
+   * - `off`: nothing; all accesses are checked while programs run
+   * - `prefer`: a program for which the compiler is chosen, before it is compiled. Accepted, it runs without those checks; refused, or
+   *   not decided within the limits, with them
+   * - `require`: every program, now. What is not accepted is not loaded, and has the verifier's finding as its diagnostic
+   */
+  readonly verify?: VerifyMode;
+  /** How far a verification goes; {@link PREFER_LIMITS} for `prefer` and the verifier's own for `require` where absent. */
+  readonly verifyLimits?: Limits;
 }
 
 /**
@@ -55,6 +67,9 @@ export interface LoadOptions extends RuntimeOptions, ExternOptions, LinkOptions 
  */
 export function loadObject(source: Uint8Array | ObjectSpec, options: LoadOptions): LoadedObject {
   const { host, budget = DEFAULT_BUDGET } = options;
+  const { verify = DEFAULT_VERIFY } = options;
+  if (!VERIFY_MODES.includes(verify))
+    fail(badOption({}, 'verify', `is '${verify}'; there is ${VERIFY_MODES.join(', ')}`));
   if (!Number.isInteger(budget) || budget < 1)
     fail(badOption({}, 'budget', `must be a positive number, not ${budget}`));
   const linked = source instanceof Uint8Array ? linkObject(source, options) : source;
@@ -83,6 +98,7 @@ class ProgramLoader {
   readonly #object: ObjectSpec;
   readonly #maps: readonly MapSlot[];
   readonly #options: LoadOptions;
+  #asCreated: ObjectSpec | undefined;
   readonly #coreCache: CoreCache = new Map();
   /** Strong kconfig externs without a value, by their byte in the map. */
   readonly #missingConfig: ReadonlyMap<number, string>;
@@ -108,11 +124,12 @@ class ProgramLoader {
     return this.#object.programs.map((original) => {
       const wanted = this.#options.programs?.includes(original.name) ?? original.autoload;
       const spec = wanted ? this.#relocated(original) : original;
-      const image = this.#image(spec, budget);
+      const verification = wanted ? this.#verification(spec) : undefined;
+      const image = this.#image(spec, budget, verification);
       const row = this.#platform.programType(spec.type);
-      const diagnostic = wanted ? this.#load(spec, image) : programNotLoaded({ program: spec.name });
+      const diagnostic = wanted ? this.#load(spec, image, verification) : programNotLoaded({ program: spec.name });
       if (diagnostic === undefined) this.#runtime.addProgram(image);
-      return new LoadedProgram(this.#runtime, image, row, budget, diagnostic);
+      return new LoadedProgram(this.#runtime, image, row, budget, diagnostic, verification);
     });
   }
 
@@ -125,12 +142,22 @@ class ProgramLoader {
     return { ...spec, unsupported: spec.unsupported ?? unsupported };
   }
 
+  /** With the maps as they are here: what stands for a declared one may have other elements than the object says. */
+  #verification(spec: ProgramSpec): Verification | undefined {
+    const { verify = DEFAULT_VERIFY, verifyLimits } = this.#options;
+    if (verify === 'off' || spec.unsupported !== undefined) return undefined;
+    this.#asCreated ??= asCreated(this.#object, this.#maps, this.#runtime.memory);
+    return new Verification(this.#asCreated, spec, this.#platform, verify, verifyLimits);
+  }
+
   /** Makes the code; gives the reason where that cannot be. */
-  #load(spec: ProgramSpec, image: ProgramImage): Diagnostic | undefined {
+  #load(spec: ProgramSpec, image: ProgramImage, verification: Verification | undefined): Diagnostic | undefined {
     if (spec.unsupported !== undefined) return spec.unsupported;
     if (this.#platform.programType(spec.type)?.contexts[spec.dialect] === undefined) {
       return unknownProgramType({ program: spec.name }, spec.type, this.#platform.dialect);
     }
+    const refusal = verification?.mode === 'require' ? verification.verdict.diagnostic : undefined;
+    if (refusal !== undefined) return { ...refusal, place: { section: spec.section, ...refusal.place } };
     try {
       image.code = this.#runtime.backend.load(image, this.#runtime.codeOptions);
       return undefined;
@@ -141,7 +168,7 @@ class ProgramLoader {
     }
   }
 
-  #image(spec: ProgramSpec, budget: number): ProgramImage {
+  #image(spec: ProgramSpec, budget: number, verification: Verification | undefined): ProgramImage {
     const { externs } = this.#object;
     const options = this.#options;
     const image: ProgramImage = {
@@ -169,6 +196,7 @@ class ProgramLoader {
       helper: (number) => this.#platform.helper(number, spec.type),
       layout: this.#platform.programType(spec.type)?.contexts[spec.dialect],
       budget,
+      ...(verification === undefined ? {} : { proof: (wanted) => verification.proof(wanted) }),
       code: undefined,
     };
     return image;

@@ -9,6 +9,8 @@ import type { Harness, ProgramTypeRow, TestRunInput, TestRunOutput } from '../sp
 import { Batch, runOnce } from './batch.ts';
 import { ProgramInvocation } from './invocation.ts';
 import type { Runtime } from './runtime.ts';
+import type { Verdict } from '../verify/verify.ts';
+import type { Verification } from './verification.ts';
 
 /** Instructions that one run may execute unless the loader was told otherwise. */
 export const DEFAULT_BUDGET = 10_000_000;
@@ -50,6 +52,7 @@ export class LoadedProgram {
   readonly #row: ProgramTypeRow | undefined;
   readonly #image: ProgramImage;
   readonly #budget: number;
+  readonly #verification: Verification | undefined;
   /** Names by return value, as the low 32 bits. */
   readonly #verdicts: ReadonlyMap<number, string>;
   #disposed = false;
@@ -72,6 +75,7 @@ export class LoadedProgram {
     row: ProgramTypeRow | undefined,
     budget: number,
     diagnostic?: Diagnostic,
+    verification?: Verification,
   ) {
     this.name = image.spec.name;
     this.spec = image.spec;
@@ -81,6 +85,7 @@ export class LoadedProgram {
     this.#row = row;
     this.#image = image;
     this.#budget = budget;
+    this.#verification = verification;
     const names = Object.entries(row?.verdicts[image.spec.dialect] ?? {});
     this.#verdicts = new Map(names.map(([name, value]) => [Number(BigInt.asUintN(32, value)), name]));
   }
@@ -184,6 +189,14 @@ export class LoadedProgram {
   /** What runs it: with the engine `auto`, at this time. Undefined where the program cannot be run. */
   get engine(): EngineName | undefined {
     return this.#image.code?.engine;
+  }
+
+  /**
+   * What the verifier says of it, found at the first question. Undefined with `verify: 'off'`, and where the program could not be
+   * loaded for another reason.
+   */
+  get verdict(): Verdict | undefined {
+    return this.#verification?.verdict;
   }
 
   /** What a helper family left of the last run of this program. */

@@ -18,7 +18,10 @@ export interface RuntimeOptions {
   readonly host: Host;
   /** `auto` where absent: chosen by the work to expect (compile/auto/backend.ts). */
   readonly engine?: EngineChoice;
-  /** Programs were verified elsewhere: their accesses are confined to the linear memory, and not checked further. */
+  /**
+   * All programs were verified elsewhere: their accesses are confined to the linear memory, and not checked further. For programs that
+   * are to be verified here, see LoadOptions.verify.
+   */
   readonly trusted?: boolean;
   /**
    * Most bytes that maps, packets and stacks may take together; at most 4 GiB - 64 KiB, which is the default (of shared memory:

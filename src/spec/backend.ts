@@ -28,8 +28,19 @@ export interface ProgramImage {
   readonly layout?: ContextLayout | undefined;
   /** Instructions that one run may execute where nobody says another number. */
   readonly budget?: number;
+  /**
+   * What was proven of the program; undefined where nothing was, and `proof` itself is absent where nobody asks. Proving takes
+   * time: `if-known` gives only what was found before.
+   */
+  proof?(wanted: 'now' | 'if-known'): Proof | undefined;
   /** Made by the back end at first use. */
   code: Code | undefined;
+}
+
+/** What a verdict allows a back end to leave out: the checks of all accesses but these. */
+export interface Proof {
+  /** Slots of instructions whose addresses nobody knows: accesses to kernel objects, which Linux lets pass and a fault ends. */
+  readonly checkedAt: ReadonlySet<number>;
 }
 
 /** MAX_TAIL_CALL_CNT (include/linux/bpf.h), the same on Windows. */
@@ -96,8 +107,8 @@ export interface CodeBatch {
 
 export interface CodeOptions {
   /**
-   * The program was verified elsewhere: accesses are not checked against the memory's regions. They stay confined to the
-   * linear memory. Back ends that always check may ignore it.
+   * All programs of the memory were verified elsewhere: accesses are not checked against the memory's regions, whatever
+   * `ProgramImage.proof` says. They stay confined to the linear memory. Back ends that always check may ignore it.
    */
   readonly trusted?: boolean;
   /** Gives the code of a program that a tail call goes on with, of the same engine; else it is the image's, made at first use. */

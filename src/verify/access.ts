@@ -172,7 +172,10 @@ export function check(walk: Walk, state: State, p: Pointer, access: Access): voi
   }
   if (kind !== 'read' && !region.store(walk, p))
     refuse(walk, readOnly(place, register, describePointer(p)), register, p);
-  if (region.size === undefined) return;
+  if (region.size === undefined) {
+    walk.checkedAt.add(state.slot);
+    return;
+  }
   const limit = region.size(p);
   const [from, to] = span(p, off);
   markPrecise(p.variable);

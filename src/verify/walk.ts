@@ -21,6 +21,8 @@ export interface Walk {
   readonly calls: Map<string, readonly [number, number]>;
   /** Bytes of its stack that each function uses, by first slot. */
   readonly stackOf: Map<number, number>;
+  /** Slots of accesses of which nothing is proven: where the memory of kernel objects is read. */
+  readonly checkedAt: Set<number>;
   /** Instructions visited. */
   visits: number;
   /** The register and value that the refusal is about. */

@@ -14,7 +14,7 @@ import { jumpTarget } from '../../flow/graph.ts';
 import { loadProgram } from '../load.ts';
 import { referenceBackend } from '../reference/backend.ts';
 import { compilerBackend } from '../wasm/backend.ts';
-import { COSTS, LOOP_TURNS } from './costs.ts';
+import { COSTS, LOOP_TURNS, PROOF_SLOT } from './costs.ts';
 
 /** Those to choose from, what starts soonest first. */
 const BACKENDS: { readonly [E in EngineName]: Backend } = {
@@ -152,11 +152,18 @@ class ChosenCode implements Code {
     return best;
   }
 
+  /** Compiling will ask for a proof that nobody has made yet. */
+  get #unproven(): boolean {
+    const { proof } = this.#image;
+    return this.#options.trusted !== true && proof !== undefined && proof('if-known') === undefined;
+  }
+
   /** Of what is not there yet. */
   #startCost(name: EngineName): number {
     if (this.#codes[name] !== undefined) return 0;
     const { process, memory, program, slot } = COSTS[name];
     let cost = program + slot * this.#length;
+    if (name === 'compile' && this.#unproven) cost += PROOF_SLOT * this.#length;
     if (!inProcess.has(name)) cost += process;
     if (inMemory.get(this.#image.memory)?.has(name) !== true) cost += memory;
     return cost;

@@ -25,5 +25,8 @@ export const COSTS: { readonly [E in EngineName]: EngineCost } = {
   compile: { process: 4_000_000, memory: 20_000, program: 120_000, slot: 900, run: 60, insn: 0.5 },
 };
 
+/** What proving takes, before compiled code can do without checks: for each instruction of the program. */
+export const PROOF_SLOT = 4_000;
+
 /** How often an instruction of a program with a loop runs, before one run has shown it. */
 export const LOOP_TURNS = 10;

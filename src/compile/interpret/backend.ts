@@ -1,18 +1,20 @@
 import { u64 } from '../../base/u64.ts';
-import type { Backend, Code, CodeBatch, CodeOptions, Invocation, ProgramImage } from '../../spec/backend.ts';
+import type { Backend, Code, CodeBatch, CodeOptions, Invocation, ProgramImage, Proof } from '../../spec/backend.ts';
 import { loadProgram } from '../load.ts';
 import { Interpreter } from './interpreter.ts';
 import type { Records } from './records.ts';
 
 /**
  * Interprets in WebAssembly, by one module that serves every program: ready at once, and slower than compiled code. Checks
- * every access, call and step, as the reference interpreter does; with `trusted`, calls and steps. Helpers that the compiler has as
- * code become code here too, call by call, where they are called often.
+ * every access, call and step, as the reference interpreter does; of programs that are trusted or known to be proven, calls and
+ * steps. Helpers that the compiler has as code become code here too, call by call, where they are called often.
  */
 export const interpretBackend: Backend = {
   name: 'interpret',
   load: (image, options = {}) => new InterpretedCode(image, options),
 };
+
+const EVERYTHING: Proof = { checkedAt: new Set() };
 
 class InterpretedCode implements Code {
   readonly engine = 'interpret';
@@ -22,7 +24,9 @@ class InterpretedCode implements Code {
   constructor(image: ProgramImage, options: CodeOptions) {
     const program = loadProgram(image);
     this.#interpreter = Interpreter.of(image.memory);
-    this.records = this.#interpreter.add(program, options.trusted !== true, (target) => {
+    // No reason to prove anything: what checks cost here is little beside what the proof does.
+    const proof = options.trusted === true ? EVERYTHING : image.proof?.('if-known');
+    this.records = this.#interpreter.add(program, proof, (target) => {
       const code = options.codeOf?.(target) ?? (target.code ??= new InterpretedCode(target, options));
       if (!(code instanceof InterpretedCode)) throw new Error('a tail call into the code of another engine');
       return code.records;

@@ -16,7 +16,7 @@ import {
 import { U32_MAX } from '../../base/u64.ts';
 import type { Insn } from '../../isa/insn.ts';
 import { OPS } from '../../isa/opcodes.ts';
-import { type CodeBatch, type Invocation, MAX_TAIL_CALLS } from '../../spec/backend.ts';
+import { type CodeBatch, type Invocation, MAX_TAIL_CALLS, type Proof } from '../../spec/backend.ts';
 import type { HelperRow } from '../../spec/helper.ts';
 import type { Address, Memory } from '../../spec/memory.ts';
 import { describeAddress, describeFrameAddress } from '../describe-address.ts';
@@ -90,8 +90,8 @@ export class Interpreter {
   }
 
   /** @param recordsOf gives the records of a tail call's target */
-  add(program: LoadedProgram, checked: boolean, recordsOf: Records['recordsOf']): Records {
-    const records = new Records(program, this.memory, this.#state, this.#windows.nothing, checked, recordsOf);
+  add(program: LoadedProgram, proof: Proof | undefined, recordsOf: Records['recordsOf']): Records {
+    const records = new Records(program, this.memory, this.#state, this.#windows.nothing, proof, recordsOf);
     const at = this.#programs.findIndex(({ base }) => base > records.base);
     this.#programs.splice(at === -1 ? this.#programs.length : at, 0, records);
     this.#helpers.setStart(program.image.id, records);
@@ -372,7 +372,10 @@ export class Interpreter {
   #served(record: Address, records: Records, { args, intrinsic }: HelperRow): void {
     if (intrinsic === undefined) return;
     const handler = this.memory.view.getUint32(record + RECORD.HANDLER, true);
-    if (handler !== INTRINSIC) return this.#helpers.count(record, records, intrinsic);
+    if (handler !== INTRINSIC) {
+      if (!records.asksAt(record)) this.#helpers.count(record, records, intrinsic);
+      return;
+    }
     if (!records.checked) return;
     args.forEach((kind, i) => {
       const address = this.#register(1 + i);

@@ -1,7 +1,7 @@
 // Decodes a program into records, once: what handlers.ts reads while it runs.
 import type { Insn } from '../../isa/insn.ts';
 import { OPS } from '../../isa/opcodes.ts';
-import type { Invocation, ProgramImage } from '../../spec/backend.ts';
+import type { Invocation, ProgramImage, Proof } from '../../spec/backend.ts';
 import type { Address, Memory } from '../../spec/memory.ts';
 import { jumpTarget } from '../../flow/graph.ts';
 import type { LoadedProgram } from '../load.ts';
@@ -19,7 +19,10 @@ export class Records {
   readonly #memory: Memory;
   /** By slot; 0 for the second slot of a wide instruction. */
   readonly #bySlot: Uint32Array;
+  /** Accesses are checked but for those of the frame; where not, frames are not cleared either. */
   readonly checked: boolean;
+  /** Slots of accesses and calls that are checked all the same. */
+  readonly #checkedAt: ReadonlySet<number>;
   readonly recordsOf: (image: ProgramImage) => Records;
   /** Bytes below r10 that are to be zero when a function begins. */
   readonly frameUse: number;
@@ -28,7 +31,7 @@ export class Records {
 
   /**
    * @param nothing the window that allows nothing
-   * @param checked accesses, arguments of helpers; where not, frames are not cleared either
+   * @param proof of the accesses, where there is one
    * @param recordsOf gives those of a tail call's target
    */
   constructor(
@@ -36,7 +39,7 @@ export class Records {
     memory: Memory,
     state: Address,
     nothing: Address,
-    checked: boolean,
+    proof: Proof | undefined,
     recordsOf: Records['recordsOf'],
   ) {
     const { insns } = program;
@@ -45,7 +48,10 @@ export class Records {
     const { id, spec } = program.image;
     this.identity = { id, name: spec.name, type: spec.type };
     this.#memory = memory;
+    const checked = proof === undefined;
+    const checkedAt = proof?.checkedAt ?? new Set();
     this.checked = checked;
+    this.#checkedAt = checkedAt;
     this.recordsOf = recordsOf;
     this.frameUse = checked ? frameToClear(program) : 0;
     this.#bySlot = new Uint32Array(insns.length);
@@ -59,7 +65,9 @@ export class Records {
     });
     this.#writeEntry(this.base, 0);
     const { view } = memory;
-    const handlers = insns.flatMap((insn): InsnHandler[] => (insn === undefined ? [] : [handlerOf(insn, checked)]));
+    const handlers = insns.flatMap((insn, slot): InsnHandler[] =>
+      insn === undefined ? [] : [handlerOf(insn, checked || checkedAt.has(slot))],
+    );
     let index = 0;
     insns.forEach((insn, slot) => {
       if (insn === undefined) return;
@@ -100,6 +108,11 @@ export class Records {
   slotAt(record: Address): number | undefined {
     if (record < this.start || record >= this.end) return undefined;
     return this.#memory.view.getUint32(record + RECORD.SLOT, true);
+  }
+
+  /** Whether the call at a record is checked although the program is not. */
+  asksAt(record: Address): boolean {
+    return this.#checkedAt.size > 0 && this.#checkedAt.has(this.slotAt(record) ?? -1);
   }
 
   /** Whether this is the handle of a map that the program names itself. */

@@ -5,12 +5,15 @@ import { loadProgram } from '../load.ts';
 import { CompiledCode, fuelOf } from './code.ts';
 import { ENTRY, GLOBALS, Machine } from './machine.ts';
 import { HostedModule } from './host-table.ts';
-import { addProgram, declareImports, programExports } from './program.ts';
+import { addProgram, checksOf, declareImports, programExports } from './program.ts';
 
 /** Index of the table with the host's functions; that of the programs is the first. */
 const HOST_TABLE = 1;
 
-/** Compiles to WebAssembly. Needs no verdict: accesses are confined to the linear memory, pointers and calls are checked. */
+/**
+ * Compiles to WebAssembly. Needs no verdict: accesses are confined to the linear memory, pointers and calls are checked. What was
+ * proven of a program (ProgramImage.proof) is not checked again.
+ */
 export const compilerBackend: Backend = { name: 'compile', load };
 
 function load(image: ProgramImage, options: CodeOptions = {}): CompiledCode {
@@ -24,8 +27,10 @@ function load(image: ProgramImage, options: CodeOptions = {}): CompiledCode {
   for (const name of GLOBALS) builder.importGlobal('env', name);
   const code = new CompiledCode(image, loaderFor(options));
   const trusted = options.trusted === true;
-  // Only for trusted code: nobody looks after the windows of runs that the host does not begin.
-  const at = trusted && image.budget !== undefined ? image.memory.alloc(ENTRY.SIZE) : undefined;
+  const proof = trusted ? undefined : image.proof?.('now');
+  // Only for code that needs no windows: nobody looks after those of runs that the host does not begin.
+  const alone = !checksOf(program, trusted, proof).windows;
+  const at = alone && image.budget !== undefined ? image.memory.alloc(ENTRY.SIZE) : undefined;
   try {
     const imports = declareImports(builder, 'env', program);
     const { control, stack, topFrame, table, globals } = machine;
@@ -33,6 +38,7 @@ function load(image: ProgramImage, options: CodeOptions = {}): CompiledCode {
       control,
       stack,
       trusted,
+      proof,
       ...(at === undefined ? {} : { enter: { at, base: topFrame, fuel: fuelOf(image.budget ?? 0) } }),
     });
     const module = new WebAssembly.Module(builder.finish());

@@ -22,6 +22,10 @@ export interface CallSite {
   readonly e: Emitter;
   /** Arguments have to be checked as the host does before it runs the helper (compile/helper-call.ts). */
   readonly checked: boolean;
+  /** The compiler's windows (CONTROL.WINDOWS) are kept as checked code needs them, whether or not this call is checked. */
+  readonly windows?: boolean;
+  /** Local (i32) of the address of the run's context, where the function has it. */
+  readonly ctx?: number | undefined;
   /** Of the program: what convention errors are given in. */
   readonly dialect: Dialect;
   /** No other thread reaches the memory: code may change maps without a lock. */

@@ -11,6 +11,9 @@ import { INTRINSICS } from './intrinsics.ts';
 import { GLOBALS, globalIndex } from './machine.ts';
 import { FunctionSite } from './site.ts';
 
+/** Parameter of a main function that is the address of the context. */
+const CONTEXT = 0;
+
 export abstract class FunctionCalls extends FunctionSite {
   /** What arguments of helpers certainly are. */
   protected readonly known: ReturnType<typeof knownValues>;
@@ -98,7 +101,8 @@ export abstract class FunctionCalls extends FunctionSite {
     if (helper === undefined) return this.abort(ABORT.MISSING_HELPER, this.insn.imm);
     const { intrinsic } = helper.row;
     this.#wordTaken = false;
-    if (intrinsic === undefined || !INTRINSICS[intrinsic](this.#site)) this.callRow(helper);
+    const byHost = intrinsic === undefined || this.context.checkedAt.has(this.slot);
+    if (byHost || !INTRINSICS[intrinsic](this.#site)) this.callRow(helper);
     if (this.keyWord() !== undefined && !this.#wordTaken) throw new Error('a key that is in a local was not looked up');
   }
 
@@ -113,6 +117,8 @@ export abstract class FunctionCalls extends FunctionSite {
     return {
       e,
       checked: this.context.checked,
+      windows: this.context.windows,
+      ctx: this.main ? CONTEXT : undefined,
       control: this.context.controlBlock,
       dialect: this.context.dialect,
       packet: this.context.packet,

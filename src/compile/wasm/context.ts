@@ -57,6 +57,10 @@ export interface FunctionContext {
   readonly stackLow: number;
   /** Ask before each access whether the program may do it: for code without a verdict. */
   readonly checked: boolean;
+  /** Slots of accesses and calls that are checked all the same. */
+  readonly checkedAt: ReadonlySet<number>;
+  /** Windows are kept as checked code needs them: this code has checks, or may go on with a program that has. */
+  readonly windows: boolean;
   /** What the code compiled so far looks at, or lets others look at, of the state of a run. */
   readonly uses: Set<GlobalName>;
 }

@@ -46,7 +46,7 @@ class FunctionCompiler extends FunctionCalls {
     this.#rotates = findRotates(context.insns, this.graph);
     // Unverified code may reach its frame by a number, and the check of a load is made for that load.
     if (!context.checked) {
-      this.#wide = findWideLoads(context.insns, this.graph);
+      this.#wide = findWideLoads(context.insns, this.graph, context.checkedAt);
       this.#slots = frameSlots(context.insns, this.graph, {
         helper: (number) => context.helper(number)?.row,
         size: (slot, register, kind) => this.#argumentSize(slot, register, kind),
@@ -58,6 +58,7 @@ class FunctionCompiler extends FunctionCalls {
 
   /** Whether a call is a lookup in code that needs no more than the value of its key. */
   #takesWord(slot: number): boolean {
+    if (this.context.checkedAt.has(slot)) return false;
     const row = this.context.helper(this.context.insns[slot]?.imm ?? 0)?.row;
     const known = this.known.get(slot)?.[0];
     const map = known?.kind === 'map' ? this.context.map(known.value) : undefined;

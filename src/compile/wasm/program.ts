@@ -1,6 +1,7 @@
 // A program's part of a WebAssembly module: what it imports of the host, its functions, its entries. A module holds one program
 // (backend.ts) or, ahead of time, all of an object.
 import { functionEntries } from '../../flow/graph.ts';
+import type { Proof } from '../../spec/backend.ts';
 import type { HelperRow } from '../../spec/helper.ts';
 import type { Address } from '../../spec/memory.ts';
 import { argumentForm } from '../helper-call.ts';
@@ -118,8 +119,10 @@ export function declareImports(
 export interface ProgramOptions {
   readonly control: Address;
   readonly stack: Address;
-  /** Accesses are not checked against the memory's regions. */
+  /** Neither of this program nor of those that it may go on with are accesses checked. */
   readonly trusted: boolean;
+  /** What was proven of this program, where anything was. */
+  readonly proof?: Proof | undefined;
   /** For runs that the host does not begin; where absent, there is no entry for them. */
   readonly enter?: Omit<Entering, 'id' | 'control'>;
 }
@@ -139,10 +142,11 @@ export function addProgram(
   builder: ModuleBuilder,
   program: LoadedProgram,
   imports: ProgramImports,
-  { control, stack, trusted, enter }: ProgramOptions,
+  { control, stack, trusted, proof, enter }: ProgramOptions,
   prefix = '',
 ): AddedProgram {
   const { image } = program;
+  const { checked, checkedAt, windows } = checksOf(program, trusted, proof);
   // Slot 0 is compiled a second time where it is also called as a function, which has another signature.
   const called = new Set(functionEntries(program.insns).filter((entry) => entry > 0 || callsItself(program)));
   const main = builder.declare(MAIN);
@@ -172,7 +176,9 @@ export function addProgram(
         mainType: builder.type(MAIN),
         controlBlock: control,
         stackLow: stack,
-        checked: !trusted,
+        checked,
+        checkedAt,
+        windows,
         uses,
       },
       entry,
@@ -199,8 +205,8 @@ export function addProgram(
     main,
     compiled[0].result,
     uses,
-    // What was verified leaves none.
-    trusted ? undefined : { record: control + CONTROL.RECORD, leave: imports.host.leave },
+    // What was verified leaves none, unless it goes on with what was not.
+    windows ? { record: control + CONTROL.RECORD, leave: imports.host.leave } : undefined,
   );
   builder.define(batch, emitter);
   builder.export(`${prefix}batch`, batch);
@@ -217,6 +223,23 @@ export function addProgram(
       return offsetsOf(builder, [...placed, ...routines]);
     },
   };
+}
+
+const NOWHERE: ReadonlySet<number> = new Set();
+
+/** What a program's code asks the host about. */
+export function checksOf(
+  { image, insns }: LoadedProgram,
+  trusted: boolean,
+  proof: Proof | undefined,
+): Pick<FunctionContext, 'checked' | 'checkedAt' | 'windows'> {
+  if (trusted) return { checked: false, checkedAt: NOWHERE, windows: false };
+  if (proof === undefined) return { checked: true, checkedAt: NOWHERE, windows: true };
+  const { checkedAt } = proof;
+  const goesOn = insns.some(
+    (insn) => insn?.op === 'call_helper' && image.helper(insn.imm)?.returns === 'integerOrNoReturn',
+  );
+  return { checked: false, checkedAt, windows: goesOn || checkedAt.size > 0 };
 }
 
 /** A function, and where instructions begin in its code, which stands that many bytes further on than they say. */

@@ -161,7 +161,7 @@ function openWindows(site: CallSite, record: number, size: number): void {
 
 /** Takes the record away from checked code: empties the windows that may show it. */
 function closeWindows(site: CallSite): void {
-  if (!site.checked) return;
+  if (site.windows !== true) return;
   const { e } = site;
   const open = site.control + CONTROL.RECORD_WINDOWS;
   const left = site.temp(I32, 1);

@@ -192,6 +192,10 @@ export abstract class FunctionSite implements Site {
     return local;
   }
 
+  get #asks(): boolean {
+    return this.context.checked || this.context.checkedAt.has(this.slot);
+  }
+
   address(base: 'dst' | 'src', size: number, access: Access): number {
     const { e } = this;
     const register = this.insn[base];
@@ -202,13 +206,13 @@ export abstract class FunctionSite implements Site {
         e.get(this.base);
         return STACK_SIZE + off;
       }
-      if (this.context.checked) return this.checkedAddress(register, off, size, access);
+      if (this.#asks) return this.checkedAddress(register, off, size, access);
       e.get(this.base)
         .i32(STACK_SIZE + off)
         .op('i32.add');
       return 0;
     }
-    if (this.context.checked) return this.checkedAddress(register, off, size, access);
+    if (this.#asks) return this.checkedAddress(register, off, size, access);
     e.get(this.registers[register]).op('i32.wrap_i64');
     if (off >= 0) return off;
     // A static offset is unsigned and its sum does not wrap.

@@ -9,9 +9,14 @@ export const tailCall: Intrinsic = (site) => {
   const { e } = site;
   const map = site.map(2);
   if (map?.type !== 'prog_array') return false;
+  // The target, which may have been verified, relies on it that r1 is the context.
+  if (site.checked && site.ctx === undefined) return false;
   const id = site.temp(I32, 1);
   const left = site.temp(I32, 2);
   e.block(VOID);
+  if (site.checked && site.ctx !== undefined) {
+    e.get(site.register(1)).get(site.ctx).op('i64.extend_i32_u').op('i64.ne').brIf(0);
+  }
   e.get(site.register(3)).op('i32.wrap_i64').tee(id).i32(map.maxEntries).op('i32.ge_u').brIf(0);
   e.get(id)
     .i32(HANDLE_ELEMENT)

@@ -1,0 +1,66 @@
+// Verifies a program that is loaded: when somebody asks, once, against the maps that it runs with.
+import { MAP_FLAGS } from '../spec/map-types.ts';
+import type { Proof } from '../spec/backend.ts';
+import type { Memory } from '../spec/memory.ts';
+import type { MapSpec, ObjectSpec, ProgramSpec } from '../spec/object.ts';
+import type { Platform } from '../spec/platform.ts';
+import type { Limits } from '../verify/engine.ts';
+import { DEFAULT_LIMITS, verify, type Verdict } from '../verify/verify.ts';
+import type { MapSlot } from './object-maps.ts';
+
+export const VERIFY_MODES = ['off', 'prefer', 'require'] as const;
+/** How a loader uses the verifier (LoadOptions.verify). */
+export type VerifyMode = (typeof VERIFY_MODES)[number];
+
+export const DEFAULT_VERIFY: VerifyMode = 'prefer';
+
+/** What `prefer` spends on a program: nothing is lost where it does not suffice, so less than where it is required. */
+export const PREFER_LIMITS: Limits = { visits: 200_000, time: 500 };
+
+/** The verdict on one program, found at the first question. */
+export class Verification {
+  readonly mode: Exclude<VerifyMode, 'off'>;
+  readonly #find: () => Verdict;
+  #verdict: Verdict | undefined;
+
+  constructor(
+    object: ObjectSpec,
+    spec: ProgramSpec,
+    platform: Platform,
+    mode: Exclude<VerifyMode, 'off'>,
+    limits: Limits = mode === 'require' ? DEFAULT_LIMITS : PREFER_LIMITS,
+  ) {
+    this.mode = mode;
+    this.#find = () => verify(object, spec, platform, limits);
+  }
+
+  get verdict(): Verdict {
+    this.#verdict ??= this.#find();
+    return this.#verdict;
+  }
+
+  /** What back ends may rely on (ProgramImage.proof). */
+  proof(wanted: 'now' | 'if-known'): Proof | undefined {
+    const { verdict, checkedAt } = wanted === 'now' ? this.verdict : (this.#verdict ?? {});
+    return verdict === 'accepted' && checkedAt !== undefined ? { checkedAt } : undefined;
+  }
+}
+
+/**
+ * The object with its maps as they were created: of the size that an override gave, or another object's or thread's map in place of
+ * the declared one. Contents that nobody can change any more are those in memory, not those that the object file brought.
+ */
+export function asCreated(object: ObjectSpec, slots: readonly MapSlot[], memory: Memory): ObjectSpec {
+  const maps = object.maps.map((declared, index): MapSpec => {
+    const slot = slots[index];
+    // A program that names a map which could not be created is not loaded.
+    if (slot === undefined || 'diagnostic' in slot) return declared;
+    const { raw } = slot.map;
+    const { data: _data, ...spec } = raw.spec;
+    const constant = spec.frozen === true && (spec.flags & MAP_FLAGS.RDONLY_PROG) !== 0;
+    const at = constant ? raw.directValue?.(0) : undefined;
+    const data = at === undefined ? undefined : memory.u8.slice(at, at + spec.valueSize);
+    return { ...spec, name: declared.name, frozen: data !== undefined, ...(data === undefined ? {} : { data }) };
+  });
+  return { ...object, maps };
+}
