@@ -50,6 +50,8 @@ class TooNarrow extends Error {
 /** The loop is bounded by nothing that is known. */
 class NoEnd extends Error {}
 
+const NONE: readonly number[] = [];
+
 export class Engine {
   readonly walk: Walk;
   readonly #limits: Limits;
@@ -159,9 +161,11 @@ export class Engine {
       return true;
     }
     const list = this.#entries.get(slot) ?? [];
+    const pinned =
+      this.#trials.length === 0 ? NONE : this.#trials.flatMap((trial) => [...(trial.ranking?.values() ?? [])]);
     for (let i = list.length - 1; i >= 0; i--) {
       const entry = list[i];
-      if (!answersFor(entry, state)) continue;
+      if (!answersFor(entry, state, pinned)) continue;
       askAs(entry, state);
       this.#close(state.parent);
       return true;

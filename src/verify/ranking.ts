@@ -10,8 +10,8 @@ export interface Trial {
   arrivals: number;
   /** Whether each way back asked a bounded iteration (may_goto, a callback's helper) for the next round. */
   bounded: boolean;
-  /** Places (frame, register or slot, direction) whose value goes towards a bound on each way back. */
-  ranking: ReadonlySet<string> | undefined;
+  /** Places (frame, register or slot, direction) whose value goes towards a bound on each way back, with the id that it has at the head. */
+  ranking: ReadonlyMap<string, number> | undefined;
 }
 
 export const mayNotEnd = (trial: Trial): boolean =>
@@ -46,9 +46,9 @@ export function rank(trial: Trial, state: State): void {
   const { entry } = trial;
   trial.arrivals++;
   if (state.boundedAt <= entry.visit) trial.bounded = false;
-  const nearer = new Set<string>();
+  const nearer = new Map<string, number>();
   const note = (place: string, old: Value, next: Value): void => {
-    for (const direction of directions(old, next)) nearer.add(`${place} ${direction}`);
+    for (const direction of directions(old, next)) nearer.set(`${place} ${direction}`, old?.id ?? 0);
   };
   entry.frames.forEach((frame, f) => {
     const now = state.frames[f];
@@ -65,5 +65,6 @@ export function rank(trial: Trial, state: State): void {
       }
     });
   });
-  trial.ranking = trial.ranking === undefined ? nearer : new Set([...trial.ranking].filter((name) => nearer.has(name)));
+  const { ranking } = trial;
+  trial.ranking = ranking === undefined ? nearer : new Map([...ranking].filter(([place]) => nearer.has(place)));
 }

@@ -18,11 +18,25 @@ export interface Kept {
  */
 export type Mode = 'verdict' | 'all';
 
+const NONE: readonly number[] = [];
+
 /** Names of numbers and pointers in the kept state, with those that stand for them in the other. */
 class Names {
   readonly #ids: number[] = [];
   readonly #others: number[] = [];
   readonly #distances: number[] = [];
+  readonly #pinned: number;
+
+  /** @param pinned ids that mean the same in both: the ends of loops are told by them */
+  constructor(pinned: readonly number[] = NONE) {
+    for (const id of pinned) this.same(id, id, 0);
+    this.#pinned = pinned.length;
+  }
+
+  isPinned(id: number): boolean {
+    const at = this.#ids.indexOf(id);
+    return at >= 0 && at < this.#pinned;
+  }
 
   /** Whether equal things of the kept state are equal in the other. */
   same(id: number, other: number, distance: number): boolean {
@@ -42,7 +56,7 @@ function scalars(old: Scalar, next: Scalar, mode: Mode, names: Names): boolean {
   if (old === next) return names.same(old.id, next.id, 0);
   if (!N.includes(old, next)) return false;
   // A constant says all about itself.
-  return N.isConstant(old) || names.same(old.id, next.id, next.delta - old.delta);
+  return (N.isConstant(old) && !names.isPinned(old.id)) || names.same(old.id, next.id, next.delta - old.delta);
 }
 
 /** Offset and varying part as one. */
@@ -208,12 +222,17 @@ function cut(s: Scalar | undefined): void {
   s.also = undefined;
 }
 
-/** `subsumes` with mode `verdict`, for an entry whose checks are made. */
-export function answersFor(entry: Entry, state: State): boolean {
+/**
+ * `subsumes` with mode `verdict`, for an entry whose checks are made.
+ *
+ * @param pinned ids of what goes towards a bound in the loops that are tried: a way back was found from the entry, and the
+ *   other state has to have come as near to the bound
+ */
+export function answersFor(entry: Entry, state: State, pinned: readonly number[]): boolean {
   const { checks } = entry;
   if (checks === undefined || entry.frames.length !== state.frames.length) return false;
   if (entry.references.length !== state.references.length || !sameCalls(entry.frames, state.frames)) return false;
-  const names = new Names();
+  const names = new Names(pinned);
   if (!references(entry.references, state.references, names)) return false;
   for (let i = 0; i < checks.length; i++) {
     const { frame, place, value } = checks[i];

@@ -28,7 +28,10 @@ interface Widening {
 
 function scalar(w: Widening, old: Scalar, next: Scalar): Scalar {
   const bounds = N.includes(old, next) ? old : N.widen(old, N.union(old, next), w.thresholds);
-  return new Scalar(bounds, w.common.of(old.id, next.id, next.delta - old.delta), old.delta, w.at, old, next);
+  // What the loop leaves alone is the same number still.
+  const id =
+    old.id === next.id && old.delta === next.delta ? old.id : w.common.of(old.id, next.id, next.delta - old.delta);
+  return new Scalar(bounds, id, old.delta, w.at, old, next);
 }
 
 const sum = (a: N.Bounds, b: N.Bounds): N.Bounds => arithmetic64('add', a, b);

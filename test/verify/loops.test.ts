@@ -117,6 +117,42 @@ next:
     verdict: 'verify/unbounded-loop',
   },
   {
+    name: 'a counter that moves on one of two paths that meet before the end',
+    text: `
+  r6 = 0
+loop:
+  call bpf_get_prandom_u32
+  if r0 != 0 goto other
+  r6 += 1
+  r7 = 0
+  r7 += 1
+  r7 += 2
+  r7 += 3
+  r7 += 4
+  r7 += 5
+  r7 += 6
+  r7 += 7
+  goto meet
+other:
+  if r6 < 5 goto out
+  r7 = 0
+  r7 += 1
+  r7 += 2
+  r7 += 3
+  r7 += 4
+  r7 += 5
+  r7 += 6
+  r7 += 7
+  r7 += 8
+meet:
+  call bpf_get_prandom_u32
+  if r6 < 1000000 goto loop
+out:
+  r0 = 0
+  exit`,
+    verdict: 'verify/unbounded-loop',
+  },
+  {
     name: 'a counter that goes both ways',
     text: `
   r6 = 0
