@@ -1,6 +1,7 @@
 // The object file that most verbs begin with.
 import { linkObject } from '../link/link.ts';
 import type { ObjectSpec, ProgramSpec } from '../spec/object.ts';
+import type { ProgramTypeName } from '../spec/program-types.ts';
 import { fail } from '../base/diagnostic.ts';
 import { noSuchProgram } from '../base/messages/cli.ts';
 import { readWhole } from './files.ts';
@@ -11,9 +12,14 @@ export interface OpenedObject {
   readonly spec: ObjectSpec;
 }
 
-export async function openObject(file: string): Promise<OpenedObject> {
+/** `type`: of the programs whose sections do not say one. */
+export async function openObject(file: string, type?: ProgramTypeName): Promise<OpenedObject> {
   const bytes = await readWhole(file);
-  return { file, bytes, spec: linkObject(bytes, { name: file }) };
+  const spec = linkObject(bytes, { name: file });
+  const without = spec.programs.filter((p) => p.type === 'unspec');
+  if (type === undefined || without.length === 0) return { file, bytes, spec };
+  const programType = Object.fromEntries(without.map((p) => [p.name, type]));
+  return { file, bytes, spec: linkObject(bytes, { name: file, programType }) };
 }
 
 /** The program of this function name, or else of this section name. Raises cli/program. */

@@ -1,12 +1,8 @@
 // anybpf run: a capture through a packet program.
 import type { Command } from 'commander';
 import { AnyBpfError, type Diagnostic, fail, formatDiagnostic } from '../base/diagnostic.ts';
-import { badPreset, chooseProgram, noBtf, noPacketProgram, notReplayable } from '../base/messages/cli.ts';
-import type { Btf } from '../btf/btf.ts';
-import { decodeBtf } from '../btf/decode.ts';
+import { badPreset, chooseProgram, noPacketProgram, notReplayable } from '../base/messages/cli.ts';
 import { readCaptureChunks } from '../capture/read.ts';
-import { sectionByName } from '../elf/lookup.ts';
-import { isElf, readElfSections } from '../elf/read.ts';
 import { loadObject } from '../run/loader.ts';
 import type { LoadedObject } from '../run/object.ts';
 import type { EngineChoice } from '../spec/backend.ts';
@@ -14,9 +10,10 @@ import type { ObjectSpec, ProgramSpec } from '../spec/object.ts';
 import type { ProgramTypeName } from '../spec/program-types.ts';
 import { count } from './count.ts';
 import { engineOption } from './engine.ts';
-import { openStream, readWhole } from './files.ts';
+import { openStream } from './files.ts';
 import type { Io } from './io.ts';
 import { toJson } from './json.ts';
+import { kernelTypes } from './kernel-types.ts';
 import { type OpenedObject, openObject, programNamed } from './object.ts';
 import { mapNamed, type MapPresets, readPresets, splitAssignment, withSettings } from './presets.ts';
 import { Progress } from './progress.ts';
@@ -148,13 +145,6 @@ function recordTypes(spec: ObjectSpec, given: readonly string[]): Map<string, nu
       return [mapNamed(spec, name).name, recordStruct(spec.btf, argument, struct)];
     }),
   );
-}
-
-/** The BTF of a kernel: raw as in /sys/kernel/btf, or in an ELF file. */
-async function kernelTypes(file: string): Promise<Btf> {
-  const bytes = await readWhole(file);
-  const raw = isElf(bytes) ? sectionByName(readElfSections(bytes, { file }), '.BTF')?.data : bytes;
-  return decodeBtf(raw ?? fail(noBtf({ file })), { place: { file } });
 }
 
 async function replayed({ file, object, chosen, host, records }: Setup, options: RunOptions, io: Io): Promise<Outcome> {

@@ -3,6 +3,7 @@ import { AnyBpfError, type Diagnostic } from '../base/diagnostic.ts';
 import type { ObjectSpec, ProgramSpec } from '../spec/object.ts';
 import type { Platform } from '../spec/platform.ts';
 import { Budget, Engine, type Limits, type Observe } from './engine.ts';
+import type { Explanation } from './explain/explanation.ts';
 import { prepare } from './program.ts';
 import { emptyFrame, State } from './state.ts';
 import { pointer, type Value } from './value.ts';
@@ -18,6 +19,22 @@ export interface Verdict {
   readonly visits: number;
   /** States kept. */
   readonly states: number;
+  /**
+   * Where the program is accepted: slots of the accesses of which nothing is proven. They read the memory of kernel objects, whose
+   * addresses and sizes Linux leaves to the hardware to refuse; whoever runs the program checks them.
+   */
+  readonly checkedAt?: ReadonlySet<number>;
+  /** Of a refusal, where it was asked for (explain/explain.ts). */
+  readonly explanation?: Explanation;
+}
+
+/** A verdict, with what led to it. */
+export interface Analysis {
+  readonly verdict: Verdict;
+  /** Undefined where the code could not even be decoded. */
+  readonly walk: Walk | undefined;
+  /** The state that was stepped last: where the program is refused, the one that may not go on. */
+  readonly last: State | undefined;
 }
 
 export const DEFAULT_LIMITS: Limits = { visits: 1_000_000, time: 10_000 };
@@ -27,13 +44,22 @@ export const DEFAULT_LIMITS: Limits = { visits: 1_000_000, time: 10_000 };
  *
  * @param observe is shown the state before each instruction that is visited; it may read it, and record it (trace.ts)
  */
-export function verify(
+export const verify = (
   object: ObjectSpec,
   spec: ProgramSpec,
   platform: Platform,
   limits: Limits = DEFAULT_LIMITS,
   observe?: Observe,
-): Verdict {
+): Verdict => analyse(object, spec, platform, limits, observe).verdict;
+
+/** As {@link verify}, and keeps where the walk ended. */
+export function analyse(
+  object: ObjectSpec,
+  spec: ProgramSpec,
+  platform: Platform,
+  limits: Limits,
+  observe?: Observe,
+): Analysis {
   let engine: Engine | undefined;
   let walk: Walk | undefined;
   try {
@@ -49,6 +75,7 @@ export function verify(
       returns: (row?.returns ?? []).filter(
         (rule) => rule.attach === undefined || (attachType !== undefined && rule.attach.includes(attachType)),
       ),
+      checkedAt: new Set(),
       visits: 0,
       culprit: undefined,
       calls: new Map(),
@@ -59,14 +86,21 @@ export function verify(
     registers[1] = pointer('ctx', -1);
     registers[10] = pointer('stack', -1, { target: 0 });
     engine.run(new State(0, [emptyFrame(0, -1, registers)]));
-    return { verdict: 'accepted', visits: walk.visits, states: engine.keptStates };
+    const verdict: Verdict = {
+      verdict: 'accepted',
+      visits: walk.visits,
+      states: engine.keptStates,
+      checkedAt: walk.checkedAt,
+    };
+    return { verdict, walk, last: engine.current };
   } catch (error) {
     if (!(error instanceof AnyBpfError)) throw error;
-    return {
+    const verdict: Verdict = {
       verdict: error instanceof Budget ? 'budget' : 'refused',
       diagnostic: error.diagnostic,
       visits: walk?.visits ?? 0,
       states: engine?.keptStates ?? 0,
     };
+    return { verdict, walk, last: engine?.current };
   }
 }

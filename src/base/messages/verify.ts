@@ -172,3 +172,10 @@ export const tailCallInSubprogram = message('verify/tail-call', (why: string) =>
 export const unsupportedInsn = message('verify/unsupported', (what: string) => `${what} is not supported`);
 
 export const packetLoad = message('verify/packet-load', (why: string) => why);
+
+export const notRelocated = message(
+  'verify/not-relocated',
+  (count: number) =>
+    `${count} CO-RE relocation${count === 1 ? ' is' : 's are'} not applied: offsets are those that the program was compiled with`,
+  { severity: 'warning', hint: 'give the BTF of the kernel with --btf' },
+);

@@ -1,0 +1,130 @@
+// anybpf verify: whether the programs of an object may run, and why not.
+import { type Command, Option } from 'commander';
+import type { Diagnostic } from '../base/diagnostic.ts';
+import { formatDiagnostic } from '../base/diagnostic.ts';
+import { notRelocated } from '../base/messages/verify.ts';
+import type { Btf } from '../btf/btf.ts';
+import { builtInPlatform } from '../hosts/platform.ts';
+import { relocateProgram } from '../link/core.ts';
+import type { ObjectSpec, ProgramSpec } from '../spec/object.ts';
+import type { Platform } from '../spec/platform.ts';
+import { PROGRAM_TYPES, type ProgramTypeName } from '../spec/program-types.ts';
+import { verifyAndExplain } from '../verify/explain/explain.ts';
+import { recordOf, type VerifyRecord } from '../verify/report/record.ts';
+import { refusalLines } from '../verify/report/text.ts';
+import { DEFAULT_LIMITS, type Verdict } from '../verify/verify.ts';
+import { count } from './count.ts';
+import type { Io } from './io.ts';
+import { toJson } from './json.ts';
+import { kernelTypes } from './kernel-types.ts';
+import { openObject, programNamed } from './object.ts';
+import { grouped, painter, plural, wrapped } from './style.ts';
+import { EXIT, type Verb } from './verb.ts';
+
+interface VerifyOptions {
+  readonly program?: string;
+  readonly explain?: boolean;
+  readonly json?: boolean;
+  readonly btf?: string;
+  readonly programType?: ProgramTypeName;
+  readonly budget: number;
+}
+
+export const verifyVerb: Verb = (program: Command, io, finish) => {
+  program
+    .command('verify')
+    .description(
+      'say whether programs may run: that they touch only their own memory, end, and give back what they take',
+    )
+    .argument('<object>', 'eBPF object file')
+    .option('--program <name>', 'only this program, by function or section name')
+    .option('--explain', 'with what led to a refusal: where its values come from, and what the path decided')
+    .addOption(
+      new Option('--program-type <type>', 'type of the programs whose sections do not say one').choices(
+        Object.keys(PROGRAM_TYPES).filter((type) => type !== 'unspec'),
+      ),
+    )
+    .option('--btf <file>', 'BTF of the kernel that CO-RE relocations are resolved against (/sys/kernel/btf/vmlinux)')
+    .option('--budget <n>', 'instructions to visit before the analysis is given up', count, DEFAULT_LIMITS.visits)
+    .option('--json', 'as JSON, one record a program (docs/schema/verify.schema.json)')
+    .addHelpText('after', '\nThe exit code is 0 only if all programs are accepted.')
+    .action(async (file: string, options: VerifyOptions) => {
+      const opened = await openObject(file, options.programType);
+      const targets = options.btf === undefined ? undefined : await kernelTypes(options.btf);
+      const chosen = options.program === undefined ? opened.spec.programs : [programNamed(opened, options.program)];
+      const verifier = new Verifier(file, opened.spec, targets, options, io);
+      const records = chosen.map((p) => verifier.verify(p));
+      const passed = records.every((r) => r.verdict === 'accepted');
+      if (options.json === true) io.stdout.write(`${toJson({ object: file, passed, programs: records }, 2)}\n`);
+      else report(file, records, options, io);
+      finish(passed ? EXIT.done : EXIT.failed);
+    });
+};
+
+class Verifier {
+  readonly #file: string;
+  readonly #object: ObjectSpec;
+  readonly #platform: Platform;
+  readonly #target: Btf | undefined;
+  readonly #options: VerifyOptions;
+  readonly #io: Io;
+
+  constructor(file: string, object: ObjectSpec, target: Btf | undefined, options: VerifyOptions, io: Io) {
+    this.#file = file;
+    this.#object = object;
+    this.#platform = builtInPlatform(object.dialect);
+    this.#target = target;
+    this.#options = options;
+    this.#io = io;
+  }
+
+  verify(original: ProgramSpec): VerifyRecord {
+    const spec = this.#relocated(original);
+    const start = this.#io.now();
+    const verdict = this.#verdict(spec);
+    return recordOf(this.#file, spec, verdict, (this.#io.now() - start) * 1000, this.#warnings(spec));
+  }
+
+  #verdict(spec: ProgramSpec): Verdict {
+    if (spec.unsupported !== undefined) {
+      return { verdict: 'refused', diagnostic: spec.unsupported, visits: 0, states: 0 };
+    }
+    const limits = { ...DEFAULT_LIMITS, visits: this.#options.budget };
+    return verifyAndExplain(this.#object, spec, this.#platform, limits);
+  }
+
+  #relocated(spec: ProgramSpec): ProgramSpec {
+    const { btf } = this.#object;
+    return btf === undefined || this.#target === undefined ? spec : relocateProgram(spec, btf, [this.#target]);
+  }
+
+  #warnings(spec: ProgramSpec): Diagnostic[] {
+    const place = { program: spec.name };
+    return [
+      ...(spec.core.length > 0 && this.#target === undefined ? [notRelocated(place, spec.core.length)] : []),
+      ...this.#object.diagnostics.filter((d) => d.severity === 'warning' && d.place.program === spec.name),
+    ];
+  }
+}
+
+function report(file: string, records: readonly VerifyRecord[], { explain = false }: VerifyOptions, io: Io): void {
+  const paint = painter(io);
+  const lines = records.flatMap((record) => {
+    const { program, type, verdict, warnings } = record;
+    const colour = verdict === 'accepted' ? 'green' : 'red';
+    const cost = `${plural(record.visited, 'instruction')} visited, ${milliseconds(record.microseconds)}`;
+    return [
+      `${program} (${type}): ${paint(colour, WORDS[verdict])}; ${cost}`,
+      ...warnings.map((w) => `  ${w.severity}: ${formatDiagnostic({ ...w, place: {} })}`),
+      ...(verdict === 'accepted' ? [] : refusalLines(record, { facts: explain })),
+    ].flatMap((line) => wrapped(line, io.stdout));
+  });
+  const accepted = records.filter((r) => r.verdict === 'accepted').length;
+  const summary =
+    records.length === 0 ? 'no programs' : `${grouped(accepted)} of ${plural(records.length, 'program')} accepted`;
+  io.stdout.write(`${[...lines, `${file}: ${summary}`].join('\n')}\n`);
+}
+
+const WORDS = { accepted: 'accepted', refused: 'refused', budget: 'given up' } as const;
+
+const milliseconds = (microseconds: number): string => `${(microseconds / 1000).toFixed(1)} ms`;

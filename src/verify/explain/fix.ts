@@ -1,0 +1,180 @@
+// What to change, by the class of the refusal.
+import type { Diagnostic } from '../../base/diagnostic.ts';
+import { PROGRAM_TYPES, type ProgramTypeName } from '../../spec/program-types.ts';
+import type { Reference } from '../state.ts';
+import type { Value } from '../value.ts';
+import type { Walk } from '../walk.ts';
+import type { Fact, Fix, FixKind } from './explanation.ts';
+
+export interface Refusal {
+  readonly walk: Walk;
+  readonly diagnostic: Diagnostic;
+  readonly slot: number;
+  readonly register: number;
+  readonly value: Value;
+  readonly chain: readonly Fact[];
+  /** Checks of other packet pointers than the one that is wrong. */
+  readonly otherChecks: readonly Fact[];
+  /** The comparison that comes only after the instruction. */
+  readonly late: Fact | undefined;
+  readonly references: readonly Reference[];
+}
+
+const line = (fact: Fact): string =>
+  fact.source === undefined ? `instruction ${fact.insn}` : `line ${fact.source.line}`;
+
+const fix = (kind: FixKind, text: string, at?: Fact): Fix => ({
+  kind,
+  text,
+  ...(at === undefined
+    ? {}
+    : { at: { insn: at.insn, instruction: at.instruction, ...(at.source && { source: at.source }) } }),
+});
+
+type Row = (r: Refusal) => Fix | undefined;
+
+const last = (facts: readonly Fact[], kind: Fact['kind']): Fact | undefined => facts.findLast((f) => f.kind === kind);
+
+const nullCheck: Row = ({ chain, late }) => {
+  if (late !== undefined)
+    return fix(
+      'check-after-use',
+      `the comparison with NULL at ${line(late)} comes after the use: move it before`,
+      late,
+    );
+  const made = last(chain, 'origin');
+  return fix(
+    'null-check',
+    made === undefined
+      ? 'compare the pointer with NULL before it is used, and leave where it is'
+      : `compare what ${line(made)} gives with NULL right there, and leave where it is: if (!p) return ...;`,
+    made,
+  );
+};
+
+const packetCheck: Row = ({ walk, slot, value, chain, otherChecks, late }) => {
+  if (value?.kind !== 'pointer') return undefined;
+  if (late !== undefined)
+    return fix(
+      'check-after-use',
+      `the comparison with data_end at ${line(late)} comes after the access: move it before`,
+      late,
+    );
+  const check = last(chain, 'check');
+  const insn = walk.program.insns[slot];
+  const moved = last(chain, 'lost');
+  const other = otherChecks.at(-1);
+  if (value.range > 0 && check !== undefined) {
+    return fix(
+      'check-too-small',
+      `the check at ${line(check)} proves ${value.range} bytes only: make it cover the last byte of this access too`,
+      check,
+    );
+  }
+  if (other !== undefined && moved !== undefined)
+    return fix(
+      'check-other-pointer',
+      `${line(other)} checks another pointer than the one that is used, which was moved at ${line(moved)}: compare that one, plus the size of the access, with data_end`,
+      other,
+    );
+  if (insn === undefined) return undefined;
+  return fix(
+    'bounds-check',
+    'before the access: if ((void *)(p + 1) > data_end) return ...; on the very pointer that is used',
+  );
+};
+
+const RELEASES: { readonly [W in Reference['what']]: string } = {
+  socket: 'bpf_sk_release',
+  ringRecord: 'bpf_ringbuf_submit or bpf_ringbuf_discard',
+  lock: 'bpf_spin_unlock',
+  iterator: "the iterator's _destroy function",
+  dynptr: 'bpf_ringbuf_submit_dynptr or bpf_ringbuf_discard_dynptr',
+  object: "the object's release function",
+  rcu: 'bpf_rcu_read_unlock',
+  preempt: 'bpf_preempt_enable',
+  irq: 'bpf_local_irq_restore',
+};
+
+const release: Row = ({ references }) => {
+  const held = references.at(0);
+  return held === undefined
+    ? undefined
+    : fix('release', `call ${RELEASES[held.what]} on every path that leaves the program after it was taken`);
+};
+
+const TYPES = Object.keys(PROGRAM_TYPES) as ProgramTypeName[];
+
+const otherType: Row = ({ walk, slot }) => {
+  const number = walk.program.insns[slot]?.imm;
+  if (number === undefined) return undefined;
+  const may = TYPES.filter((type) => walk.platform.helper(number, type) !== undefined);
+  return may.length === 0
+    ? fix('other-program-type', 'no program type of this platform has this helper')
+    : fix('other-program-type', `program types that may call it: ${may.join(', ')}`);
+};
+
+const limited: Row = ({ value, chain }) => {
+  if (value?.kind === 'scalar') {
+    return fix(
+      'bounds-check',
+      'limit the number first, on the same variable: compare it with the largest allowed, or mask it',
+    );
+  }
+  if (value?.kind !== 'pointer') return undefined;
+  const check = last(chain, 'check');
+  if (value.variable === undefined)
+    return fix(
+      'bounds-check',
+      'the access lies outside by its constant offset: use a member of the type that is there',
+    );
+  if (check === undefined)
+    return fix(
+      'bounds-check',
+      'compare the index with the number of elements before it is used: if (i >= N) return ...;',
+    );
+  return fix(
+    'check-too-small',
+    `the check at ${line(check)} does not keep it small enough: count the size of the element too`,
+    check,
+  );
+};
+
+const reload: Row = (r) => {
+  const lost = last(r.chain, 'lost');
+  if (lost === undefined) return undefined;
+  return lost.text.includes('move the packet')
+    ? fix('reload-packet', 'load ctx->data and ctx->data_end again after that call, and check them again')
+    : undefined;
+};
+
+const FIXES: Readonly<Record<string, Row>> = {
+  'verify/null': nullCheck,
+  'verify/packet-bounds': packetCheck,
+  'verify/bounds': limited,
+  'verify/not-a-pointer': reload,
+  'verify/helper-argument': (r) => reload(r) ?? (r.value?.kind === 'scalar' ? limited(r) : undefined),
+  'verify/pointer-arithmetic': (r) => reload(r),
+  'verify/uninitialised-register': () => fix('initialise', 'give the variable a value where it is declared'),
+  'verify/uninitialised-stack': () =>
+    fix('initialise', 'initialise the whole variable, padding included: struct key k = {}; or __builtin_memset'),
+  'verify/reference-leak': release,
+  'verify/unbounded-loop': () =>
+    fix('bound-loop', 'count the rounds against a constant (for (int i = 0; i < 100; i++)), or use bpf_loop'),
+  'verify/helper': otherType,
+  'verify/licence': () => fix('licence', 'char LICENSE[] SEC("license") = "GPL";'),
+  'verify/stack-limit': () => fix('less-stack', 'move large variables into a per-CPU array with one element'),
+  'verify/stack-access': ({ value }) =>
+    value?.kind === 'pointer' && value.offset < 0
+      ? fix(
+          'less-stack',
+          'a function has 512 bytes of stack: move large variables into a per-CPU array with one element',
+        )
+      : undefined,
+};
+
+/** The fix for a refusal; its message's own hint where the class has no better. */
+export function fixOf(refusal: Refusal): Fix | undefined {
+  const { code, hint } = refusal.diagnostic;
+  return FIXES[code]?.(refusal) ?? (hint === undefined ? undefined : fix('other', hint));
+}

@@ -1,0 +1,35 @@
+// Values in words: `a pointer to the packet, 14 bytes behind its start`.
+import { describeBounds } from '../number/scalar.ts';
+import { describePointer, type Pointer, type Slot } from '../value.ts';
+import { signedText } from '../walk.ts';
+
+/** How far a pointer is from where its region begins; empty at its start. */
+export function distance(p: Pointer): string {
+  if (p.region === 'stack') return ` at r10${signedText(p.offset)}${varying(p)}`;
+  if (p.variable === undefined) return p.offset === 0 ? '' : `, offset ${p.offset}`;
+  return `, offset ${p.offset}${varying(p)}`;
+}
+
+const varying = (p: Pointer): string => (p.variable === undefined ? '' : ` plus ${describeBounds(p.variable)}`);
+
+const PLAIN: { readonly [R in Pointer['region']]?: string } = {
+  ctx: 'the context',
+  packetEnd: 'the end of the packet',
+};
+
+/** A value as the end of a sentence that begins with its register: `is ...`. */
+export function inWords(value: Slot): string {
+  if (value === undefined) return 'holds nothing';
+  switch (value.kind) {
+    case 'scalar':
+      return `is ${describeBounds(value)}`;
+    case 'pointer':
+      if (value.region === 'packet' && value.variable === undefined && value.offset === 0)
+        return 'points to the start of the packet';
+      return `points to ${PLAIN[value.region] ?? describePointer(value).replace(/^a pointer to /, '')}${distance(value)}`;
+    case 'bytes':
+      return 'has been stored to in part';
+    case 'special':
+      return `is a ${value.name}`;
+  }
+}
