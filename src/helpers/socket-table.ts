@@ -5,15 +5,9 @@ import { helperRefused } from '../base/messages/helper.ts';
 import type { HelperEnv, StateKey } from '../spec/helper.ts';
 import type { Address, Memory } from '../spec/memory.ts';
 import type { SocketInfo } from '../spec/network.ts';
-import { BPF_SOCK, TCP_COUNTERS } from '../spec/sockets.ts';
+import { BPF_SOCK, BPF_TCP_SOCK } from '../spec/sockets.ts';
 
 const AF_INET = 2;
-
-/** struct bpf_tcp_sock: offsets and sizes by field, all readable scalars. */
-const TCP_WORDS = ['snd_cwnd', 'srtt_us', ...TCP_COUNTERS] as const;
-const TCP_LONGS = ['bytes_received', 'bytes_acked'] as const;
-const TCP_LAST_WORDS = ['dsack_dups', 'delivered', 'delivered_ce', 'icsk_retransmits'] as const;
-const TCP_SIZE = 4 * TCP_WORDS.length + 8 * TCP_LONGS.length + 4 * TCP_LAST_WORDS.length;
 
 interface Entry {
   readonly address: Address;
@@ -72,12 +66,12 @@ function fillTcp(memory: Memory, at: Address, info: SocketInfo): void {
       offset += 4;
     }
   };
-  words(TCP_WORDS);
-  for (const name of TCP_LONGS) {
+  words(BPF_TCP_SOCK.words);
+  for (const name of BPF_TCP_SOCK.longs) {
     memory.view.setBigUint64(offset, BigInt.asUintN(64, value(name)), true);
     offset += 8;
   }
-  words(TCP_LAST_WORDS);
+  words(BPF_TCP_SOCK.lastWords);
 }
 
 /** The `struct bpf_sock` of a socket, filled anew. */
@@ -85,7 +79,7 @@ export function placeSocket(memory: Memory, info: SocketInfo): Address {
   const table = tableOf(memory);
   let entry = table.byId.get(info.id);
   if (entry === undefined) {
-    const tcp = region(memory, TCP_SIZE, 'struct bpf_tcp_sock');
+    const tcp = region(memory, BPF_TCP_SOCK.size, BPF_TCP_SOCK.name);
     entry = { address: region(memory, BPF_SOCK.size, BPF_SOCK.name), tcp, info };
     table.byId.set(info.id, entry);
     table.byAddress.set(entry.address, entry);

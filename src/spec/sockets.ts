@@ -50,3 +50,19 @@ export const TCP_COUNTERS = [
   'lost_out',
   'sacked_out',
 ] as const;
+
+const TCP_WORDS = ['snd_cwnd', 'srtt_us', ...TCP_COUNTERS] as const;
+const TCP_LONGS = ['bytes_received', 'bytes_acked'] as const;
+const TCP_LAST_WORDS = ['dsack_dups', 'delivered', 'delivered_ce', 'icsk_retransmits'] as const;
+
+/**
+ * struct bpf_tcp_sock, as much of it as programs may read (bpf_tcp_sock_is_valid_access, net/core/filter.c): u32 fields, u64 fields,
+ * u32 fields.
+ */
+export const BPF_TCP_SOCK = {
+  name: 'struct bpf_tcp_sock',
+  words: TCP_WORDS,
+  longs: TCP_LONGS,
+  lastWords: TCP_LAST_WORDS,
+  size: 4 * TCP_WORDS.length + 8 * TCP_LONGS.length + 4 * TCP_LAST_WORDS.length,
+} as const;

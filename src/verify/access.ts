@@ -12,6 +12,7 @@ import {
 } from '../base/messages/verify.ts';
 import type { ContextField, ContextLayout } from '../spec/program.ts';
 import type { ProgramTypeName } from '../spec/program-types.ts';
+import { BPF_SOCK, BPF_TCP_SOCK } from '../spec/sockets.ts';
 import { describeBounds, newId } from './number/scalar.ts';
 import * as N from './number/scalar.ts';
 import * as T from './number/tnum.ts';
@@ -76,11 +77,10 @@ const PACKET_READERS: ReadonlySet<ProgramTypeName> = new Set([
 ]);
 
 const SIZE_OF: { readonly [R in RegionName]?: number } = {
-  /** struct bpf_sock, and as much of sock_common. */
-  socket: 80,
-  sockCommon: 80,
-  /** struct bpf_tcp_sock. */
-  tcpSocket: 120,
+  socket: BPF_SOCK.size,
+  /** As much of it as programs may read is laid out as struct bpf_sock is. */
+  sockCommon: BPF_SOCK.size,
+  tcpSocket: BPF_TCP_SOCK.size,
   /** struct bpf_flow_keys. */
   flowKeys: 56,
 };
