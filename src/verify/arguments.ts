@@ -32,7 +32,12 @@ const wrong = (call: Call, register: number, wanted: string, value: Value): neve
     value,
   );
 
-const isNull = (value: Value): boolean => value?.kind === 'scalar' && isExactly(value, 0);
+/** The verdict rests on it where it is: without the number it would be another one. */
+function isNull(value: Value): boolean {
+  if (value?.kind !== 'scalar' || !isExactly(value, 0)) return false;
+  markPrecise(value);
+  return true;
+}
 
 /** A pointer that is not NULL. */
 function valid(call: Call, value: Value, register: number, wanted: string): Pointer {
@@ -102,7 +107,7 @@ function sized(use: Use, orNull: boolean): Check {
     markPrecise(size);
     const { umin, umax, smin } = size.r64;
     if (orNull && isNull(value)) {
-      // NULL goes with no bytes, or with any number where the helper then ignores it.
+      if (umax > 0) wrong(call, register + 1, 'a size of 0 where the memory is NULL', size);
       return;
     }
     if (smin < 0) wrong(call, register + 1, 'a size that is not negative', size);
@@ -113,7 +118,8 @@ function sized(use: Use, orNull: boolean): Check {
     if (umax === 0 && orZero && value !== undefined) return;
     if (orNull && value?.kind === 'pointer' && value.nullable)
       wrong(call, register, 'memory that is known to be there, or NULL', value);
-    memory(call, value, register, umax, use);
+    // Of a size that varies, not all of the bytes are written.
+    memory(call, value, register, umax, use === 'write' && umin < umax ? 'both' : use);
   };
 }
 

@@ -3,6 +3,7 @@ import { arithmetic64 } from './number/arithmetic.ts';
 import { branch, type Comparison } from './number/compare.ts';
 import { type Bounds, betweenSigned, constant, intersect, isExactly, Scalar } from './number/scalar.ts';
 import { MAX_PACKET } from './program.ts';
+import { span } from './access.ts';
 import { markPrecise, type State } from './state.ts';
 import type { Pointer, Value } from './value.ts';
 import { constantNumber } from './walk.ts';
@@ -11,6 +12,13 @@ import { constantNumber } from './walk.ts';
 type Way = ((state: State) => void) | undefined;
 
 const nothing = (): void => undefined;
+
+/** Whether it is 0, on which the ways of the branch then rest. */
+function isNull(number: Scalar): boolean {
+  if (!isExactly(number, 0)) return false;
+  markPrecise(number);
+  return true;
+}
 
 /** Both ways of `a COMPARISON b`. */
 export function ways(
@@ -23,13 +31,8 @@ export function ways(
   if (a?.kind === 'scalar' && b?.kind === 'scalar') return scalars(comparison, width, a, b, slot);
   if (width === 64) {
     if (a?.kind === 'pointer' && b?.kind === 'pointer') return pointers(comparison, a, b);
-    if (a?.kind === 'pointer' && b?.kind === 'scalar' && isExactly(b, 0)) return withNull(comparison, a);
-    if (
-      b?.kind === 'pointer' &&
-      a?.kind === 'scalar' &&
-      isExactly(a, 0) &&
-      (comparison === 'jeq' || comparison === 'jne')
-    )
+    if (a?.kind === 'pointer' && b?.kind === 'scalar' && isNull(b)) return withNull(comparison, a);
+    if (b?.kind === 'pointer' && a?.kind === 'scalar' && (comparison === 'jeq' || comparison === 'jne') && isNull(a))
       return withNull(comparison, b);
   }
   return { taken: nothing, otherwise: nothing };
@@ -72,11 +75,15 @@ function narrow(state: State, old: Scalar, bounds: Bounds, other: Scalar, slot: 
   });
 }
 
+/** Nothing lies at addresses below this. */
+const NULL_PAGE = 2 ** 16;
+
 /** A pointer compared with NULL. */
 function withNull(comparison: Comparison, p: Pointer): { readonly taken: Way; readonly otherwise: Way } {
   const equal = comparison === 'jeq';
   if (!equal && comparison !== 'jne') return { taken: nothing, otherwise: nothing };
-  const isNull: Way = p.nullable ? (state) => becomesNull(state, p) : undefined;
+  // Whoever is moved far enough back may come to address 0.
+  const isNull: Way = p.nullable ? (state) => becomesNull(state, p) : span(p, 0)[0] > -NULL_PAGE ? undefined : nothing;
   const isNot: Way = (state) => becomesValid(state, p);
   return equal ? { taken: isNull, otherwise: isNot } : { taken: isNot, otherwise: isNull };
 }
@@ -140,8 +147,8 @@ function pointers(comparison: Comparison, a: Pointer, b: Pointer): { readonly ta
 function longer(state: State, p: Pointer, range: number): void {
   if (range <= 0) return;
   const { variable } = p;
-  // No packet is longer than this, so that the varying part has a bound too.
-  const bounds = variable && intersect(variable, betweenSigned(-MAX_PACKET, MAX_PACKET - range));
+  // No packet is longer than this, so that the varying part has a bound too; nothing says how far back it may lead.
+  const bounds = variable && intersect(variable, betweenSigned(-(2 ** 63), MAX_PACKET - range));
   const nearer = bounds && new Scalar(bounds, variable.id, variable.delta, state.slot, variable);
   if (nearer !== undefined) nearer.precise = true;
   state.replace((value) =>

@@ -62,13 +62,13 @@ const immediate = (state: State, insn: Insn): Scalar => number(state, N.constant
 const FAR = 2 ** 40;
 
 /** A number that differs from another by a constant stays tied to it, where nothing wraps. */
-function tied(state: State, a: Scalar, bounds: N.Bounds, by: number, width: 32 | 64): Scalar | undefined {
+function tied(state: State, a: Scalar, b: Scalar, bounds: N.Bounds, by: number, width: 32 | 64): Scalar | undefined {
   const { smin, smax, umax } = a.r64;
   if (Math.abs(by) > FAR || Math.abs(a.delta + by) > FAR) return undefined;
   const wraps =
     width === 64 ? smin <= -N.LIMIT || smax >= N.LIMIT : umax >= 2 ** 32 || umax + by >= 2 ** 32 || a.r64.umin + by < 0;
   if (wraps) return undefined;
-  return new Scalar(bounds, a.id, a.delta + by, state.slot, a);
+  return new Scalar(bounds, a.id, a.delta + by, state.slot, a, b);
 }
 
 function binary(walk: Walk, state: State, insn: Insn, b: Exclude<Value, undefined>): Next {
@@ -82,7 +82,7 @@ function binary(walk: Walk, state: State, insn: Insn, b: Exclude<Value, undefine
     const bounds = width === 64 ? arithmetic64(op, a, b) : arithmetic32(op, a, b);
     let kept: Scalar | undefined;
     if ((op === 'add' || op === 'sub') && N.isConstant(b) && !N.isConstant(a)) {
-      kept = tied(state, a, bounds, op === 'add' ? N.valueOf(b) : -N.valueOf(b), width as 32 | 64);
+      kept = tied(state, a, b, bounds, op === 'add' ? N.valueOf(b) : -N.valueOf(b), width as 32 | 64);
     } else if (op === 'rsh' && width === 64) kept = extendedByShifts(walk, state, a, b);
     result = kept ?? number(state, bounds, a, b);
   }
@@ -96,8 +96,9 @@ function extendedByShifts(walk: Walk, state: State, a: Scalar, b: Scalar): Scala
   // Only what the shift itself made comes from both of its operands; copies and narrowed numbers come from it.
   const { from: x, also: by } = a;
   if (before?.op !== 'lsh64_imm' || x === undefined || by === undefined) return undefined;
-  if (!N.isExactly(by, before.imm) || !N.isExactly(b, before.imm)) return undefined;
-  return x.r64.umax < 2 ** Math.min(53, 64 - before.imm) ? new Scalar(x, x.id, x.delta, state.slot, x) : undefined;
+  if (before.imm === 0 || by.at !== a.at || !N.isExactly(by, before.imm) || !N.isExactly(b, before.imm))
+    return undefined;
+  return x.r64.umax < 2 ** Math.min(53, 64 - before.imm) ? new Scalar(x, x.id, x.delta, state.slot, x, b) : undefined;
 }
 
 const mov: Step = (walk, state, insn) => {
@@ -294,6 +295,17 @@ const helperStep: Step = (walk, state, insn) => {
   return { fork: skipped };
 };
 
+/** A helper by the number that a register holds. */
+const callRegister: Step = (walk, state, insn) => {
+  const helper = read(walk, state, insn.dst);
+  if (helper.kind !== 'scalar' || !N.isConstant(helper)) {
+    const what = `a call of what r${insn.dst} holds, ${describeValue(helper)},`;
+    return refuse(walk, unsupportedInsn(placeAt(walk, state.slot), what), insn.dst, helper);
+  }
+  markPrecise(helper);
+  return helperStep(walk, state, { ...insn, imm: N.valueOf(helper) });
+};
+
 /** The callback's next round, or the end of the helper that called it. */
 function leaveCallback(walk: Walk, state: State, r0: Value): Next {
   const { callback, entry } = state.frame;
@@ -385,7 +397,7 @@ const STEPS: { readonly [F in Format]: Step } = {
   call_local: callLocal,
   call_kfunc: (walk, state, insn) =>
     refuse(walk, kfuncNotKnown(placeAt(walk, state.slot), walk.object.externs[insn.imm]?.name ?? `${insn.imm}`)),
-  callx: (walk, state) => refuse(walk, unsupportedInsn(placeAt(walk, state.slot), 'a call through a register')),
+  callx: callRegister,
   exit,
   ld_imm64: constantStep,
   ld_pseudo: reference,

@@ -3,6 +3,7 @@ import { expect, it } from 'vitest';
 import { map, type ProgramOptions, verdictOf } from './support.ts';
 
 const VALUE = [map('values', 'array', 4, 64, { maxEntries: 1 })];
+const HASH = [map('hash', 'hash', 4, 8)];
 const lookup = `
   r6 = 0
   *(u32 *)(r10 - 4) = r6
@@ -106,6 +107,147 @@ leave:
   r0 = 0
   exit`,
     code: 'verify/stack-access',
+  },
+  {
+    name: 'NULL told from a register that holds 0 on one path only',
+    text: `
+  r1 = 0
+  *(u32 *)(r10 - 4) = r1
+  call bpf_get_prandom_u32
+  r8 = 0
+  if r0 == 0 goto joined
+  r8 = 7
+joined:
+  r1 = map[hash]
+  r2 = r10
+  r2 += -4
+  r3 = 0
+  r4 = 0
+  r5 = 0
+  call bpf_map_lookup_elem
+  if r0 == r8 goto out
+  r0 = *(u8 *)(r0 + 0)
+out:
+  r0 = 0
+  exit`,
+    code: 'verify/null',
+    options: { maps: HASH },
+  },
+  {
+    name: 'no memory for a helper, told from a register that holds 0 on one path only',
+    text: `
+  call bpf_get_prandom_u32
+  r6 = 0
+  if r0 == 0 goto joined
+  r6 = 7
+joined:
+  r1 = r10
+  r1 += -8
+  r2 = 0
+  *(u64 *)(r10 - 8) = r2
+  r2 = 8
+  r3 = r6
+  r4 = 4
+  r5 = 0
+  call bpf_csum_diff
+  r0 = 0
+  exit`,
+    code: 'verify/helper-argument',
+    options: { type: 'sched_cls' },
+  },
+  {
+    name: 'bytes at NULL',
+    text: `
+  r1 = 0
+  r2 = 4
+  r3 = 0
+  r4 = 0
+  r5 = 0
+  call bpf_csum_diff
+  r0 = 0
+  exit`,
+    code: 'verify/helper-argument',
+    options: { type: 'sched_cls' },
+  },
+  {
+    name: 'a distance from a register that holds another number on another path',
+    text: `${lookup}
+  if r0 == 0 goto out
+  r6 = r0
+  call bpf_get_prandom_u32
+  r7 = r0
+  r7 &= 31
+  call bpf_get_prandom_u32
+  r8 = 5
+  if r0 == 0 goto joined
+  r8 = 500
+joined:
+  r9 = 1
+  r9 = 2
+  r9 = 3
+  r9 = 4
+  r9 = 5
+  r9 = 6
+  r9 = 7
+  r7 += r8
+  r6 += r7
+  r0 = *(u8 *)(r6 + 0)
+out:
+  r0 = 0
+  exit`,
+    code: 'verify/bounds',
+    options: { maps: VALUE },
+  },
+  {
+    name: 'a pointer moved back by any distance may be 0',
+    text: `${lookup}
+  if r0 == 0 goto out
+  r6 = r0
+  call bpf_get_prandom_u32
+  r0 &= 0xfffffff
+  r6 -= r0
+  if r6 != 0 goto out
+  r0 = *(u64 *)(r6 + 0)
+out:
+  r0 = 0
+  exit`,
+    code: 'verify/bounds',
+    options: { maps: VALUE },
+  },
+  {
+    name: 'a check against the end of the packet says nothing of how far back a pointer leads',
+    text: `
+  r6 = r1
+  call bpf_get_prandom_u32
+  r0 &= 0xfffffff
+  r2 = *(u32 *)(r6 + 0)
+  r3 = *(u32 *)(r6 + 4)
+  r2 -= r0
+  r2 += 0x100100
+  if r2 > r3 goto out
+  r0 = *(u64 *)(r2 - 8)
+out:
+  r0 = 2
+  exit`,
+    code: 'verify/packet-bounds',
+    options: { type: 'xdp' },
+  },
+  {
+    name: 'a helper that may write fewer bytes leaves the rest as it was',
+    text: `
+  r6 = r1
+  call bpf_get_prandom_u32
+  r4 = r0
+  r4 &= 7
+  r4 += 1
+  r1 = r6
+  r2 = 0
+  r3 = r10
+  r3 += -8
+  call bpf_skb_load_bytes
+  r0 = *(u64 *)(r10 - 8)
+  exit`,
+    code: 'verify/uninitialised-stack',
   },
 ];
 
