@@ -165,7 +165,7 @@ export class Engine {
       this.#trials.length === 0 ? NONE : this.#trials.flatMap((trial) => [...(trial.ranking?.values() ?? [])]);
     for (let i = list.length - 1; i >= 0; i--) {
       const entry = list[i];
-      if (!answersFor(entry, state, pinned)) continue;
+      if (!answersFor(entry, state, pinned) || !this.#asksAgain(entry, state)) continue;
       askAs(entry, state);
       this.#close(state.parent);
       return true;
@@ -180,6 +180,19 @@ export class Engine {
     }
     if (walk.program.loopHead[slot] === 1 || state.steps >= KEEP_AFTER) this.#keep(state, round);
     return false;
+  }
+
+  /**
+   * Whether a path has asked a bounded iteration for the next round since each head of a loop where the kept state's had: it is
+   * what ends the loop.
+   */
+  #asksAgain(entry: Entry, state: State): boolean {
+    if (entry.boundedAt <= state.boundedAt) return true;
+    const { loopHead } = this.walk.program;
+    for (let e = state.parent; e !== undefined && e.visit >= state.boundedAt; e = e.parent) {
+      if (e.visit < entry.boundedAt && loopHead[e.slot] === 1) return false;
+    }
+    return true;
   }
 
   #keep(state: State, round: number): void {

@@ -93,6 +93,8 @@ export class Entry {
   readonly round: number;
   /** The number of the visit at which it was kept. */
   readonly visit: number;
+  /** See State. */
+  readonly boundedAt: number;
   readonly path: Step | undefined;
   /** What has to be compared once all paths from here are at their end (subsume.ts). */
   checks: readonly Check[] | undefined;
@@ -105,6 +107,7 @@ export class Entry {
     this.written = state.written;
     this.round = round;
     this.visit = visit;
+    this.boundedAt = state.boundedAt;
     this.path = state.path;
   }
 }

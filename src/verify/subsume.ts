@@ -20,36 +20,41 @@ export type Mode = 'verdict' | 'all';
 
 const NONE: readonly number[] = [];
 
-/** Names of numbers and pointers in the kept state, with those that stand for them in the other. */
+/** Names of numbers and pointers in the kept state, with those that stand for them in the other. One comparison at a time. */
 class Names {
   readonly #ids: number[] = [];
   readonly #others: number[] = [];
   readonly #distances: number[] = [];
-  readonly #pinned: number;
+  #count = 0;
+  #pinned = 0;
 
   /** @param pinned ids that mean the same in both: the ends of loops are told by them */
-  constructor(pinned: readonly number[] = NONE) {
+  from(pinned: readonly number[] = NONE): this {
+    this.#count = 0;
     for (const id of pinned) this.same(id, id, 0);
-    this.#pinned = pinned.length;
+    this.#pinned = this.#count;
+    return this;
   }
 
   isPinned(id: number): boolean {
-    const at = this.#ids.indexOf(id);
-    return at >= 0 && at < this.#pinned;
+    for (let i = 0; i < this.#pinned; i++) if (this.#ids[i] === id) return true;
+    return false;
   }
 
   /** Whether equal things of the kept state are equal in the other. */
   same(id: number, other: number, distance: number): boolean {
-    const at = this.#ids.indexOf(id);
-    if (at < 0) {
-      this.#ids.push(id);
-      this.#others.push(other);
-      this.#distances.push(distance);
-      return true;
+    for (let i = 0; i < this.#count; i++) {
+      if (this.#ids[i] === id) return this.#others[i] === other && this.#distances[i] === distance;
     }
-    return this.#others[at] === other && this.#distances[at] === distance;
+    const at = this.#count++;
+    this.#ids[at] = id;
+    this.#others[at] = other;
+    this.#distances[at] = distance;
+    return true;
   }
 }
+
+const NAMES = new Names();
 
 function scalars(old: Scalar, next: Scalar, mode: Mode, names: Names): boolean {
   if (mode === 'verdict' && !old.precise) return true;
@@ -170,7 +175,7 @@ export function sameCalls(a: readonly Frame[], b: readonly Frame[]): boolean {
 export function subsumes(kept: Kept, state: State, mode: Mode): boolean {
   const { length } = kept.frames;
   if (length !== state.frames.length) return false;
-  const names = new Names();
+  const names = NAMES.from();
   if (!references(kept.references, state.references, names)) return false;
   for (let i = length - 1; i >= 0; i--) if (!frames(kept.frames[i], state.frames[i], mode, names)) return false;
   return true;
@@ -232,7 +237,7 @@ export function answersFor(entry: Entry, state: State, pinned: readonly number[]
   const { checks } = entry;
   if (checks === undefined || entry.frames.length !== state.frames.length) return false;
   if (entry.references.length !== state.references.length || !sameCalls(entry.frames, state.frames)) return false;
-  const names = new Names(pinned);
+  const names = NAMES.from(pinned);
   if (!references(entry.references, state.references, names)) return false;
   for (let i = 0; i < checks.length; i++) {
     const { frame, place, value } = checks[i];

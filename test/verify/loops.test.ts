@@ -351,8 +351,76 @@ done:
   },
 ];
 
+/** Instructions without effect: states are kept only so far apart. */
+const PADDING = 'r3 = 1\nr3 = 2\n'.repeat(6);
+
+/** Loops whose ways back are not alike: what one shows of its end, the state kept on it must not show for another. */
+const TWINS: readonly Case[] = [
+  {
+    name: 'a way back that leaves the counter alone',
+    text: `
+  r6 = 0
+loop:
+  call bpf_get_prandom_u32
+  r8 = 0
+  if r0 != 0 goto skip
+  ${PADDING}
+  r6 += 1
+  goto meet
+skip:
+  ${PADDING}
+  if r6 < 100 goto out
+meet:
+  ${PADDING}
+  if r6 < 1000000 goto loop
+out:
+  r0 = 0
+  exit`,
+    verdict: 'verify/unbounded-loop',
+  },
+  {
+    name: 'a way back that does not ask may_goto',
+    text: `
+loop:
+  call bpf_get_prandom_u32
+  if r0 != 0 goto skip
+  ${PADDING}
+  may_goto out
+  goto meet
+skip:
+  ${PADDING}
+meet:
+  ${PADDING}
+  goto loop
+out:
+  r0 = 0
+  exit`,
+    verdict: 'verify/unbounded-loop',
+  },
+  {
+    name: 'two ways back that both ask may_goto',
+    text: `
+loop:
+  call bpf_get_prandom_u32
+  if r0 != 0 goto skip
+  ${PADDING}
+  may_goto out
+  goto meet
+skip:
+  ${PADDING}
+  may_goto out
+meet:
+  ${PADDING}
+  goto loop
+out:
+  r0 = 0
+  exit`,
+    verdict: 'accepted',
+  },
+];
+
 describe('loops', () => {
-  it.each(CASES)('$name', ({ text, verdict, options }) => {
+  it.each([...CASES, ...TWINS])('$name', ({ text, verdict, options }) => {
     const v = verdictOf(text, options);
     expect(v.diagnostic?.code ?? v.verdict, v.diagnostic?.message).toBe(verdict);
   });
