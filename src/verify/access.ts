@@ -201,7 +201,12 @@ function packet(walk: Walk, state: State, p: Pointer, { register, off, size, kin
   const at = p.offset + off;
   if (from >= 0 && at + size <= p.range) return;
   const shown = p.variable === undefined ? `${at}` : `${at} plus ${describeBounds(p.variable)}`;
-  refuse(walk, packetBounds(place, register, WORDS[kind], size, shown, Math.max(0, p.range)), register, p);
+  refuse(
+    walk,
+    packetBounds(place, register, WORDS[kind], size, shown, Math.max(0, p.range), p.variable !== undefined),
+    register,
+    p,
+  );
 }
 
 /** Values of maps that no one can change are known. */

@@ -1,5 +1,5 @@
 // Loads from and stores to the stack: values that were spilled come back as they were.
-import { spilledPointerPart, stackAccess, uninitialisedStack } from '../base/messages/verify.ts';
+import { spilledPointerPart, stackAccess, stackBounds, uninitialisedStack } from '../base/messages/verify.ts';
 import * as N from './number/scalar.ts';
 import { type Scalar, zeroExtended } from './number/scalar.ts';
 import * as T from './number/tnum.ts';
@@ -39,12 +39,7 @@ function inFrame(
   const [from, to] = stackSpan(p, off);
   if (from < -MAX_STACK || to + size > 0) {
     const where = from === to ? signedText(from) : `${signedText(from)} to r10${signedText(to)}`;
-    refuse(
-      walk,
-      stackAccess(placeAt(walk, state.slot), where, size, `the frame is the ${MAX_STACK} bytes below r10`),
-      register,
-      p,
-    );
+    refuse(walk, stackBounds(placeAt(walk, state.slot), where, size, to + size, MAX_STACK), register, p);
   }
   const { entry } = state.frames[p.target];
   if (-from > (walk.stackOf.get(entry) ?? 0)) walk.stackOf.set(entry, -from);
@@ -190,12 +185,7 @@ export function blur(
   init: boolean,
 ): void {
   if (from < -MAX_STACK || from + size > 0) {
-    refuse(
-      walk,
-      stackAccess(placeAt(walk, state.slot), signedText(from), size, `the frame is the ${MAX_STACK} bytes below r10`),
-      register,
-      p,
-    );
+    refuse(walk, stackBounds(placeAt(walk, state.slot), signedText(from), size, from + size, MAX_STACK), register, p);
   }
   for (let index = slotIndex(from + size - 1); index <= slotIndex(from); index++) {
     const bits = bitsOf(index, from, size);

@@ -32,10 +32,18 @@ export const outOfBounds = message(
     `${size} byte${size === 1 ? '' : 's'} ${access} through ${r(register)} may lie outside ${where}: ${why}`,
 );
 
+/** What is known of the packet's length. */
+const lengthText = (proven: number, varies: boolean): string =>
+  proven === 0
+    ? 'but nothing is proven of how long the packet is there'
+    : varies
+      ? `but only ${proven} byte${proven === 1 ? ' is' : 's are'} proven to lie behind that varying part`
+      : `but the packet is only proven to be ${proven} byte${proven === 1 ? '' : 's'} long there`;
+
 export const packetBounds = message(
   'verify/packet-bounds',
-  (register: number, access: string, size: number, from: string, proven: number) =>
-    `${size} byte${size === 1 ? '' : 's'} ${access} through ${r(register)} at packet offset ${from}, but the packet is only proven to be ${proven} byte${proven === 1 ? '' : 's'} long there`,
+  (register: number, access: string, size: number, from: string, proven: number, varies: boolean) =>
+    `${size} byte${size === 1 ? '' : 's'} ${access} through ${r(register)} at packet offset ${from}, ${lengthText(proven, varies)}`,
   {
     hint: 'compare the pointer plus the size of the access with data_end first, on the same variable that is accessed',
   },
@@ -71,6 +79,13 @@ export const spilledPointerPart = message(
 export const stackAccess = message(
   'verify/stack-access',
   (offset: string, size: number, why: string) => `${size} stack bytes at r10${offset}: ${why}`,
+);
+
+/** `where`: distance from r10; `over`: bytes of it that lie above r10. */
+export const stackBounds = message('verify/stack-access', (where: string, size: number, over: number, limit: number) =>
+  over > 0
+    ? `${size} stack bytes from r10${where} on reach ${over} byte${over === 1 ? '' : 's'} beyond r10, where the frame ends`
+    : `${size} stack bytes at r10${where}: the frame is the ${limit} bytes below r10`,
 );
 
 export const stackLimit = message(
@@ -117,9 +132,13 @@ export const helperMap = message(
 
 export const kfuncNotKnown = message('verify/kfunc', (name: string) => `the kernel function ${name} is not known here`);
 
+/** What programs take and give back, where its short name does not say it. */
+const TAKEN: Readonly<Record<string, string>> = { ringRecord: 'ring buffer record', rcu: 'RCU read lock' };
+
 export const referenceLeak = message(
   'verify/reference-leak',
-  (what: string, slot: number) => `the ${what} taken at instruction ${slot} is not given back on this path`,
+  (what: string, slot: number) =>
+    `the ${TAKEN[what] ?? what} taken at instruction ${slot} is not given back on this path`,
   {
     hint: 'release it on every path before the program ends',
   },
