@@ -31,6 +31,10 @@ export interface Limits {
   readonly visits: number;
   /** Milliseconds. */
   readonly time: number;
+  /** Instructions on a path before the next state is kept, for tests: the verdict does not depend on it. */
+  readonly keepAfter?: number;
+  /** False: states that were verified do not answer for others, for tests. Each path is followed to its end. */
+  readonly answers?: boolean;
 }
 
 /** Is shown the state before each instruction that is visited, on all paths, also those of attempts that are given up. */
@@ -160,7 +164,7 @@ export class Engine {
       this.#close(state.parent);
       return true;
     }
-    const list = this.#entries.get(slot) ?? [];
+    const list = this.#limits.answers === false ? [] : (this.#entries.get(slot) ?? []);
     const pinned =
       this.#trials.length === 0 ? NONE : this.#trials.flatMap((trial) => [...(trial.ranking?.values() ?? [])]);
     for (let i = list.length - 1; i >= 0; i--) {
@@ -178,7 +182,8 @@ export class Engine {
         if (this.#loop(state, before, round)) return true;
       }
     }
-    if (walk.program.loopHead[slot] === 1 || state.steps >= KEEP_AFTER) this.#keep(state, round);
+    if (walk.program.loopHead[slot] === 1 || state.steps >= (this.#limits.keepAfter ?? KEEP_AFTER))
+      this.#keep(state, round);
     return false;
   }
 
@@ -263,6 +268,7 @@ export class Engine {
       } catch (error) {
         this.#forgetSince(done);
         this.#roots.delete(entry);
+        entry.abandoned = true;
         if (error instanceof TooNarrow && error.trial === trial) {
           old = entry;
           next = error.state;

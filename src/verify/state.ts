@@ -89,6 +89,8 @@ export class Entry {
   readonly written: SlotSet;
   /** Paths from here that are not at their end. At 0 all is known that this state has to answer for. */
   open = 1;
+  /** Made for an attempt that was given up: what was found from here on is not part of the verdict. */
+  abandoned = false;
   /** How often the path has come by here, at the heads of loops. */
   readonly round: number;
   /** The number of the visit at which it was kept. */

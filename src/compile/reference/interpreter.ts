@@ -31,9 +31,11 @@ export interface SteppedProgram extends LoadedProgram {
 }
 
 /** What a function's exit goes back to. */
-interface Frame {
+export interface CallFrame {
   readonly program: SteppedProgram;
   readonly returnTo: number;
+  /** Slot of the call, or of the helper that runs the function. */
+  readonly callSite: number;
   /** r6 to r9 of the caller. */
   readonly saved: readonly bigint[];
 }
@@ -46,6 +48,8 @@ export class InterpretedCode implements Code, Machine {
   readonly engine = 'reference';
   readonly program: SteppedProgram;
   readonly registers = new BigUint64Array(11);
+  /** Is told the slot of each instruction before it runs. */
+  watch: ((slot: number, program: SteppedProgram) => void) | undefined;
   #memory: Memory;
   /** Where other threads reach the memory. */
   readonly #words: SharedWords | undefined;
@@ -56,7 +60,7 @@ export class InterpretedCode implements Code, Machine {
   #current: SteppedProgram;
   #slot = 0;
   #next = 0;
-  #frames: Frame[] = [];
+  #frames: CallFrame[] = [];
   /** Functions on the stack, 0 between runs. */
   #depth = 0;
   #invocation: Invocation | undefined;
@@ -125,8 +129,14 @@ export class InterpretedCode implements Code, Machine {
       if (invocation.budget <= 0) fail(budgetSpent({}));
       invocation.budget--;
       this.#next = slot + slotsOf(insn.op);
+      this.watch?.(slot, this.#current);
       step(this, insn);
     }
+  }
+
+  /** The functions on the stack, the running one last. Frame i's r10 lies FRAME_STRIDE below that of the next. */
+  get calls(): readonly CallFrame[] {
+    return this.#frames;
   }
 
   // Functions
@@ -139,6 +149,7 @@ export class InterpretedCode implements Code, Machine {
     this.#frames.push({
       program: this.#current,
       returnTo: this.#next,
+      callSite: this.#slot,
       saved: [this.registers[6], this.registers[7], this.registers[8], this.registers[9]],
     });
     this.#depth++;
