@@ -60,6 +60,8 @@ interface Region {
   /** Whether stores are allowed, else why not. */
   store(walk: Walk, p: Pointer): boolean;
   readonly atomics: boolean;
+  /** The fields of which each access is one, where not all bytes are alike. */
+  readonly fields?: ContextLayout;
   load?(walk: Walk, state: State, p: Pointer, access: Access): Value;
 }
 
@@ -85,6 +87,17 @@ const SIZE_OF: { readonly [R in RegionName]?: number } = {
   flowKeys: 56,
 };
 
+/** What all kinds of sockets have (bpf_sock_common_is_valid_access). */
+const SOCK_COMMON: ContextLayout = {
+  ...BPF_SOCK,
+  name: 'struct sock_common',
+  fields: Object.fromEntries(
+    Object.entries<ContextField>(BPF_SOCK.fields).filter(
+      ([name]) => !['type', 'protocol', 'mark', 'priority'].includes(name),
+    ),
+  ),
+};
+
 const fixed = (region: RegionName): ((p: Pointer) => number) => {
   const size = SIZE_OF[region] ?? 0;
   return () => size;
@@ -101,8 +114,8 @@ const REGIONS: { readonly [R in RegionName]?: Region } = {
   mapKey: { size: (p) => p.map?.keySize ?? 0, store: never, atomics: false },
   memory: { size: (p) => p.size, store: (_walk, p) => p.writable, atomics: true },
   ringRecord: { size: (p) => p.size, store: () => true, atomics: true },
-  socket: { size: fixed('socket'), store: never, atomics: false },
-  sockCommon: { size: fixed('sockCommon'), store: never, atomics: false },
+  socket: { size: fixed('socket'), store: never, atomics: false, fields: BPF_SOCK },
+  sockCommon: { size: fixed('sockCommon'), store: never, atomics: false, fields: SOCK_COMMON },
   tcpSocket: { size: fixed('tcpSocket'), store: never, atomics: false },
   flowKeys: { size: fixed('flowKeys'), store: () => true, atomics: false },
   kernel: { store: never, atomics: false },
@@ -155,6 +168,27 @@ export function atomic(walk: Walk, state: State, access: Access): Value {
   return loaded(state, access.size);
 }
 
+/** Where Linux has no loads and stores that order others (atomic_ptr_type_ok of kernel/bpf/verifier.c). */
+const UNORDERED: ReadonlySet<RegionName> = new Set([
+  'ctx',
+  'packet',
+  'packetMeta',
+  'flowKeys',
+  'socket',
+  'sockCommon',
+  'tcpSocket',
+]);
+
+/** What load_acquire and store_release ask for besides what loads and stores do: before them. */
+export function ordered(walk: Walk, state: State, access: Access): void {
+  const p = dereferenced(walk, state, access);
+  if (UNORDERED.has(p.region)) {
+    const place = placeAt(walk, state.slot);
+    refuse(walk, badAtomic(place, access.register, describePointer(p)), access.register, p);
+  }
+  aligned(walk, state, p, access);
+}
+
 function aligned(walk: Walk, state: State, p: Pointer, { off, size, register }: Access): void {
   const low = T.add(T.constant(p.offset + off), p.variable?.bits ?? T.ZERO);
   if (((low.valueLow | low.maskLow) & (size - 1)) === 0) return;
@@ -182,6 +216,13 @@ export function check(walk: Walk, state: State, p: Pointer, access: Access): voi
   if (from < 0 || to + size > limit) {
     const why = `${spanText([from, to])} of ${limit} bytes`;
     refuse(walk, outOfBounds(place, register, WORDS[kind], size, describePointer(p), why), register, p);
+  }
+  if (region.fields !== undefined) {
+    const at = p.offset + off;
+    const found =
+      p.variable === undefined ? fieldFor(walk, region.fields, at, access) : 'the offset must be a constant';
+    if (typeof found === 'string')
+      refuse(walk, contextAccess(place, region.fields.name, WORDS[kind], at, size, found), register, p);
   }
   for (const special of p.region === 'mapValue' ? (p.map?.special ?? []) : []) {
     if (from < special.offset + special.size && to + size > special.offset && special.kind !== 'kptr') {
@@ -257,6 +298,17 @@ function fieldRefusal(walk: Walk, field: ContextField, at: number, { size, kind 
   return `the field is accessed as ${unit} bytes`;
 }
 
+/** The field at an offset that may be accessed so, or why none may. */
+function fieldFor(walk: Walk, layout: ContextLayout, at: number, access: Access): ContextField | string {
+  let why = 'no field lies there';
+  for (const field of fieldsAt(layout, at)) {
+    const refusal = fieldRefusal(walk, field, at, access);
+    if (refusal === undefined) return field;
+    why = refusal;
+  }
+  return why;
+}
+
 /** The field of the context that an access means; refuses what the program type does not allow. */
 function contextField(walk: Walk, state: State, p: Pointer, access: Access): ContextField | undefined {
   const { off, size, kind, register } = access;
@@ -273,13 +325,8 @@ function contextField(walk: Walk, state: State, p: Pointer, access: Access): Con
     if (kind !== 'read' && layout.raw.access === 'read') return no('it is read-only');
     return undefined;
   }
-  let why = 'no field lies there';
-  for (const field of fieldsAt(layout, at)) {
-    const refusal = fieldRefusal(walk, field, at, access);
-    if (refusal === undefined) return field;
-    why = refusal;
-  }
-  return no(why);
+  const found = fieldFor(walk, layout, at, access);
+  return typeof found === 'string' ? no(found) : found;
 }
 
 /** What a load of a pointer field gives. */

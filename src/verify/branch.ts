@@ -80,8 +80,11 @@ const NULL_PAGE = 2 ** 16;
 
 /** A pointer compared with NULL. */
 function withNull(comparison: Comparison, p: Pointer): { readonly taken: Way; readonly otherwise: Way } {
-  const equal = comparison === 'jeq';
-  if (!equal && comparison !== 'jne') return { taken: nothing, otherwise: nothing };
+  // Nothing is below 0, so that these two are known.
+  if (comparison === 'jlt') return { taken: undefined, otherwise: nothing };
+  if (comparison === 'jge') return { taken: nothing, otherwise: undefined };
+  const equal = comparison === 'jeq' || comparison === 'jle';
+  if (!equal && comparison !== 'jne' && comparison !== 'jgt') return { taken: nothing, otherwise: nothing };
   // Whoever is moved far enough back may come to address 0.
   const isNull: Way = p.nullable ? (state) => becomesNull(state, p) : span(p, 0)[0] > -NULL_PAGE ? undefined : nothing;
   const isNot: Way = (state) => becomesValid(state, p);

@@ -13,7 +13,7 @@ import {
 } from '../base/messages/verify.ts';
 import { type Insn, slotsOf } from '../isa/insn.ts';
 import { type Format, OPS, type OpName } from '../isa/opcodes.ts';
-import { atomic, describeValue, load, store } from './access.ts';
+import { type Access, atomic, describeValue, load, ordered, store } from './access.ts';
 import { ways } from './branch.ts';
 import { callHelper, finish } from './helper.ts';
 import {
@@ -429,13 +429,16 @@ const STEPS: { readonly [F in Format]: Step } = {
   atomic_fetch: atomicStep,
   cmpxchg: atomicStep,
   load_acquire: (walk, state, insn) => {
-    const value = load(walk, state, { register: insn.src, off: insn.off, size: OPS[insn.op].width / 8, kind: 'read' });
-    write(walk, state, insn.dst, value);
+    const access: Access = { register: insn.src, off: insn.off, size: OPS[insn.op].width / 8, kind: 'read' };
+    ordered(walk, state, access);
+    write(walk, state, insn.dst, load(walk, state, access));
     return forward(state, insn);
   },
   store_release: (walk, state, insn) => {
     const value = read(walk, state, insn.src);
-    store(walk, state, { register: insn.dst, off: insn.off, size: OPS[insn.op].width / 8, kind: 'write' }, value);
+    const access: Access = { register: insn.dst, off: insn.off, size: OPS[insn.op].width / 8, kind: 'write' };
+    ordered(walk, state, access);
+    store(walk, state, access, value);
     return forward(state, insn);
   },
 };
