@@ -13,6 +13,7 @@ import { type LoadOptions, loadObject } from '../run/loader.ts';
 import { PAGE } from '../run/memory.ts';
 import type { LoadedObject } from '../run/object.ts';
 import { DEFAULT_BUDGET, type LoadedProgram } from '../run/program.ts';
+import { DEFAULT_VERIFY, type VerifyMode } from '../run/verification.ts';
 import type { Host } from '../spec/host.ts';
 import type { ObjectSpec } from '../spec/object.ts';
 import { differences, externRecords, mapRecord, programRecord } from './describe.ts';
@@ -22,6 +23,10 @@ import { sealed } from './record.ts';
 import { fillMaps, type MapContents } from './contents.ts';
 import { addSnapshot, memoryDigest, snapshotOf } from './snapshot.ts';
 import { moduleHost } from './module-host.ts';
+import { DEFAULT_LIMITS } from '../verify/verify.ts';
+
+/** Milliseconds for a program's verification. */
+const MOST_TIME = 60_000;
 
 /** The budget is counted in 32 signed bits. */
 const MAX_FUEL = 2 ** 31 - 1;
@@ -36,6 +41,11 @@ export interface CompileOptions
   readonly entries?: MapContents;
   /** Verified elsewhere: accesses are not checked beyond the bounds of the memory. */
   readonly trusted?: boolean;
+  /**
+   * As LoadOptions.verify: what the verifier accepts becomes code without checks (`prefer`, the default), or nothing else becomes
+   * code (`require`).
+   */
+  readonly verify?: VerifyMode;
   /** Most instructions of one run. */
   readonly budget?: number;
   /** Name and version of who compiles, for the record. */
@@ -78,7 +88,8 @@ export async function compileAhead(source: Uint8Array | ObjectSpec, options: Com
   // Without the machine's parts, which are made after the module where AnyBPF opens it.
   const least = Math.ceil(memory.u8.length / PAGE);
   const machine = Machine.of(memory);
-  const { trusted = false, budget = DEFAULT_BUDGET } = options;
+  const { trusted = false, verify = DEFAULT_VERIFY, budget = DEFAULT_BUDGET } = options;
+  const proofs = parts.map(({ checked: { image } }) => (trusted ? undefined : image.proof?.('now')));
   const pages = Math.ceil(memory.u8.length / PAGE);
   const maximum = Math.floor(memory.limit / PAGE);
 
@@ -92,7 +103,8 @@ export async function compileAhead(source: Uint8Array | ObjectSpec, options: Com
     const imports = parts.map(({ loaded, checked }, i) => declareImports(builder, loaded.name, checked, only?.[i]));
     const added = parts.map(({ loaded, checked }, i) => {
       const { control, stack } = machine;
-      const result = addProgram(builder, checked, imports[i], { control, stack, trusted }, `${loaded.name}.`);
+      const checks = { trusted, proof: proofs[i] };
+      const result = addProgram(builder, checked, imports[i], { control, stack, ...checks }, `${loaded.name}.`);
       builder.element(loaded.id, result.main);
       addEntries(builder, loaded.name, result, machine.topFrame, Math.min(budget, MAX_FUEL));
       return result;
@@ -113,7 +125,7 @@ export async function compileAhead(source: Uint8Array | ObjectSpec, options: Com
       dialect: object.platform.dialect,
       imports: imports.flatMap(({ declared }, i) => declared.map((one) => importRecord(parts[i].loaded, one, object))),
     },
-    options: { trusted, budget, cpus: options.host.services.cpus },
+    options: { trusted, verify, budget, cpus: options.host.services.cpus },
     memory: {
       pages,
       maximum,
@@ -126,7 +138,7 @@ export async function compileAhead(source: Uint8Array | ObjectSpec, options: Com
       digest: await memoryDigest(memory),
       regions: memory.regions.map(({ find: _find, ...region }) => region),
     },
-    programs: parts.map(({ loaded }) => programRecord(loaded, object)),
+    programs: parts.map(({ loaded }, i) => programRecord(loaded, object, proofs[i])),
     offsets: added.map(({ offsets }) => differences([...offsets()])),
     maps: spec.maps.map((map) => {
       const index = object.maps.findIndex(({ name }) => name === map.name);
@@ -140,7 +152,9 @@ export async function compileAhead(source: Uint8Array | ObjectSpec, options: Com
 function load(spec: ObjectSpec, options: CompileOptions): LoadedObject {
   const { producer: _producer, trusted: _trusted, ...rest } = options;
   const programs = spec.programs.map(({ name }) => name);
-  return loadObject(spec, { ...rest, host: moduleHost(options.host), engine: 'reference', programs });
+  // Visits decide, which are the same on every machine.
+  const limits = { verifyLimits: { ...DEFAULT_LIMITS, time: MOST_TIME } };
+  return loadObject(spec, { ...limits, ...rest, host: moduleHost(options.host), engine: 'reference', programs });
 }
 
 /** The object with those programs only that go into the module, all of which can be loaded. */

@@ -7,6 +7,7 @@ import type { LoadedMap } from '../run/map.ts';
 import type { LinearMemory } from '../run/memory.ts';
 import type { LoadedObject } from '../run/object.ts';
 import type { LoadedProgram } from '../run/program.ts';
+import type { Proof } from '../spec/backend.ts';
 import { MAP_FLAGS } from '../spec/map-types.ts';
 import type { MapSpec, ObjectSpec } from '../spec/object.ts';
 import type { ContextLayout, FieldKind } from '../spec/program.ts';
@@ -18,7 +19,7 @@ import { fromBase64, toBase64 } from './record.ts';
 export const differences = (pairs: ArrayLike<number>): number[] =>
   Array.from(pairs, (value, i) => value - (i < 2 ? 0 : pairs[i - 2]));
 
-export function programRecord(loaded: LoadedProgram, object: LoadedObject): ProgramRecord {
+export function programRecord(loaded: LoadedProgram, object: LoadedObject, proof?: Proof): ProgramRecord {
   const { spec } = loaded;
   const { dialect } = spec;
   const row = object.platform.programType(spec.type);
@@ -35,6 +36,7 @@ export function programRecord(loaded: LoadedProgram, object: LoadedObject): Prog
     sleepable: spec.sleepable,
     fragments: spec.fragments,
     license: spec.license,
+    ...(proof === undefined ? {} : { checkedAt: [...proof.checkedAt].sort((a, b) => a - b) }),
     code: toBase64(spec.code),
     functions: spec.functions.map(({ name, slot, length }) => [name, slot, length]),
     files,

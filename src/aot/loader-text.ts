@@ -1361,6 +1361,8 @@ export interface ModuleRecord {
     readonly options: {
         /** Verified elsewhere: accesses are confined to the memory and not checked further. */
         readonly trusted: boolean;
+        /** What the verifier was asked for. */
+        readonly verify: 'off' | 'prefer' | 'require';
         /** Most instructions of one run. */
         readonly budget: number;
         readonly cpus: number;
@@ -1422,6 +1424,8 @@ export interface ProgramRecord {
     readonly sleepable: boolean;
     readonly fragments: boolean;
     readonly license: string;
+    /** The verifier accepted it: its accesses are not checked but those of these instructions. Absent where all are. */
+    readonly checkedAt?: readonly number[];
     /** Its instructions, in base64. */
     readonly code: string;
     /** Functions: name, first slot, slots. */

@@ -14,7 +14,9 @@ import { OutputFile } from './output-file.ts';
 import { readPresets, withSettings } from './presets.ts';
 import { painter } from './style.ts';
 import type { Verb } from './verb.ts';
+import { verifyOption } from './verify-option.ts';
 import { version } from './version.ts';
+import type { VerifyMode } from '../run/verification.ts';
 
 interface CompileVerbOptions {
   readonly out: string;
@@ -23,6 +25,7 @@ interface CompileVerbOptions {
   readonly set?: readonly string[];
   readonly budget?: number;
   readonly cpus: number;
+  readonly verify: VerifyMode;
   readonly trusted?: boolean;
   readonly json?: boolean;
 }
@@ -43,6 +46,7 @@ export const compileVerb: Verb = (program: Command, io) => {
     .option('--set <global=value>', 'value of a global variable (repeatable)', collected)
     .option('--budget <n>', 'instructions that one run may take', count)
     .option('--cpus <n>', 'CPUs that per-CPU maps have a value for', count, 1)
+    .addOption(verifyOption('what is accepted becomes code without checks of accesses'))
     .option('--trusted', 'the object was verified elsewhere: leave out the checks of accesses')
     .option('--json', 'print the record that the module carries')
     .action(async (file: string, options: CompileVerbOptions) => {
@@ -68,6 +72,7 @@ async function compiledObject(file: string, options: CompileVerbOptions): Promis
   return compileAhead(spec, {
     entries,
     host: memoryHost({ cpus: options.cpus }),
+    verify: options.verify,
     trusted: options.trusted === true,
     producer: `anybpf ${version}`,
     ...(options.budget === undefined ? {} : { budget: options.budget }),
@@ -113,7 +118,11 @@ function summary({ wasm, record }: CompiledModule, out: string, io: Io): string 
     ),
   ];
   const helpers = needed.length === 0 ? 'none' : needed.join(', ');
+  const checked = record.programs.filter(({ checkedAt }) => checkedAt === undefined).map(({ name }) => name);
+  const none = record.options.trusted ? 'none, all are trusted' : 'none, all are verified';
+  const checks = record.options.trusted || checked.length === 0 ? none : checked.join(', ');
   return `${paint('bold', out)}: ${wasm.length} bytes, ${record.programs.map(({ name }) => name).join(', ')}
+  programs with checks of accesses: ${checks}
   helpers it asks its host for: ${helpers}
   digest ${record.digest}
 `;

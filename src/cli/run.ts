@@ -5,6 +5,7 @@ import { badPreset, chooseProgram, noPacketProgram, notReplayable } from '../bas
 import { readCaptureChunks } from '../capture/read.ts';
 import { loadObject } from '../run/loader.ts';
 import type { LoadedObject } from '../run/object.ts';
+import type { VerifyMode } from '../run/verification.ts';
 import type { EngineChoice } from '../spec/backend.ts';
 import type { ObjectSpec, ProgramSpec } from '../spec/object.ts';
 import type { ProgramTypeName } from '../spec/program-types.ts';
@@ -24,6 +25,7 @@ import { type Outcome, outcomeData, outcomeText } from './run-report.ts';
 import { VerdictCapture } from './verdict-capture.ts';
 import { VerdictTally } from './verdicts.ts';
 import { RefusedError, type Verb } from './verb.ts';
+import { verifyOption } from './verify-option.ts';
 import { version } from './version.ts';
 
 /** Program types that a capture can be replayed through, as messages call them. */
@@ -46,6 +48,7 @@ interface RunOptions {
   readonly set?: readonly string[];
   readonly type?: readonly string[];
   readonly engine: EngineChoice;
+  readonly verify: VerifyMode;
   readonly repeat: number;
   readonly limit?: number;
   readonly budget?: number;
@@ -72,6 +75,7 @@ export const runVerb: Verb = (program: Command, io) => {
     .option('--set <global=value>', 'value of a global variable (repeatable)', collected)
     .option('--type <map=struct>', 'struct of the records of a ring buffer or perf event array (repeatable)', collected)
     .addOption(engineOption())
+    .addOption(verifyOption('what is accepted runs without checks of accesses once it is compiled'))
     .option('--repeat <n>', 'run the program so often on each packet; the last run counts', count, 1)
     .option('--limit <n>', 'stop after so many packets', count)
     .option('--budget <n>', 'instructions that one run may take', count)
@@ -120,6 +124,7 @@ async function prepare(file: string, options: RunOptions): Promise<Setup> {
   const object = loadObject(spec, {
     host: host.host,
     engine: options.engine,
+    verify: options.verify,
     // A chosen program is loaded whatever its section says, and with it those that it may call.
     programs: spec.programs.filter((p) => p.autoload || p.name === chosen.name).map((p) => p.name),
     ...(options.budget === undefined ? {} : { budget: options.budget }),

@@ -1,6 +1,7 @@
 // A module gives what the reference engine gives, packet by packet, and leaves the same in its maps: with its loader alone, and
 // with AnyBPF as its helpers.
 import { describe, expect, test } from 'vitest';
+import type { CompileOptions } from '../../src/aot/compile.ts';
 import { anybpf } from '../../src/aot/helpers.ts';
 import type { LoadOptions } from '../../src/aot/loader/module.ts';
 import { memoryHost } from '../../src/hosts/memory/host.ts';
@@ -39,9 +40,13 @@ function subjects(): [string, Subject][] {
 }
 
 /** Everything that may differ between engines: verdicts, packets, contents of maps. */
-async function ahead({ source, program, packets, maps = {}, shown }: Subject, options: LoadOptions, trusted: boolean) {
+async function ahead(
+  { source, program, packets, maps = {}, shown }: Subject,
+  options: LoadOptions,
+  checks: Partial<Pick<CompileOptions, 'trusted' | 'verify'>>,
+) {
   const inside = Object.fromEntries(Object.entries(maps).filter(([name]) => LPM.includes(name)));
-  const module = await loaded(await compiled(source, { trusted, entries: inside }), options);
+  const module = await loaded(await compiled(source, { ...checks, entries: inside }), options);
   for (const [name, entries] of Object.entries(maps)) {
     if (LPM.includes(name)) continue;
     for (const [key, value] of entries) module.maps[name].update(key, value);
@@ -70,10 +75,10 @@ const sorted = (entries: Iterable<readonly [Uint8Array, Uint8Array]>): string[] 
 
 describe.each(subjects())('%s', (_, subject) => {
   const expected = reference(subject);
-  test.each([false, true])('with the loader alone, trusted: %s', async (trusted) => {
-    expect(await ahead(subject, {}, trusted)).toEqual(expected);
+  test.each([{ verify: 'off' }, { verify: 'prefer' }, { trusted: true }] as const)('alone, %j', async (checks) => {
+    expect(await ahead(subject, {}, checks)).toEqual(expected);
   });
   test('with AnyBPF', async () => {
-    expect(await ahead(subject, { helpers: anybpf({ host: memoryHost() }) }, false)).toEqual(expected);
+    expect(await ahead(subject, { helpers: anybpf({ host: memoryHost() }) }, { verify: 'off' })).toEqual(expected);
   });
 });

@@ -32,10 +32,10 @@ test('files that run by themselves, and what they are', async () => {
   const { code, out: text, err } = await anybpf(['compile', example('drop-port'), '-o', out]);
   expect([code, err]).toEqual([0, '']);
   expect(text).toMatch(
-    /out\.wasm: \d+ bytes, drop_port\n {2}helpers it asks its host for: none\n {2}digest [0-9a-f]{64}\n$/,
+    /out\.wasm: \d+ bytes, drop_port\n {2}programs with checks of accesses: none, all are verified\n {2}helpers it asks its host for: none\n {2}digest [0-9a-f]{64}\n$/,
   );
   expect(readdirSync(folder).toSorted()).toEqual(['out.d.mts', 'out.d.ts', 'out.mjs', 'out.wasm']);
-  const options = { trusted: false, budget: 10_000_000, cpus: 1 };
+  const options = { trusted: false, verify: 'prefer', budget: 10_000_000, cpus: 1 };
   expect(inFolder(folder, RUN.replaceAll('PORT', '53'))).toEqual([['drop_port'], 'XDP_DROP', options]);
   expect(inFolder(folder, RUN.replaceAll('PORT', '54'))).toEqual([['drop_port'], 'XDP_PASS', options]);
 });
@@ -45,7 +45,7 @@ test('options are in the record, which --json prints', async () => {
   const options = ['--trusted', '--budget', '77', '--cpus', '3', '--set', 'port=54', '--json'];
   const { code, out: text } = await anybpf(['compile', example('drop-port'), '-o', out, ...options]);
   const record = JSON.parse(text) as { readonly options: unknown; readonly programs: unknown[] };
-  expect([code, record.options]).toEqual([0, { trusted: true, budget: 77, cpus: 3 }]);
+  expect([code, record.options]).toEqual([0, { trusted: true, verify: 'prefer', budget: 77, cpus: 3 }]);
   expect(record.programs).toHaveLength(1);
   expect(inFolder(folder, RUN.replaceAll('PORT', '54'))).toMatchObject([['drop_port'], 'XDP_DROP', record.options]);
 });

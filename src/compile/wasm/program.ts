@@ -237,7 +237,9 @@ export function checksOf(
   if (proof === undefined) return { checked: true, checkedAt: NOWHERE, windows: true };
   const { checkedAt } = proof;
   const goesOn = insns.some(
-    (insn) => insn?.op === 'call_helper' && image.helper(insn.imm)?.returns === 'integerOrNoReturn',
+    (insn) =>
+      insn?.op === 'callx' ||
+      (insn?.op === 'call_helper' && image.helper(insn.imm)?.returns === 'integerOrNoReturn'),
   );
   return { checked: false, checkedAt, windows: goesOn || checkedAt.size > 0 };
 }
