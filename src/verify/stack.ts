@@ -91,7 +91,7 @@ export function readable(walk: Walk, state: State, p: Pointer, from: number, siz
     const slot = stack[index];
     state.markRead(p.target, index);
     if ((initialised(slot) & wanted) !== wanted) {
-      refuse(walk, uninitialisedStack(placeAt(walk, state.slot), from, size), register, p);
+      refuse(walk, uninitialisedStack(placeAt(walk, state.slot), from, size), register, p, [from, size]);
     }
     if (slot?.kind === 'pointer' && wanted !== ALL) {
       refuse(walk, spilledPointerPart(placeAt(walk, state.slot), -8 * (index + 1)), register, p);

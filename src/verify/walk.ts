@@ -26,14 +26,27 @@ export interface Walk {
   /** Instructions visited. */
   visits: number;
   /** The register and value that the refusal is about. */
-  culprit: { readonly register: number; readonly value: Value } | undefined;
+  culprit: Culprit | undefined;
+}
+
+export interface Culprit {
+  readonly register: number;
+  readonly value: Value;
+  /** Bytes of the region that were asked for: where they begin, and how many. */
+  readonly bytes?: readonly [from: number, size: number];
 }
 
 export const placeAt = (walk: Walk, slot: number): Place => ({ program: walk.spec.name, insn: slot });
 
 /** Refuses the program because of the value in a register. */
-export function refuse(walk: Walk, diagnostic: Diagnostic, register = -1, value?: Value): never {
-  walk.culprit = register < 0 ? undefined : { register, value };
+export function refuse(
+  walk: Walk,
+  diagnostic: Diagnostic,
+  register = -1,
+  value?: Value,
+  bytes?: Culprit['bytes'],
+): never {
+  walk.culprit = register < 0 ? undefined : { register, value, ...(bytes === undefined ? {} : { bytes }) };
   return fail(diagnostic);
 }
 
