@@ -58,8 +58,11 @@ function assembleNamed(text: string, maps: readonly MapSpec[]): ReturnType<typeo
   return assemble(resolved.join('\n'), settings);
 }
 
-export function programOf(text: string, options: ProgramOptions = {}): { object: ObjectSpec; program: ProgramSpec } {
-  const { code } = assembleNamed(text, options.maps ?? []);
+export function programOf(
+  text: string,
+  options: ProgramOptions = {},
+): { object: ObjectSpec; program: ProgramSpec; labels: ReadonlyMap<string, number> } {
+  const { code, labels } = assembleNamed(text, options.maps ?? []);
   const { type = 'socket_filter', license = 'GPL', maps = [], attachType, sleepable = false } = options;
   const program: ProgramSpec = {
     name: 'test',
@@ -87,7 +90,7 @@ export function programOf(text: string, options: ProgramOptions = {}): { object:
     externs: [],
     diagnostics: [],
   };
-  return { object, program };
+  return { object, program, labels };
 }
 
 export function verdictOf(text: string, options: ProgramOptions = {}): Verdict {
