@@ -99,3 +99,18 @@ test.each([
   for (const backend of ALL)
     expect([backend.name, outcome(backend, text, 10_000).result]).toEqual([backend.name, 'run/budget']);
 });
+
+test('a budget that ends in a function is said to end there', () => {
+  const before = 'r0 = 0\ncall f\nexit';
+  for (const backend of ALL) {
+    const { run } = start({ backend, programs: [`${before}\nf: r1 = 1\n${LONG}\nexit`], budget: 20 });
+    let place: unknown;
+    try {
+      run();
+    } catch (error) {
+      place = (error as AnyBpfError).diagnostic.place.insn;
+    }
+    // The interpreters stop at the instruction, compiled code before the function, for which the budget is too little.
+    expect([backend.name, place]).toEqual([backend.name, EXACT.includes(backend) ? 21 : 3]);
+  }
+});

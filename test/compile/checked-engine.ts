@@ -92,6 +92,13 @@ export function testCheckedEngine(backend: Backend, { stepped }: { readonly step
       ['a misaligned atomic', 'r1 = 1\n lock *(u64 *)(r10 - 12) += r1', 'run/misaligned-atomic', 1, /multiple/],
       ['a misaligned release', 'r1 = 1\n store_release((u32 *)(r10 - 6), r1)', 'run/misaligned-atomic', 1, /multiple/],
       ['an atomic that is misaligned and nowhere', 'r1 = 5\n lock *(u64 *)(r1 + 0) += r1', 'run/bad-access', 1, /0x5/],
+      [
+        'an atomic that is misaligned and beyond all memory',
+        'r1 = 0x7ffffffffffffffc ll\n lock *(u64 *)(r1 - 1) ^= r1',
+        'run/bad-access',
+        2,
+        /write 8 bytes/,
+      ],
       ['an endless loop', 'again:\n goto again', 'run/budget', 0, /budget/],
       ['endless recursion', 'f:\n call f\n exit', 'run/call-depth', 0, /8/],
       ['a helper that is missing', 'call 77\n exit', 'run/missing-helper', 0, /helper 77/],

@@ -8,8 +8,12 @@ import type { LoadedObject } from '../../src/run/object.ts';
 import type { EngineName } from '../../src/spec/backend.ts';
 import type { MapTypeName } from '../../src/spec/map-types.ts';
 import { mapSpec, objectSpec } from '../run/support.ts';
+import { watched } from './wasm-code.ts';
 
 const ENTRIES = 32;
+
+/** Addresses in messages depend on what else an engine keeps in the memory. */
+const plain = (all: readonly unknown[]): unknown[] => all.map((one) => String(one).replaceAll(/0x[0-9a-f]+/g, '0x'));
 const LPM = 'lpm_trie';
 
 /** What the program does with the map `m`, by the packet: byte 0 the operation, byte 1 the key. Keys of tries are full prefixes. */
@@ -122,8 +126,151 @@ test('a key that may not be read is refused as before, and the call goes on as c
     });
   };
   const results = run('interpret');
-  // Addresses in messages depend on what else an engine keeps in the memory.
-  const plain = (all: readonly unknown[]): unknown[] => all.map((one) => String(one).replaceAll(/0x[0-9a-f]+/g, '0x'));
   expect(plain(results)).toEqual(plain(run('reference')));
   expect(results.filter((one) => typeof one === 'string')).not.toHaveLength(0);
+});
+
+/** r6: the packet (at least 64 bytes), r7: its end. Each ends with what it has to tell in r0. */
+const CALLS: Readonly<Record<string, string>> = {
+  'queue: push, peek, pop': `
+    r1 = *(u64 *)(r6 + 0)
+    *(u64 *)(r10 - 8) = r1
+    r1 = map[queue] ll
+    r2 = r10
+    r2 += -8
+    r3 = *(u8 *)(r6 + 1)
+    r3 &= 2
+    call bpf_map_push_elem
+    r9 = r0
+    r1 = map[queue] ll
+    r2 = r10
+    r2 += -16
+    call bpf_map_peek_elem
+    r9 += r0
+    r8 = *(u8 *)(r6 + 2)
+    if r8 > 100 goto out
+    r1 = map[queue] ll
+    r2 = r10
+    r2 += -16
+    call bpf_map_pop_elem
+    r9 += r0
+    r1 = *(u64 *)(r10 - 16)
+    r9 += r1
+    out: r0 = r9
+    exit`,
+  'stack: pop of an empty one': `
+    *(u64 *)(r10 - 8) = 9
+    r1 = map[stack] ll
+    r2 = r10
+    r2 += -8
+    call bpf_map_pop_elem
+    r1 = *(u64 *)(r10 - 8)
+    r0 += r1
+    exit`,
+  'a ring: output, query': `
+    r1 = map[ring] ll
+    r2 = r6
+    r3 = *(u8 *)(r6 + 1)
+    r3 &= 31
+    r4 = 0
+    call bpf_ringbuf_output
+    r9 = r0
+    r1 = map[ring] ll
+    r2 = *(u8 *)(r6 + 2)
+    r2 &= 3
+    call bpf_ringbuf_query
+    r0 += r9
+    exit`,
+  'a checksum of packet and stack': `
+    r1 = *(u32 *)(r6 + 4)
+    *(u64 *)(r10 - 8) = r1
+    r1 = r10
+    r1 += -8
+    r2 = *(u8 *)(r6 + 1)
+    r2 &= 8
+    r3 = r6
+    r4 = *(u8 *)(r6 + 2)
+    r4 &= 60
+    r5 = *(u32 *)(r6 + 8)
+    call bpf_csum_diff
+    exit`,
+  'the number of the CPU': 'call bpf_get_smp_processor_id\nr0 += 5\nexit',
+  'the value of another CPU': `
+    *(u32 *)(r10 - 4) = 1
+    r1 = map[each] ll
+    r2 = r10
+    r2 += -4
+    r3 = *(u8 *)(r6 + 1)
+    r3 &= 3
+    call bpf_map_lookup_percpu_elem
+    if r0 == 0 goto none
+    r1 = *(u64 *)(r0 + 0)
+    r1 += 1
+    *(u64 *)(r0 + 0) = r1
+    r0 = r1
+    none: exit`,
+  'the length of the packet': 'r1 = r8\ncall bpf_xdp_get_buff_len\nexit',
+  'bytes of the packet, to and from the stack': `
+    *(u64 *)(r10 - 8) = 0
+    r9 = *(u8 *)(r6 + 2)
+    r1 = r8
+    r2 = r9
+    r3 = r10
+    r3 += -8
+    r4 = *(u8 *)(r6 + 1)
+    r4 &= 7
+    call bpf_xdp_load_bytes
+    r7 = r0
+    r1 = r8
+    r2 = r9
+    r2 ^= 1
+    r3 = r10
+    r3 += -8
+    r4 = 3
+    call bpf_xdp_store_bytes
+    r0 += r7
+    r1 = *(u64 *)(r10 - 8)
+    r0 += r1
+    exit`,
+};
+
+/** Bytes of the packets, which are the same each time. */
+const byteAt = (run: number, at: number): number => (Math.imul(run * 64 + at + 1, 0x9e37_79b1) >>> 13) & 0xff;
+
+function outcomes(text: string, engine: EngineName, trusted: boolean): unknown {
+  const prologue = `
+    r8 = r1
+    r6 = *(u32 *)(r1 + 0)
+    r7 = *(u32 *)(r1 + 4)`;
+  const maps = [
+    mapSpec('queue', 'queue', { keySize: 0, valueSize: 8, maxEntries: 4 }),
+    mapSpec('stack', 'stack', { keySize: 0, valueSize: 8, maxEntries: 4 }),
+    mapSpec('ring', 'ringbuf', { keySize: 0, valueSize: 0, maxEntries: 4096 }),
+    mapSpec('each', 'percpu_array', { valueSize: 8, maxEntries: 4 }),
+  ];
+  using object = loadObject(objectSpec([{ name: 'main', text: `${prologue}\n${text}` }], maps), {
+    host: memoryHost({ cpus: 2 }),
+    engine,
+    trusted,
+  });
+  return Array.from({ length: 3 * CALLS_BEFORE_CODE }, (_, run) => {
+    const data = Uint8Array.from({ length: 64 }, (_, at) => byteAt(run, at));
+    try {
+      const { retval, data: after } = object.program().run({ data });
+      return [retval, toHex(after ?? new Uint8Array())];
+    } catch (error) {
+      return String(error);
+    }
+  });
+}
+
+describe.each(Object.entries(CALLS))('%s', (_, text) => {
+  test.each([false, true])('trusted: %s', (trusted) => {
+    // So that the interpreter itself is there.
+    outcomes('r0 = 0\nexit', 'interpret', trusted);
+    const made: Uint8Array[] = [];
+    expect(watched(made, () => outcomes(text, 'interpret', trusted))).toEqual(outcomes(text, 'reference', trusted));
+    // What takes the word of the context about its packet is for verified code only.
+    expect(made.length > 0).toBe(trusted || !text.includes('_xdp_'));
+  });
 });

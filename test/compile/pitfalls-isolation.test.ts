@@ -7,6 +7,7 @@ import { ENGINES } from '../../src/run/engines.ts';
 import type { LoadedObject } from '../../src/run/object.ts';
 import type { EngineName } from '../../src/spec/backend.ts';
 import { loadText, mapSpec, objectSpec } from '../run/support.ts';
+import { watched } from './wasm-code.ts';
 
 const FRAME = new Uint8Array(64);
 const ELEMENTS = 64;
@@ -40,24 +41,6 @@ const contents = (object: LoadedObject): bigint[] =>
     const bytes = object.map('values').get(n) as Uint8Array;
     return new DataView(bytes.buffer, bytes.byteOffset).getBigUint64(0, true);
   });
-
-/** The bytes of all modules that are made meanwhile. */
-function modulesMade(body: () => void): Uint8Array[] {
-  const made: Uint8Array[] = [];
-  const { Module } = WebAssembly;
-  WebAssembly.Module = new Proxy(Module, {
-    construct(target, args: [Uint8Array<ArrayBuffer>]) {
-      made.push(args[0].slice());
-      return new target(...args);
-    },
-  });
-  try {
-    body();
-  } finally {
-    WebAssembly.Module = Module;
-  }
-  return made;
-}
 
 describe('5: a program that should never have been accepted', () => {
   test('without checks spoils its own object’s maps, and no other object’s', () => {
@@ -132,25 +115,26 @@ out:
 r0 = 2
 exit`;
 
+function made(text: string, shared: boolean) {
+  const after: bigint[][] = [];
+  const modules: Uint8Array[] = [];
+  watched(modules, () => {
+    const options = {
+      engine: 'compile',
+      trusted: true,
+      memoryLimit: 2 ** 22,
+      ...(shared ? { shared } : {}),
+    } as const;
+    using object = loadText('xdp', updating(text), { maps: [MAP], options });
+    fill(object);
+    expect(object.program().run({ data: FRAME }).retval).toBe(2);
+    after.push(contents(object));
+  });
+  return { modules, after: after[0] };
+}
+
 // That nothing is lost by two threads: test/shared/maps.test.ts.
 describe('8: an atomic operation is one of WebAssembly’s wherever another thread may reach the memory', () => {
-  const made = (text: string, shared: boolean) => {
-    const after: bigint[][] = [];
-    const modules = modulesMade(() => {
-      const options = {
-        engine: 'compile',
-        trusted: true,
-        memoryLimit: 2 ** 22,
-        ...(shared ? { shared } : {}),
-      } as const;
-      using object = loadText('xdp', updating(text), { maps: [MAP], options });
-      fill(object);
-      expect(object.program().run({ data: FRAME }).retval).toBe(2);
-      after.push(contents(object));
-    });
-    return { modules, after: after[0] };
-  };
-
   test.each(UPDATES)('%s', (text, op) => {
     const shared = made(text, true);
     const alone = made(text, false);

@@ -7,7 +7,8 @@ import { ENGINES } from '../../src/run/engines.ts';
 import { loadObject } from '../../src/run/loader.ts';
 import { Runtime } from '../../src/run/runtime.ts';
 import type { EngineName } from '../../src/spec/backend.ts';
-import { objectSpec } from './support.ts';
+import type { RingBufferMap } from '../../src/spec/map.ts';
+import { mapSpec, objectSpec } from './support.ts';
 
 const PACKET = Uint8Array.from({ length: 64 }, (_, i) => i);
 
@@ -106,6 +107,47 @@ describe.each(MODES)('$engine, trusted: $trusted', ({ engine, trusted }) => {
     const { enter, ctx } = program.prepare({ data: PACKET });
     for (let i = 0; i < 2; i++) expect(() => enter(ctx)).toThrow('[run/budget]');
     expect(() => program.run({ data: PACKET })).toThrow('[run/budget]');
+  });
+
+  test('a record that a stopped run leaves open is discarded once that is explained', () => {
+    using runtime = newRuntime();
+    const maps = [mapSpec('ring', 'ringbuf', { keySize: 0, valueSize: 0, maxEntries: 4096 })];
+    const text = `
+      r6 = *(u32 *)(r1 + 0)
+      r6 = *(u8 *)(r6 + 0)
+      r1 = map[ring] ll
+      r2 = 8
+      r3 = 0
+      call bpf_ringbuf_reserve
+      if r0 == 0 goto out
+      r7 = r0
+      *(u64 *)(r7 + 0) = 5
+      if r6 == 0 goto fine
+      r1 = -16 ll
+      r1 <<= 32
+      r1 >>= 32
+      r0 = *(u64 *)(r1 + 0)
+      fine:
+      r1 = r7
+      r2 = 0
+      call bpf_ringbuf_submit
+      out: r0 = 1
+      exit`;
+    const object = loadObject(objectSpec([{ text }], maps), { host: runtime.host, runtime });
+    const program = object.program();
+    const ring = object.map('ring').raw as RingBufferMap;
+    const seen: number[] = [];
+    for (const first of [0, 1, 0]) {
+      const { enter, ctx } = program.prepare({ data: Uint8Array.from({ length: 64 }, () => first) });
+      try {
+        enter(ctx);
+      } catch (error) {
+        expect(program.explain(error)).toBeInstanceOf(AnyBpfError);
+        expect(first).toBe(1);
+      }
+      seen.push(ring.consume(() => 0));
+    }
+    expect(seen).toEqual([1, 0, 1]);
   });
 
   test('an access that is refused, or a trap, is explained with its instruction', () => {

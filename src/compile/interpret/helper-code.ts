@@ -6,11 +6,16 @@ import type { Address, Memory } from '../../spec/memory.ts';
 import type { Dialect } from '../../spec/object.ts';
 import type { KnownValue } from '../known-values.ts';
 import type { CallSite } from '../wasm/call-site.ts';
+import { cpuNumber, spinLock, spinUnlock } from '../wasm/cpu.ts';
+import { csumDiff } from '../wasm/csum-diff.ts';
 import { Emitter } from '../wasm/emitter.ts';
 import { I32, I64, type ValueType, VOID } from '../wasm/encoding.ts';
-import { type MapConstants, mapConstants, mapLookup } from '../wasm/map-lookup.ts';
-import { mapDelete, mapUpdate } from '../wasm/map-update.ts';
+import { type MapConstants, mapConstants, mapLookup, mapLookupPerCpu } from '../wasm/map-lookup.ts';
+import { mapDelete, mapPeek, mapPop, mapPush, mapUpdate } from '../wasm/map-update.ts';
 import { ModuleBuilder, type Signature } from '../wasm/module.ts';
+import { packetLength, packetLoad, packetStore, type PacketFields, skbStore } from '../wasm/packet-bytes.ts';
+import { ringOutput, ringQuery } from '../wasm/ring.ts';
+import { strncmp } from '../wasm/strings.ts';
 import { FIND_CODE, HELPER_CODE } from './handlers.ts';
 import { RECORD_SIZE, STATE, WINDOW } from './layout.ts';
 
@@ -24,16 +29,36 @@ export interface HelperCall {
   readonly intrinsic: IntrinsicName;
   /** Ask whether the program may access what its arguments point at. */
   readonly checked: boolean;
+  /** Where the context says where its packet is (CallSite.packet). */
+  readonly packet: PacketFields | undefined;
   /** Handle of the map that is in r1 or r2, where that is one of the program's own, which live as long as it does. */
   map(register: 1 | 2): Address | undefined;
 }
 
-/** The helpers that become code here: those which need nothing of the compiler's state of a run. All others are the host's. */
+/**
+ * The helpers that become code here: those which need nothing of the compiler's state of a run. All others are the host's: what calls
+ * functions of the program, and records of ring buffers that stay open.
+ */
 const HELPERS: { readonly [N in IntrinsicName]?: (site: HelperSite) => boolean } = {
   mapLookup,
+  mapLookupPerCpu,
   mapUpdate,
   mapDelete,
+  mapPush,
+  mapPop,
+  mapPeek,
   tailCall: (site) => site.tailCall(),
+  ringOutput,
+  ringQuery,
+  csumDiff,
+  strncmp,
+  cpuNumber,
+  spinLock,
+  spinUnlock,
+  packetLoad,
+  packetStore,
+  skbStore,
+  packetLength,
 };
 
 /** The function, for the table; undefined where the call cannot be done without the host. */
@@ -62,6 +87,7 @@ class HelperSite implements CallSite {
   readonly cpu: Address;
   readonly dialect: Dialect;
   readonly exclusive: boolean;
+  readonly packet: PacketFields | undefined;
   readonly #call: HelperCall;
   readonly #registers: readonly number[];
   readonly #temps = new Map<string, number>();
@@ -75,6 +101,7 @@ class HelperSite implements CallSite {
     this.checked = call.checked;
     this.dialect = call.dialect;
     this.exclusive = !call.memory.shared;
+    this.packet = call.packet;
     this.cpu = call.state + STATE.CPU;
     const { e } = this;
     this.#registers = Array.from({ length: LAST_ARGUMENT + 1 }, () => e.local(I64));
@@ -150,10 +177,10 @@ class HelperSite implements CallSite {
 
   orHost(direct: (host: () => number) => void): void {
     const { e } = this;
-    e.block(VOID);
+    e.block(VOID).block(VOID);
     const { depth } = e;
     direct(() => e.depth - depth);
-    e.get(RECORD_LOCAL).i32(RECORD_SIZE).op('i32.add').op('return').op('end');
+    e.br(1).op('end').i32(0).op('return').op('end');
   }
 
   goOn(): void {
@@ -208,6 +235,6 @@ class HelperSite implements CallSite {
   }
 
   finish(): Emitter {
-    return this.e.i32(0).op('end');
+    return this.e.get(RECORD_LOCAL).i32(RECORD_SIZE).op('i32.add').op('end');
   }
 }

@@ -2,6 +2,7 @@
 import type { IntrinsicName } from '../../spec/helper.ts';
 import type { Address, Memory } from '../../spec/memory.ts';
 import { handlerNumber } from './handler-names.ts';
+import { packetFields } from '../wasm/packet-bytes.ts';
 import { helperCode } from './helper-code.ts';
 import { RECORD, STATE } from './layout.ts';
 import type { Records } from './records.ts';
@@ -62,6 +63,7 @@ export class HelperTable {
       dialect: records.program.image.spec.dialect,
       intrinsic,
       checked: records.checked,
+      packet: packetFields(records.program.image.layout),
       map: (register) => {
         const handle = this.#memory.view.getBigUint64(this.#state + STATE.REGISTERS + 8 * register, true);
         return records.ownMap(handle) ? Number(handle) : undefined;

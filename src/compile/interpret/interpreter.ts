@@ -17,7 +17,7 @@ import { U32_MAX } from '../../base/u64.ts';
 import type { Insn } from '../../isa/insn.ts';
 import { OPS } from '../../isa/opcodes.ts';
 import { type CodeBatch, type Invocation, MAX_TAIL_CALLS, type Proof } from '../../spec/backend.ts';
-import type { HelperRow } from '../../spec/helper.ts';
+import type { ArgKind, HelperRow } from '../../spec/helper.ts';
 import type { Address, Memory } from '../../spec/memory.ts';
 import { describeAddress, describeFrameAddress } from '../describe-address.ts';
 import { invokeHelper } from '../helper-call.ts';
@@ -36,6 +36,18 @@ import { Windows } from './windows.ts';
  * next entry on, so that one long run does not stay in what was compiled first.
  */
 const SHARE = 1 << 16;
+
+/** Arguments that code asks windows about. */
+const BYTES: ReadonlySet<ArgKind> = new Set([
+  'key',
+  'value',
+  'valueOrNull',
+  'valueOut',
+  'mem',
+  'memOrNull',
+  'memOut',
+  'spinLock',
+]);
 
 const DONE = handlerNumber('done');
 const FELL_OFF = handlerNumber('fell_off');
@@ -236,6 +248,8 @@ export class Interpreter {
         return record;
       case STOP.MISALIGNED: {
         const { address, size } = this.#access(record);
+        // What may not be accessed at all is not called misaligned.
+        this.#admit(record);
         return fail(misalignedAtomic({}, size, address));
       }
       case STOP.CALL_DEPTH:
@@ -368,7 +382,7 @@ export class Interpreter {
     return records.recordsOf(image).start;
   }
 
-  /** Next time, the call may need no host: as code, and with the windows that its key and value are in. */
+  /** Next time, the call may need no host: as code, and with the windows that its arguments are in. */
   #served(record: Address, records: Records, { args, intrinsic }: HelperRow): void {
     if (intrinsic === undefined) return;
     const handler = this.memory.view.getUint32(record + RECORD.HANDLER, true);
@@ -379,7 +393,7 @@ export class Interpreter {
     if (!records.checked) return;
     args.forEach((kind, i) => {
       const address = this.#register(1 + i);
-      if ((kind === 'key' || kind === 'value') && address <= U32_MAX) this.#windows.open(Number(address));
+      if (BYTES.has(kind) && address <= U32_MAX) this.#windows.open(Number(address));
     });
   }
 

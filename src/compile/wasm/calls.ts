@@ -64,6 +64,7 @@ export abstract class FunctionCalls extends FunctionSite {
       this.e.get(this.base).call(this.context.imports.callx);
       this.setR0();
       this.reloadFuel();
+      this.goOnWhereAsked();
     },
   };
 
@@ -189,14 +190,18 @@ export abstract class FunctionCalls extends FunctionSite {
 
   /** A call of the helper's row, and of what it sets going: callbacks, another program. */
   protected callRow(helper: HelperImport): void {
-    const { e } = this;
     const { row } = helper;
     const tailCalls = row.returns === 'integerOrNoReturn';
     const callsBack = row.args.includes('callback');
     if (callsBack || tailCalls) this.beforeHost();
     this.callHost(helper);
     if (callsBack) this.reloadFuel();
-    if (!tailCalls) return;
+    if (tailCalls) this.goOnWhereAsked();
+  }
+
+  /** Leaves for the program that the helper has said. */
+  protected goOnWhereAsked(): void {
+    const { e } = this;
     e.getGlobal(globalIndex('TAIL')).if(VOID);
     this.goOn(() => e.getGlobal(globalIndex('TAIL')));
     e.op('end');

@@ -57,6 +57,7 @@ export class CompiledCode implements Code {
   readonly engine = 'compile';
   /** Its instructions are decoded again where an error needs one: most never are. */
   readonly #image: ProgramImage;
+  readonly #identity: Invocation['program'];
   /** Code of a program that a tail call goes on with. */
   readonly #load: (image: ProgramImage) => Code;
   #disconnect!: () => void;
@@ -70,6 +71,7 @@ export class CompiledCode implements Code {
 
   constructor(image: ProgramImage, load: (image: ProgramImage) => Code) {
     this.#image = image;
+    this.#identity = { id: image.id, name: image.spec.name, type: image.spec.type };
     this.#load = load;
   }
 
@@ -154,6 +156,8 @@ export class CompiledCode implements Code {
   }
 
   explain(error: unknown): unknown {
+    // Nothing has looked yet at what the run has left.
+    this.#machine.discardEntered();
     return this.#placed(error);
   }
 
@@ -209,28 +213,14 @@ export class CompiledCode implements Code {
 
   /** The import for a helper: checks and runs it, and makes a tail call's target ready. */
   #hostCall(row: HelperRow): HostCall {
-    const { id, spec } = this.#image;
-    const identity = { id, name: spec.name, type: spec.type };
     const run = helperCaller(row);
-    const tailCalls = row.returns === 'integerOrNoReturn';
     const call = (registers: readonly Register[]): number => {
-      const machine = this.#machine;
-      const invocation = machine.running();
-      if (machine.batch !== undefined) machine.select();
-      // A program entered by a tail call runs its own callbacks, under its own name.
-      invocation.call = this.#call;
-      invocation.program = identity;
-      if (tailCalls) {
-        invocation.tailCalls = MAX_TAIL_CALLS - machine.read('TAILS');
-        // That of an earlier call must not be taken for this one's, should it fail.
-        machine.write('TAIL', 0);
-      }
+      const invocation = this.#beforeHelper(row);
       const result = run(invocation, registers);
-      machine.refreshWindows();
-      if (invocation.tail !== undefined) this.#takeTail(invocation);
+      this.#afterHelper(invocation);
       if (typeof result === 'number') return result;
       if (result === undefined) return 0;
-      machine.result = result as bigint;
+      this.#machine.result = result as bigint;
       return Number.NaN;
     };
     return (slot, ...registers) => {
@@ -242,8 +232,27 @@ export class CompiledCode implements Code {
     };
   }
 
-  #takeTail(invocation: Invocation): void {
-    const image = invocation.tail as ProgramImage;
+  /** The invocation as a helper is to see it that this program calls now. */
+  #beforeHelper({ returns }: HelperRow): Invocation {
+    const machine = this.#machine;
+    const invocation = machine.running();
+    if (machine.batch !== undefined) machine.select();
+    // A program entered by a tail call runs its own callbacks, under its own name.
+    invocation.call = this.#call;
+    invocation.program = this.#identity;
+    if (returns === 'integerOrNoReturn') {
+      invocation.tailCalls = MAX_TAIL_CALLS - machine.read('TAILS');
+      // That of an earlier call must not be taken for this one's, should it fail.
+      machine.write('TAIL', 0);
+    }
+    return invocation;
+  }
+
+  /** Makes ready what the helper has asked for. */
+  #afterHelper(invocation: Invocation): void {
+    this.#machine.refreshWindows();
+    const image = invocation.tail;
+    if (image === undefined) return;
     invocation.tail = undefined;
     if (!(this.#load(image) instanceof CompiledCode)) throw new Error('a tail call into the code of another engine');
     this.#machine.write('TAIL', image.id);
@@ -255,6 +264,8 @@ export class CompiledCode implements Code {
       const args = rest.slice(0, 5) as bigint[];
       const base = rest[5] as number;
       const to = u64(target);
+      // What an earlier call has left is not this one's.
+      this.#machine.write('TAIL', 0);
       if (slotOfCode(this.#image, to) !== undefined) {
         this.#machine.write('FRAME', base);
         return this.#call(to, ...args);
@@ -262,7 +273,12 @@ export class CompiledCode implements Code {
       const row = to > U32_MAX ? undefined : this.#image.helper(Number(to));
       if (to > U32_MAX) return fail(badCallTarget({}, to));
       if (row === undefined) return fail(missingHelper({}, Number(to), this.#image.spec.type));
-      return invokeHelper(row, this.#machine.running(), args);
+      const invocation = this.#beforeHelper(row);
+      // It may call back.
+      this.#machine.write('FRAME', base);
+      const result = invokeHelper(row, invocation, args);
+      this.#afterHelper(invocation);
+      return result;
     } catch (error) {
       throw withPlace(error, this.#image, slot);
     }
@@ -270,7 +286,9 @@ export class CompiledCode implements Code {
 
   #loadPacket(slot: number, r6: bigint, offset: number, size: number): bigint {
     try {
-      const invocation = this.#machine.running();
+      const machine = this.#machine;
+      const invocation = machine.running();
+      if (machine.batch !== undefined) machine.select();
       if (u64(r6) !== BigInt(invocation.ctx)) return fail(badPacketLoad({}, 'r6 does not hold the context'));
       return loadPacket(invocation, offset, size as 1 | 2 | 4) ?? -1n;
     } catch (error) {

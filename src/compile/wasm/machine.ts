@@ -199,14 +199,20 @@ export class Machine {
     return true;
   }
 
+  /** As `discardRecord`, after a run that came in without the host was stopped. */
+  discardEntered(): void {
+    const entry = this.#entries.get(this.memory.u32[(this.control + CONTROL.ENTERED) >>> 2]);
+    this.discardRecord(entry?.run.invocation);
+  }
+
   /** Discards the record that compiled code has reserved and the run under way leaves behind, if there is one. */
-  discardRecord(): void {
+  discardRecord(invocation = this.invocation): void {
     const { memory } = this;
     const at = (this.control + CONTROL.RECORD) >>> 2;
     const record = memory.u32[at];
     if (record === 0) return;
     memory.u32[at] = 0;
-    const ring = this.invocation?.mapAt(memory.u32[(record - RING.DATA + RING.MAP) >>> 2]);
+    const ring = invocation?.mapAt(memory.u32[(record - RING.DATA + RING.MAP) >>> 2]);
     if (ring?.type === 'ringbuf') (ring as RingBufferMap).discard(record, 0n);
     this.refreshWindows();
   }

@@ -41,13 +41,14 @@ export abstract class FunctionSite implements Site {
   protected goesOn = false;
   /** The instruction that is being lowered. */
   protected insn!: Insn;
-  protected slot = 0;
+  protected slot: number;
   readonly #temps = new Map<string, number>();
 
   constructor(context: FunctionContext, entry: number, main: boolean) {
     this.context = context;
     this.exclusive = context.exclusive;
     this.main = main;
+    this.slot = entry;
     this.graph = flowGraph(context.insns, entry);
     const parameters = parametersOf(main);
     this.base = parameters;
