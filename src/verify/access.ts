@@ -18,7 +18,7 @@ import * as N from './number/scalar.ts';
 import * as T from './number/tnum.ts';
 import { markPrecise, type State } from './state.ts';
 import { loadStack, storeStack } from './stack.ts';
-import { describePointer, type Pointer, pointer, type RegionName, type Value } from './value.ts';
+import { describePointer, describeRegion, type Pointer, pointer, type RegionName, type Value } from './value.ts';
 import { anyNumber, loaded, number, placeAt, refuse, type Walk } from './walk.ts';
 
 /** One access of an instruction. */
@@ -214,8 +214,8 @@ export function check(walk: Walk, state: State, p: Pointer, access: Access): voi
   const [from, to] = span(p, off);
   markPrecise(p.variable);
   if (from < 0 || to + size > limit) {
-    const why = `${spanText([from, to])} of ${limit} bytes`;
-    refuse(walk, outOfBounds(place, register, WORDS[kind], size, describePointer(p), why), register, p);
+    const why = `they begin at ${spanText([from, to])} of ${limit} bytes`;
+    refuse(walk, outOfBounds(place, register, WORDS[kind], size, describeRegion(p), why), register, p);
   }
   if (region.fields !== undefined) {
     const at = p.offset + off;
@@ -227,7 +227,7 @@ export function check(walk: Walk, state: State, p: Pointer, access: Access): voi
   for (const special of p.region === 'mapValue' ? (p.map?.special ?? []) : []) {
     if (from < special.offset + special.size && to + size > special.offset && special.kind !== 'kptr') {
       const why = `its ${special.kind} at offset ${special.offset} is for helpers only`;
-      refuse(walk, outOfBounds(place, register, WORDS[kind], size, describePointer(p), why), register, p);
+      refuse(walk, outOfBounds(place, register, WORDS[kind], size, describeRegion(p), why), register, p);
     }
   }
 }

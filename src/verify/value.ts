@@ -172,6 +172,10 @@ const NAMES: Readonly<Record<RegionName, string>> = {
   function: 'a function',
 };
 
-/** For messages: `a pointer to a map value or NULL`. */
+/** For messages: `a map value of 'counts'`. */
+export const describeRegion = ({ region, map }: Pointer): string =>
+  map !== undefined && region !== 'map' ? `${NAMES[region]} of '${map.name}'` : NAMES[region];
+
+/** For messages: `a pointer to a map value of 'counts' or NULL`. */
 export const describePointer = (p: Pointer): string =>
-  `a pointer to ${p.map !== undefined && p.region !== 'map' ? `${NAMES[p.region]} of '${p.map.name}'` : NAMES[p.region]}${p.nullable ? ' or NULL' : ''}`;
+  `a pointer to ${describeRegion(p)}${p.nullable ? ' or NULL' : ''}`;

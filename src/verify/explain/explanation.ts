@@ -39,6 +39,8 @@ export type FactKind =
 export interface Fact extends Site {
   readonly kind: FactKind;
   readonly text: string;
+  /** When: the number of the instruction on the path. Facts of code that the path does not pass come last. */
+  readonly step: number;
 }
 
 /** What to change, where the class of refusal has an answer. */

@@ -1,7 +1,7 @@
 // What to change, by the class of the refusal.
 import type { Diagnostic } from '../../base/diagnostic.ts';
 import { PROGRAM_TYPES, type ProgramTypeName } from '../../spec/program-types.ts';
-import type { Reference } from '../state.ts';
+import { MAX_STACK, type Reference } from '../state.ts';
 import type { Value } from '../value.ts';
 import type { Walk } from '../walk.ts';
 import type { Fact, Fix, FixKind } from './explanation.ts';
@@ -18,6 +18,8 @@ export interface Refusal {
   /** The comparison that comes only after the instruction. */
   readonly late: Fact | undefined;
   readonly references: readonly Reference[];
+  /** Bytes of the stack that were asked for and hold nothing. */
+  readonly missing: string | undefined;
 }
 
 const line = (fact: Fact): string =>
@@ -63,7 +65,7 @@ const packetCheck: Row = ({ walk, slot, value, chain, otherChecks, late }) => {
   const check = last(chain, 'check');
   const insn = walk.program.insns[slot];
   const moved = last(chain, 'lost');
-  const other = otherChecks.at(-1);
+  const other = otherChecks.at(-1) ?? check;
   if (value.range > 0 && check !== undefined) {
     return fix(
       'check-too-small',
@@ -148,6 +150,25 @@ const reload: Row = (r) => {
     : undefined;
 };
 
+const outsideStack: Row = ({ diagnostic, value }) => {
+  if (value?.kind !== 'pointer') return undefined;
+  if (diagnostic.message.includes('beyond r10'))
+    return fix(
+      'bounds-check',
+      'the variable is smaller than that: give its own size (sizeof), or limit the number of bytes to it first',
+    );
+  return value.offset < -MAX_STACK || (value.variable?.r64.smin ?? 0) < 0
+    ? fix('less-stack', 'a function has 512 bytes of stack: move large variables into a per-CPU array with one element')
+    : undefined;
+};
+
+const allowedReturns: Row = ({ walk }) => {
+  const names = Object.entries(walk.row?.verdicts[walk.spec.dialect] ?? {})
+    .filter(([, value]) => walk.returns.every((rule) => value >= rule.min && value <= rule.max))
+    .map(([name, value]) => `${name} (${value})`);
+  return names.length === 0 ? undefined : fix('return-value', `return one of ${names.join(', ')}`);
+};
+
 const FIXES: Readonly<Record<string, Row>> = {
   'verify/null': nullCheck,
   'verify/packet-bounds': packetCheck,
@@ -156,21 +177,19 @@ const FIXES: Readonly<Record<string, Row>> = {
   'verify/helper-argument': (r) => reload(r) ?? (r.value?.kind === 'scalar' ? limited(r) : undefined),
   'verify/pointer-arithmetic': (r) => reload(r),
   'verify/uninitialised-register': () => fix('initialise', 'give the variable a value where it is declared'),
-  'verify/uninitialised-stack': () =>
-    fix('initialise', 'initialise the whole variable, padding included: struct key k = {}; or __builtin_memset'),
+  'verify/uninitialised-stack': ({ missing }) =>
+    fix(
+      'initialise',
+      `${missing === undefined ? '' : `nothing was stored to ${missing}: `}initialise the whole variable, padding included (__builtin_memset, or = {} where there is no padding)`,
+    ),
   'verify/reference-leak': release,
   'verify/unbounded-loop': () =>
     fix('bound-loop', 'count the rounds against a constant (for (int i = 0; i < 100; i++)), or use bpf_loop'),
   'verify/helper': otherType,
   'verify/licence': () => fix('licence', 'char LICENSE[] SEC("license") = "GPL";'),
   'verify/stack-limit': () => fix('less-stack', 'move large variables into a per-CPU array with one element'),
-  'verify/stack-access': ({ value }) =>
-    value?.kind === 'pointer' && value.offset < 0
-      ? fix(
-          'less-stack',
-          'a function has 512 bytes of stack: move large variables into a per-CPU array with one element',
-        )
-      : undefined,
+  'verify/stack-access': outsideStack,
+  'verify/return-value': allowedReturns,
 };
 
 /** The fix for a refusal; its message's own hint where the class has no better. */

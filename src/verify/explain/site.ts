@@ -25,7 +25,8 @@ export function lineAt(spec: ProgramSpec, slot: number): LineSpec | undefined {
 
 export function sourceAt(spec: ProgramSpec, slot: number): SourceLine | undefined {
   const line = lineAt(spec, slot);
-  if (line === undefined) return undefined;
+  // Compilers give line 0 to what they made up themselves.
+  if (line === undefined || line.line === 0) return undefined;
   return { file: line.file, line: line.line, column: line.column, text: line.text.trim() };
 }
 

@@ -2,15 +2,15 @@
 import type { Insn } from '../../isa/insn.ts';
 import { registersWritten } from '../../isa/insn.ts';
 import { type Format, OPS } from '../../isa/opcodes.ts';
-import { describeBounds, isConstant } from '../number/scalar.ts';
+import { isConstant } from '../number/scalar.ts';
 import { slotIndex } from '../state.ts';
 import type { Trace } from '../trace.ts';
-import type { Pointer, Slot } from '../value.ts';
+import type { Slot } from '../value.ts';
 import type { Walk } from '../walk.ts';
 import type { FactKind } from './explanation.ts';
 import { condition } from './condition.ts';
 import { helperTitle, type Names } from './site.ts';
-import { inWords } from './words.ts';
+import { inWords, provenText } from './words.ts';
 
 /** A register (0 to 10) or stack slot (from 11 on) of a frame. */
 export interface Place {
@@ -196,12 +196,6 @@ function learntOf(was: Slot, now: Slot, name: string): string | undefined {
   return text === inWords(was) ? undefined : `${name} ${text}`;
 }
 
-/** How much of the packet is proven. */
-export const provenText = (p: Pointer): string =>
-  p.variable === undefined
-    ? `the packet is at least ${p.range} bytes long`
-    : `at least ${p.range} bytes of the packet lie behind the point that ${describeBounds(p.variable)} leads to`;
-
 interface Definition {
   readonly walk: Walk;
   readonly before: Trace;
@@ -258,8 +252,8 @@ const loadedFrom: Defining = (d) => {
   }
   if (base.region === 'ctx') {
     const field = Object.entries(walk.layout?.fields ?? {}).find(([, f]) => at >= f.offset && at < f.offset + f.size);
-    const name = field === undefined ? `offset ${at} of the context` : `ctx->${field[0]}`;
-    return { kind: 'origin', text: `${is}, from ${name}`, sources: [] };
+    const name = field === undefined ? `offset ${at}` : `\`${field[0]}\``;
+    return { kind: 'origin', text: `${is} (${name} of ${walk.layout?.name ?? 'the context'})`, sources: [] };
   }
   const bytes = OPS[insn.op].width / 8;
   const from = inWords(base.with({ offset: at })).replace(/^points to /, '');

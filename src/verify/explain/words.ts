@@ -1,6 +1,6 @@
 // Values in words: `a pointer to the packet, 14 bytes behind its start`.
 import { describeBounds } from '../number/scalar.ts';
-import { describePointer, type Pointer, type Slot } from '../value.ts';
+import { describeRegion, type Pointer, type Slot } from '../value.ts';
 import { signedText } from '../walk.ts';
 
 /** How far a pointer is from where its region begins; empty at its start. */
@@ -12,11 +12,6 @@ export function distance(p: Pointer): string {
 
 const varying = (p: Pointer): string => (p.variable === undefined ? '' : ` plus ${describeBounds(p.variable)}`);
 
-const PLAIN: { readonly [R in Pointer['region']]?: string } = {
-  ctx: 'the context',
-  packetEnd: 'the end of the packet',
-};
-
 /** A value as the end of a sentence that begins with its register: `is ...`. */
 export function inWords(value: Slot): string {
   if (value === undefined) return 'holds nothing';
@@ -26,10 +21,16 @@ export function inWords(value: Slot): string {
     case 'pointer':
       if (value.region === 'packet' && value.variable === undefined && value.offset === 0)
         return 'points to the start of the packet';
-      return `points to ${PLAIN[value.region] ?? describePointer(value).replace(/^a pointer to /, '')}${distance(value)}`;
+      return `points to ${describeRegion(value)}${value.nullable ? ' or NULL' : ''}${distance(value)}`;
     case 'bytes':
       return 'has been stored to in part';
     case 'special':
       return `is a ${value.name}`;
   }
 }
+
+/** How much of the packet is proven. */
+export const provenText = (p: Pointer): string =>
+  p.variable === undefined
+    ? `the packet is at least ${p.range} bytes long`
+    : `at least ${p.range} bytes of the packet lie behind the point that ${describeBounds(p.variable)} leads to`;

@@ -44,7 +44,9 @@ export function recordOf(
     program: spec.name,
     type: spec.type,
     verdict: verdict.verdict,
-    ...(diagnostic === undefined ? {} : { code: diagnostic.code, message: diagnostic.message }),
+    ...(diagnostic === undefined
+      ? {}
+      : { code: diagnostic.code, message: explanation?.cause.message ?? diagnostic.message }),
     ...(slot === undefined ? {} : { instruction: { slot, ...(text === undefined ? {} : { text }) } }),
     ...(source === undefined ? {} : { source }),
     ...(explanation === undefined ? {} : { explanation: partsOf(explanation) }),

@@ -1,5 +1,5 @@
 // A refusal in at most fifteen lines: what is wrong, where, how it came to that, and what helps.
-import type { Fact, SourceLine } from '../explain/explanation.ts';
+import type { Explanation, Fact, SourceLine } from '../explain/explanation.ts';
 import type { VerifyRecord } from './record.ts';
 
 /** Facts shown; the first and the last say most. */
@@ -13,7 +13,8 @@ export interface TextOptions {
 }
 
 const fileName = (path: string): string => path.slice(path.lastIndexOf('/') + 1);
-const position = ({ file, line, column }: SourceLine): string => `${file}:${line}${column > 0 ? `:${column}` : ''}`;
+const position = ({ file, line, column }: SourceLine): string =>
+  `${file.replace(/^\.\//, '')}:${line}${column > 0 ? `:${column}` : ''}`;
 
 /** The lines about a program that is not accepted, without a head. */
 export function refusalLines(record: VerifyRecord, { facts }: TextOptions): string[] {
@@ -26,10 +27,14 @@ export function refusalLines(record: VerifyRecord, { facts }: TextOptions): stri
   if (source !== undefined) lines.push(`  at ${position(source)}, ${insn}`, `    ${source.line} | ${source.text}`);
   else if (insn !== '') lines.push(`  at ${insn}`);
   if (explanation === undefined) return lines;
-  if (facts) lines.push(...factLines([...explanation.chain, ...explanation.path], source?.file));
+  if (facts) lines.push(...factLines(inOrder(explanation), source?.file));
   if (explanation.fix !== undefined) lines.push(`  fix: ${explanation.fix.text}`);
   return lines;
 }
+
+/** All facts, as they come on the path. */
+const inOrder = ({ chain, path }: Pick<Explanation, 'chain' | 'path'>): Fact[] =>
+  [...chain, ...path].sort((a, b) => a.step - b.step);
 
 function factLines(all: readonly Fact[], file: string | undefined): string[] {
   if (all.length === 0) return [];
@@ -40,14 +45,17 @@ function factLines(all: readonly Fact[], file: string | undefined): string[] {
   const codeWidth = Math.max(...codes.map((c) => c.length));
   return [
     '  how it comes to this:',
-    ...facts.map((f, i) => `    ${marks[i].padStart(width)} | ${codes[i].padEnd(codeWidth)}  ${f.text}`),
+    ...facts.map((f, i) => {
+      const again = i > 0 && marks[i] === marks[i - 1] && codes[i] === codes[i - 1];
+      return `    ${(again ? '' : marks[i]).padStart(width)} | ${(again ? '' : codes[i]).padEnd(codeWidth)}  ${f.text}`;
+    }),
   ];
 }
 
 /** The line, with its file where that is another than the refusal's; or the instruction. */
 const mark = ({ insn, source }: Fact, file: string | undefined): string =>
   source === undefined
-    ? `${insn}`
+    ? `[${insn}]`
     : source.file === file
       ? `${source.line}`
       : `${fileName(source.file)}:${source.line}`;
