@@ -1,21 +1,25 @@
-// Builds the example objects from their C with clang. `--check` builds into a temporary folder and compares with the
+// Builds the example objects, and those of the verifier's tests, from their C with clang. `--check` builds into a temporary folder and compares with the
 // committed objects instead: they come out the same wherever they are built with the same clang.
 import { execFileSync } from 'node:child_process';
 import { mkdtempSync, readdirSync, readFileSync, rmSync, statSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
-const examples = join(import.meta.dirname, '..', 'examples');
+const root = join(import.meta.dirname, '..');
+const folders = ['examples', 'test/verify/refusals'].map((folder) => join(root, folder));
 const { CLANG: clang = 'clang', LLVM_STRIP: strip = 'llvm-strip' } = process.env;
 const check = process.argv.includes('--check');
 
-const sources = readdirSync(examples, { recursive: true })
-  .map(String)
-  .filter((file) => file.endsWith('.bpf.c') && statSync(join(examples, file)).isFile())
-  .sort();
+const sources = folders.flatMap((folder) =>
+  readdirSync(folder, { recursive: true })
+    .map(String)
+    .filter((file) => file.endsWith('.bpf.c') && statSync(join(folder, file)).isFile())
+    .sort()
+    .map((file) => ({ folder, file })),
+);
 
 /** The folder as the compiler is called in it: no path of this machine gets into the object. */
-function build(source, object) {
+function build({ folder, file }, object) {
   execFileSync(
     clang,
     [
@@ -26,13 +30,13 @@ function build(source, object) {
       '-mcpu=v3',
       '-Wall',
       '-Werror',
-      `-ffile-prefix-map=${examples}=.`,
+      `-ffile-prefix-map=${folder}=.`,
       '-c',
-      source,
+      file,
       '-o',
       object,
     ],
-    { cwd: examples, stdio: ['ignore', 'inherit', 'inherit'] },
+    { cwd: folder, stdio: ['ignore', 'inherit', 'inherit'] },
   );
   // BTF stays, DWARF goes: it is only for debuggers and large.
   execFileSync(strip, ['-g', object], { stdio: 'inherit' });
@@ -42,16 +46,17 @@ const target = check ? mkdtempSync(join(tmpdir(), 'anybpf-examples-')) : undefin
 let different = 0;
 try {
   for (const source of sources) {
-    const committed = join(examples, source.replace(/\.c$/, '.o'));
-    const object = target === undefined ? committed : join(target, source.replaceAll('/', '_').replace(/\.c$/, '.o'));
+    const { folder, file } = source;
+    const committed = join(folder, file.replace(/\.c$/, '.o'));
+    const object = target === undefined ? committed : join(target, file.replaceAll('/', '_').replace(/\.c$/, '.o'));
     build(source, object);
     if (target !== undefined && !readFileSync(object).equals(readFileSync(committed))) {
       different++;
-      console.error(`${source}: the committed object is not what the source gives`);
+      console.error(`${file}: the committed object is not what the source gives`);
     }
   }
 } finally {
   if (target !== undefined) rmSync(target, { recursive: true });
 }
-console.log(`${sources.length} examples ${check ? `compared, ${different} different` : 'built'}`);
+console.log(`${sources.length} objects ${check ? `compared, ${different} different` : 'built'}`);
 process.exitCode = different === 0 ? 0 : 1;

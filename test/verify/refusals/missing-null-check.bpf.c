@@ -1,0 +1,19 @@
+// A looked-up value is used without a comparison with NULL.
+// Refused: verify/null, line 17.
+#include "refusal.h"
+
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, 16);
+	__type(key, __u32);
+	__type(value, __u64);
+} counts SEC(".maps");
+
+SEC("xdp")
+int missing_null_check(struct xdp_md *ctx)
+{
+	__u32 key = ctx->ingress_ifindex;
+	__u64 *count = bpf_map_lookup_elem(&counts, &key);
+	__sync_fetch_and_add(count, 1);
+	return XDP_PASS;
+}
