@@ -4,9 +4,9 @@ import { AnyBpfError, type Diagnostic, fail } from '../base/diagnostic.ts';
 import { noPrograms } from '../base/messages/aot.ts';
 import { type LoadedProgram as CheckedProgram, loadProgram } from '../compile/load.ts';
 import { Emitter } from '../compile/wasm/emitter.ts';
-import { I32 } from '../compile/wasm/encoding.ts';
+import { I32, VOID } from '../compile/wasm/encoding.ts';
 import { CONTROL, GLOBALS, Machine, WINDOWS_SIZE } from '../compile/wasm/machine.ts';
-import { ModuleBuilder } from '../compile/wasm/module.ts';
+import { ModuleBuilder, type Signature } from '../compile/wasm/module.ts';
 import { type AddedProgram, addProgram, declareImports, type ImportedFunction } from '../compile/wasm/program.ts';
 import { linkObject } from '../link/link.ts';
 import { type LoadOptions, loadObject } from '../run/loader.ts';
@@ -15,6 +15,8 @@ import type { LoadedObject } from '../run/object.ts';
 import { DEFAULT_BUDGET, type LoadedProgram } from '../run/program.ts';
 import { DEFAULT_VERIFY, type VerifyMode } from '../run/verification.ts';
 import type { Host } from '../spec/host.ts';
+import { RING } from '../spec/map-layout.ts';
+import type { Address } from '../spec/memory.ts';
 import type { ObjectSpec } from '../spec/object.ts';
 import { differences, externRecords, mapRecord, programRecord } from './describe.ts';
 import type { ImportRecord, ModuleRecord } from './loader/record.ts';
@@ -93,6 +95,9 @@ export async function compileAhead(source: Uint8Array | ObjectSpec, options: Com
   const pages = Math.ceil(memory.u8.length / PAGE);
   const maximum = Math.floor(memory.limit / PAGE);
 
+  // Runs that are stopped may leave them.
+  const leavesRecords = object.maps.some(({ spec: { type } }) => type === 'ringbuf');
+  const openRecord = machine.control + CONTROL.RECORD;
   const build = (only?: readonly ReadonlySet<string>[]) => {
     const builder = new ModuleBuilder();
     builder.importMemory('anybpf', 'memory', least, maximum);
@@ -106,7 +111,8 @@ export async function compileAhead(source: Uint8Array | ObjectSpec, options: Com
       const checks = { trusted, proof: proofs[i] };
       const result = addProgram(builder, checked, imports[i], { control, stack, ...checks }, `${loaded.name}.`);
       builder.element(loaded.id, result.main);
-      addEntries(builder, loaded.name, result, machine.topFrame, Math.min(budget, MAX_FUEL));
+      const fuel = Math.min(budget, MAX_FUEL);
+      addEntries(builder, loaded.name, result, { frame: machine.topFrame, fuel, ...(leavesRecords && { openRecord }) });
       return result;
     });
     const operations = object.maps.map((map) => addMapOperations(builder, map, memory, machine.control));
@@ -132,7 +138,7 @@ export async function compileAhead(source: Uint8Array | ObjectSpec, options: Com
       top: memory.top,
       control,
       windows: [control + CONTROL.WINDOWS, control + CONTROL.WINDOWS + WINDOWS_SIZE],
-      openRecord: control + CONTROL.RECORD,
+      openRecord,
       openWindows: control + CONTROL.RECORD_WINDOWS,
       stack: machine.stack,
       digest: await memoryDigest(memory),
@@ -182,14 +188,44 @@ function loadable(
   };
 }
 
+/** What entries fill in; `openRecord`: where the address of a record is that a stopped run may have left open. */
+interface EntryFacts {
+  readonly frame: number;
+  readonly fuel: number;
+  readonly openRecord?: Address;
+}
+
 /** `run_NAME(ctx)` and `batch_NAME(contexts, results, count)`: with stack and budget filled in. */
-function addEntries(builder: ModuleBuilder, name: string, { run32, batch }: AddedProgram, frame: number, fuel: number) {
+function addEntries(
+  builder: ModuleBuilder,
+  name: string,
+  { run32, batch }: AddedProgram,
+  { frame, fuel, openRecord }: EntryFacts,
+): void {
+  const begin = (parameters: number): Emitter => {
+    const e = new Emitter(parameters);
+    if (openRecord === undefined) return e;
+    return e.call(builder.routine('discardLeft', NOTHING, () => discardLeft(openRecord)));
+  };
   const run = builder.declare({ params: [I32], results: [I32] });
-  builder.define(run, new Emitter(1).get(0).i32(0).i32(frame).i32(fuel).call(run32).op('end'));
+  builder.define(run, begin(1).get(0).i32(0).i32(frame).i32(fuel).call(run32).op('end'));
   builder.export(`run_${name}`, run);
   const many = builder.declare({ params: [I32, I32, I32], results: [] });
-  builder.define(many, new Emitter(3).get(0).get(1).get(2).i32(fuel).i32(frame).call(batch).op('end'));
+  builder.define(many, begin(3).get(0).get(1).get(2).i32(fuel).i32(frame).call(batch).op('end'));
   builder.export(`batch_${name}`, many);
+}
+
+const NOTHING: Signature = { params: [], results: [] };
+
+/** Discards the record that a run has left open which was stopped: who calls the exports need not know of it. */
+function discardLeft(record: Address): Emitter {
+  const e = new Emitter(0);
+  const header = e.local(I32);
+  e.i32(0).memory('i32.load', record).if(VOID);
+  e.i32(0).memory('i32.load', record).i32(RING.DATA).op('i32.sub').tee(header);
+  e.get(header).memory('i32.load', RING.LENGTH).i32(RING.LARGEST).op('i32.and').i32(RING.DISCARD).op('i32.or');
+  e.memory('i32.store', RING.LENGTH).i32(0).i32(0).memory('i32.store', record).op('end');
+  return e.op('end');
 }
 
 function importRecord(

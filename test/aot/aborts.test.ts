@@ -4,6 +4,7 @@ import { AnyBpfError } from '../../src/base/diagnostic.ts';
 import type { AotError } from '../../src/aot/loader/errors.ts';
 import { memoryHost } from '../../src/hosts/memory/host.ts';
 import { loadObject } from '../../src/run/loader.ts';
+import { RING } from '../../src/spec/map-layout.ts';
 import { mapSpec, objectSpec, type ProgramText } from '../run/support.ts';
 import { compiled, example, loaded } from './support.ts';
 
@@ -86,4 +87,45 @@ test('packets and contexts of sizes that make no sense', async () => {
   ].map((error) => (error as AotError).code);
   expect(codes).toEqual(['aot/packet', 'aot/packet', 'aot/packet', 'aot/packet', 'aot/packet']);
   expect(program.runBatch([])).toHaveLength(0);
+});
+
+test('the exports themselves: a record of a run that was stopped is discarded by the next', async () => {
+  const text = `
+    r6 = *(u32 *)(r1 + 0)
+    r1 = map[ring] ll
+    r2 = 8
+    r3 = 0
+    call bpf_ringbuf_reserve
+    r7 = r0
+    if r6 == 0 goto fine
+    r1 = 0xfffffff0 ll
+    r0 = *(u64 *)(r1 + 8)
+    fine:
+    r1 = r7
+    r2 = 0
+    call bpf_ringbuf_submit
+    r0 = r7
+    exit`;
+  const maps = [mapSpec('ring', 'ringbuf', { keySize: 0, valueSize: 0, maxEntries: 4096 })];
+  const { wasm, record } = await compiled(objectSpec([{ text }], maps), { trusted: true });
+  const { pages, maximum, openRecord } = record.memory;
+  const memory = new WebAssembly.Memory({ initial: pages + 1, maximum });
+  const host = new Proxy({}, { get: () => () => 0 });
+  const { instance } = await WebAssembly.instantiate(wasm, {
+    anybpf: { memory },
+    main: host as WebAssembly.ModuleImports,
+  });
+  const run = instance.exports.run_main as (ctx: number) => number;
+  const view = new DataView(memory.buffer);
+  const ctx = pages * 65_536;
+  view.setUint32(ctx, 1, true);
+  expect(() => run(ctx)).toThrow(WebAssembly.RuntimeError);
+  const left = view.getUint32(openRecord, true);
+  expect(view.getUint32(left - RING.DATA, true)).toBe((RING.BUSY | 8) >>> 0);
+  view.setUint32(ctx, 0, true);
+  const next = run(ctx);
+  expect(next).toBe(left + 16);
+  expect(view.getUint32(left - RING.DATA, true)).toBe(RING.DISCARD | 8);
+  expect(view.getUint32(next - RING.DATA, true)).toBe(8);
+  expect(view.getUint32(openRecord, true)).toBe(0);
 });
