@@ -10,6 +10,7 @@ import {
   packetBounds,
   readOnly,
 } from '../base/messages/verify.ts';
+import { MAP_FLAGS } from '../spec/map-types.ts';
 import type { ContextField, ContextLayout } from '../spec/program.ts';
 import type { ProgramTypeName } from '../spec/program-types.ts';
 import { BPF_SOCK, BPF_TCP_SOCK } from '../spec/sockets.ts';
@@ -98,6 +99,27 @@ const SOCK_COMMON: ContextLayout = {
   ),
 };
 
+/** Its fields are accessed as a whole (bpf_tcp_sock_is_valid_access). */
+const TCP_SOCK: ContextLayout = {
+  name: BPF_TCP_SOCK.name,
+  size: BPF_TCP_SOCK.size,
+  fields: Object.fromEntries(tcpFields()),
+};
+
+function tcpFields(): (readonly [string, ContextField])[] {
+  const { words, longs, lastWords } = BPF_TCP_SOCK;
+  let offset = 0;
+  return [
+    ...words.map((name) => [name, 4] as const),
+    ...longs.map((name) => [name, 8] as const),
+    ...lastWords.map((name) => [name, 4] as const),
+  ].map(([name, size]) => {
+    const field = [name, { offset, size, kind: 'scalar', access: 'read' }] as const;
+    offset += size;
+    return field;
+  });
+}
+
 const fixed = (region: RegionName): ((p: Pointer) => number) => {
   const size = SIZE_OF[region] ?? 0;
   return () => size;
@@ -116,7 +138,7 @@ const REGIONS: { readonly [R in RegionName]?: Region } = {
   ringRecord: { size: (p) => p.size, store: () => true, atomics: true },
   socket: { size: fixed('socket'), store: never, atomics: false, fields: BPF_SOCK },
   sockCommon: { size: fixed('sockCommon'), store: never, atomics: false, fields: SOCK_COMMON },
-  tcpSocket: { size: fixed('tcpSocket'), store: never, atomics: false },
+  tcpSocket: { size: fixed('tcpSocket'), store: never, atomics: false, fields: TCP_SOCK },
   flowKeys: { size: fixed('flowKeys'), store: () => true, atomics: false },
   kernel: { store: never, atomics: false },
 };
@@ -206,6 +228,8 @@ export function check(walk: Walk, state: State, p: Pointer, access: Access): voi
   }
   if (kind !== 'read' && !region.store(walk, p))
     refuse(walk, readOnly(place, register, describePointer(p)), register, p);
+  if (kind !== 'write' && p.region === 'mapValue' && ((p.map?.flags ?? 0) & MAP_FLAGS.WRONLY_PROG) !== 0)
+    refuse(walk, noAccess(place, register, describePointer(p), 'programs may not read this map'), register, p);
   if (region.size === undefined) {
     walk.checkedAt.add(state.slot);
     return;

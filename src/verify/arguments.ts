@@ -115,7 +115,6 @@ function sized(use: Use, orNull: boolean): Check {
     if (umax >= LIMIT || umax > 2 ** 29) wrong(call, register + 1, 'a size with a bound', size);
     // A zero-sized read may be given any pointer.
     if (umax === 0 && value?.kind === 'pointer' && !value.nullable) return;
-    if (umax === 0 && orZero && value !== undefined) return;
     if (orNull && value?.kind === 'pointer' && value.nullable)
       wrong(call, register, 'memory that is known to be there, or NULL', value);
     // Of a size that varies, not all of the bytes are written.
@@ -123,8 +122,14 @@ function sized(use: Use, orNull: boolean): Check {
   };
 }
 
+/** Numbers that Linux wants to be 0: by helper, the argument. */
+const ZERO: Readonly<Record<string, number>> = { get_local_storage: 2 };
+
 const scalar: Check = (call, value, register) => {
   if (value === undefined) wrong(call, register, 'a number', value);
+  if (ZERO[call.row.name] !== register) return;
+  if (value?.kind !== 'scalar' || !isExactly(value, 0)) return wrong(call, register, 'the number 0', value);
+  markPrecise(value);
 };
 
 const region =
@@ -135,6 +140,8 @@ const region =
   };
 
 const SOCKETS: readonly RegionName[] = ['socket', 'sockCommon', 'tcpSocket', 'kernel'];
+
+const socket = region(SOCKETS, 'a socket');
 
 const ctx: Check = (call, value, register) => {
   const p = valid(call, value, register, 'the context');
@@ -173,7 +180,11 @@ export const ARGUMENTS: { readonly [K in ArgKind]: Check } = {
     call.map = p.map;
   },
   key: (call, value, register) => memory(call, value, register, sizeOf(call, 'keySize'), 'read'),
-  value: (call, value, register) => memory(call, value, register, sizeOf(call, 'valueSize'), 'read'),
+  value: (call, value, register) => {
+    // What such a map holds is given by its address.
+    if (call.map?.type === 'sockmap' || call.map?.type === 'sockhash') socket(call, value, register);
+    else memory(call, value, register, sizeOf(call, 'valueSize'), 'read');
+  },
   valueOrNull: (call, value, register) => {
     if (!isNull(value)) memory(call, value, register, sizeOf(call, 'valueSize'), 'read');
   },
@@ -219,7 +230,7 @@ export const ARGUMENTS: { readonly [K in ArgKind]: Check } = {
     const p = valid(call, value, register, 'memory of the stack, or NULL');
     if (p.region !== 'stack') wrong(call, register, 'memory of the stack, or NULL', value);
   },
-  socket: region(SOCKETS, 'a socket'),
+  socket,
   socketOrNull: (call, value, register) => {
     if (isNull(value)) return;
     if (value?.kind !== 'pointer' || !SOCKETS.includes(value.region)) wrong(call, register, 'a socket or NULL', value);

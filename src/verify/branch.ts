@@ -93,7 +93,8 @@ function withNull(comparison: Comparison, p: Pointer): { readonly taken: Way; re
 
 function becomesNull(state: State, p: Pointer): void {
   const zero = constantNumber(state, 0);
-  if (p.reference !== 0) state.references = state.references.filter((ref) => ref.id !== p.reference);
+  // Others come from what was taken, and are NULL without it being so.
+  if (p.reference === p.id) state.references = state.references.filter((ref) => ref.id !== p.reference);
   state.replace((value) => (value.kind === 'pointer' && value.nullable && value.id === p.id ? zero : value));
 }
 

@@ -15,7 +15,7 @@ import type { MapSpec } from '../spec/object.ts';
 import { ARGUMENTS, type Call } from './arguments.ts';
 import { describeValue } from './access.ts';
 import { CALLBACKS } from './callbacks.ts';
-import { worksOn } from './map-helpers.ts';
+import { mayChange, worksOn } from './map-helpers.ts';
 import { betweenSigned, newId } from './number/scalar.ts';
 import { type CallbackFrame, type State } from './state.ts';
 import { blur, constantAt, putSpecial } from './stack.ts';
@@ -28,6 +28,8 @@ const GPL = new Set(['GPL', 'GPL v2', 'GPL and additional rights', 'Dual BSD/GPL
 /** What a call leads to: the instruction after it, or a function of the program first. */
 export type CallOutcome = {
   readonly callback?: { readonly slot: number; readonly frame: CallbackFrame; readonly registers: readonly Value[] };
+  /** The function may end here, with any result: another program takes its place. */
+  readonly leaves?: boolean;
 };
 
 const RETURNS: { readonly [K in ReturnKind]: (call: Call, state: State) => Value } = {
@@ -118,13 +120,16 @@ export function callHelper(walk: Walk, state: State, insn: Insn): CallOutcome {
     ARGUMENTS[kind](call, value, register);
     return value;
   });
-  if (call.map !== undefined && row.args.includes('map') && !worksOn(row.name, call.map.type)) {
-    refuse(walk, helperMap(place, row.name, call.map.type, call.map.name));
+  const { map } = call;
+  if (map !== undefined && row.args.includes('map')) {
+    const works = worksOn(row.name, map.type) && mayChange(row.name, map.type, spec);
+    if (!works) refuse(walk, helperMap(place, row.name, map.type, map.name));
   }
   const result = RETURNS[row.returns](call, state);
-  const outcome = callbackOf(walk, state, row, args);
+  const outcome: CallOutcome =
+    row.name === 'tail_call' && state.depth > 0 ? { leaves: true } : callbackOf(walk, state, row, args);
   effects(call, args);
-  finish(state, acquired(state, row, result));
+  finish(state, acquired(call, derived(row, args, result)));
   return outcome;
 }
 
@@ -138,11 +143,26 @@ export function finish(state: State, result: Value): void {
   for (let r = 1; r <= 5; r++) registers[r] = undefined;
 }
 
-function acquired(state: State, row: HelperRow, result: Value): Value {
-  if (row.acquires === undefined || result?.kind !== 'pointer') return result;
+function acquired({ state, row, map }: Call, result: Value): Value {
+  // A socket of a map is held as one that was looked up is.
+  const what = map?.type === 'sockmap' || map?.type === 'sockhash' ? 'socket' : undefined;
+  const acquires = row.acquires ?? (row.name === 'map_lookup_elem' ? what : undefined);
+  if (acquires === undefined || result?.kind !== 'pointer') return result;
   const reference = newId();
-  state.references = [...state.references, { id: reference, what: row.acquires, at: state.slot }];
-  return result.with({ reference });
+  state.references = [...state.references, { id: reference, what: acquires, at: state.slot }];
+  return result.with({ reference, ...(result.nullable ? { id: reference } : {}) });
+}
+
+/** Helpers that give another view of their first argument (is_ptr_cast_function of the kernel): it goes when that is given back. */
+const VIEWS: ReadonlySet<string> = new Set([
+  ...(['sk_fullsock', 'tcp_sock', 'skc_to_tcp_sock', 'skc_to_tcp6_sock', 'skc_to_tcp_timewait_sock'] as const),
+  ...(['skc_to_tcp_request_sock', 'skc_to_udp6_sock', 'skc_to_unix_sock', 'skc_to_mptcp_sock'] as const),
+]);
+
+function derived(row: HelperRow, args: readonly Value[], result: Value): Value {
+  const [of] = args;
+  if (!VIEWS.has(row.name) || of?.kind !== 'pointer' || result?.kind !== 'pointer') return result;
+  return result.with({ reference: of.reference });
 }
 
 /** What the call does to the state besides its result. */
@@ -170,6 +190,8 @@ function effects(call: Call, args: readonly Value[]): void {
       releaseDynptr(walk, state, args[i] as Pointer, row.name);
   });
   if (row.name === 'tail_call') {
+    if (state.frames.some(({ callback }) => callback !== undefined))
+      refuse(walk, tailCallInSubprogram(place, 'a callback has to come back to the helper that called it'));
     if (state.references.length > 0)
       refuse(
         walk,

@@ -1,5 +1,7 @@
 // Which map types a helper works on (check_map_func_compatibility of the kernel's verifier).
 import type { MapTypeName } from '../spec/map-types.ts';
+import type { ProgramSpec } from '../spec/object.ts';
+import type { ProgramTypeName } from '../spec/program-types.ts';
 
 /** Maps that only the helpers named here may be given. */
 const ONLY: { readonly [T in MapTypeName]?: readonly string[] } = {
@@ -7,7 +9,7 @@ const ONLY: { readonly [T in MapTypeName]?: readonly string[] } = {
   perf_event_array: ['perf_event_output', 'perf_event_read', 'perf_event_read_value', 'skb_output', 'xdp_output'],
   ringbuf: ['ringbuf_output', 'ringbuf_reserve', 'ringbuf_query', 'ringbuf_reserve_dynptr'],
   user_ringbuf: ['user_ringbuf_drain'],
-  stack_trace: ['get_stackid', 'map_lookup_elem', 'map_delete_elem', 'map_update_elem'],
+  stack_trace: ['get_stackid'],
   cgroup_array: ['skb_under_cgroup', 'current_task_under_cgroup'],
   cgroup_storage: ['get_local_storage'],
   percpu_cgroup_storage: ['get_local_storage'],
@@ -87,3 +89,22 @@ const TAKES: Readonly<Record<string, readonly MapTypeName[]>> = {
 
 export const worksOn = (helper: string, type: MapTypeName): boolean =>
   (ONLY[type]?.includes(helper) ?? true) && (TAKES[helper]?.includes(type) ?? true);
+
+/** Types whose programs may put sockets into maps by map_update_elem (may_update_sockmap of the kernel). */
+const PUTS_SOCKETS: ReadonlySet<ProgramTypeName> = new Set([
+  'sched_cls',
+  'sched_act',
+  'xdp',
+  'socket_filter',
+  'sk_reuseport',
+  'flow_dissector',
+  'sk_lookup',
+]);
+
+/** Whether a program of this type may change maps of this type by this helper. */
+export function mayChange(helper: string, type: MapTypeName, { type: program, attachType }: ProgramSpec): boolean {
+  if ((type !== 'sockmap' && type !== 'sockhash') || !['map_update_elem', 'map_delete_elem'].includes(helper))
+    return true;
+  if (PUTS_SOCKETS.has(program) || attachType === 'trace_iter') return true;
+  return program === 'sock_ops' && helper === 'map_delete_elem';
+}

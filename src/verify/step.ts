@@ -1,6 +1,8 @@
 // What one instruction does to a state: one row a format of the instruction set.
 import {
   callDepth,
+  contextAccess,
+  divisionByZero,
   helperMap,
   kfuncNotKnown,
   packetLoad,
@@ -15,7 +17,7 @@ import { type Insn, slotsOf } from '../isa/insn.ts';
 import { type Format, OPS, type OpName } from '../isa/opcodes.ts';
 import { type Access, atomic, describeValue, load, ordered, store } from './access.ts';
 import { ways } from './branch.ts';
-import { callHelper, finish } from './helper.ts';
+import { callHelper, finish, invalidatePackets } from './helper.ts';
 import {
   type BinaryOperation,
   arithmetic32,
@@ -71,10 +73,16 @@ function tied(state: State, a: Scalar, b: Scalar, bounds: N.Bounds, by: number, 
   return new Scalar(bounds, a.id, a.delta + by, state.slot, a, b);
 }
 
+/** Linux refuses a constant divisor of 0; where the divisor is in a register the result is defined. */
+const DIVISIONS: ReadonlySet<BinaryOperation> = new Set(['div', 'mod', 'sdiv', 'smod']);
+
 function binary(walk: Walk, state: State, insn: Insn, b: Exclude<Value, undefined>): Next {
   const { operation, width } = OPS[insn.op];
   const op = operation as BinaryOperation;
   const a = read(walk, state, insn.dst);
+  if (DIVISIONS.has(op) && b.kind === 'scalar' && insn.imm === 0 && OPS[insn.op].format === 'alu_imm') {
+    if (walk.spec.dialect === 'linux') refuse(walk, divisionByZero(placeAt(walk, state.slot), op), insn.dst, a);
+  }
   let result: Value;
   if (a.kind === 'pointer' || b.kind === 'pointer') {
     result = pointerOperation(walk, state, op, width as 32 | 64, a, b, insn.dst);
@@ -167,9 +175,14 @@ const branchOn = (_walk: Walk, state: State, insn: Insn, a: Value, b: Value): Ne
 };
 
 /** A load's number as the instruction leaves it in the register. */
-function extended(state: State, insn: Insn, value: Value): Value {
+function extended(walk: Walk, state: State, insn: Insn, value: Value): Value {
   const { operation, width } = OPS[insn.op];
-  if (operation !== 'ldxs' || value?.kind !== 'scalar') return value;
+  if (operation !== 'ldxs' || value === undefined) return value;
+  if (value.kind === 'pointer') {
+    const why = 'a pointer has no sign to extend';
+    const place = placeAt(walk, state.slot);
+    return refuse(walk, contextAccess(place, 'the context', 'read', insn.off, width / 8, why), insn.src, value);
+  }
   return number(state, signExtend(value, width), value);
 }
 
@@ -287,7 +300,15 @@ const callLocal: Step = (walk, state, insn) => {
 };
 
 const helperStep: Step = (walk, state, insn) => {
-  const { callback } = callHelper(walk, state, insn);
+  const { callback, leaves } = callHelper(walk, state, insn);
+  if (leaves === true) {
+    // The program that is gone on with ends this function, not its callers.
+    const left = state.fork();
+    invalidatePackets(left);
+    leaveFunction(left, anyNumber(left));
+    state.slot += 1;
+    return { fork: left };
+  }
   if (callback === undefined) return forward(state, insn);
   const skipped = state.fork();
   skipped.slot += 1;
@@ -330,6 +351,14 @@ function leaveCallback(walk: Walk, state: State, r0: Value): Next {
   return { fork: again };
 }
 
+/** Goes back to behind the call. */
+function leaveFunction(state: State, r0: Value): void {
+  const { callSite } = state.frame;
+  state.frames.pop();
+  finish(state, r0);
+  state.slot = callSite + 1;
+}
+
 const exit: Step = (walk, state) => {
   const place = placeAt(walk, state.slot);
   const r0 = state.register(0);
@@ -343,10 +372,7 @@ const exit: Step = (walk, state) => {
         r0,
       );
     }
-    const { callSite } = state.frame;
-    state.frames.pop();
-    finish(state, r0);
-    state.slot = callSite + 1;
+    leaveFunction(state, r0);
     return 'on';
   }
   read(walk, state, 0);
@@ -406,7 +432,7 @@ const STEPS: { readonly [F in Format]: Step } = {
   ld_ind: packetLoadStep,
   ldx: (walk, state, insn) => {
     const value = load(walk, state, { register: insn.src, off: insn.off, size: OPS[insn.op].width / 8, kind: 'read' });
-    write(walk, state, insn.dst, extended(state, insn, value));
+    write(walk, state, insn.dst, extended(walk, state, insn, value));
     return forward(state, insn);
   },
   st: (walk, state, insn) => {

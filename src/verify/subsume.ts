@@ -73,7 +73,7 @@ const distance = (p: Pointer): N.Bounds => {
 function pointers(old: Pointer, next: Pointer, mode: Mode, names: Names): boolean {
   if (
     old.region !== next.region ||
-    old.nullable !== next.nullable ||
+    (next.nullable && !old.nullable) ||
     old.map !== next.map ||
     old.size !== next.size ||
     old.target !== next.target ||
@@ -84,7 +84,7 @@ function pointers(old: Pointer, next: Pointer, mode: Mode, names: Names): boolea
     return false;
   }
   const { variable } = old;
-  if (mode === 'all' && variable !== undefined) {
+  if (variable !== undefined && (mode === 'all' || old.offset !== next.offset)) {
     if (!N.includes(distance(old), distance(next))) return false;
     return old.reference === 0 && names.same(old.id, next.id, next.offset - old.offset);
   }
@@ -100,11 +100,24 @@ function pointers(old: Pointer, next: Pointer, mode: Mode, names: Names): boolea
   return old.id === 0 ? next.id === 0 || !old.nullable : names.same(old.id, next.id, 0);
 }
 
+/** The id of all that is NULL. */
+const NULL = -1;
+
+/** Whether a number is one of the values of a pointer that may be NULL. */
+const isNull = (old: Pointer, next: Scalar, names: Names): boolean =>
+  old.nullable && old.reference === 0 && N.isExactly(next, 0) && names.same(old.id, NULL, 0);
+
 export function values(old: Value, next: Value, mode: Mode, names: Names): boolean {
   if (old === undefined) return true;
-  if (next === undefined || old.kind !== next.kind) return false;
+  if (next === undefined) return false;
+  if (old.kind !== next.kind) return old.kind === 'pointer' && next.kind === 'scalar' && isNull(old, next, names);
   if (old.kind === 'scalar') return scalars(old, next as Scalar, mode, names);
-  return old === next || pointers(old, next as Pointer, mode, names);
+  if (old !== next) return pointers(old, next as Pointer, mode, names);
+  // The same pointer still has its names: that others have other ones matters.
+  return (
+    (old.reference === 0 || names.same(old.reference, old.reference, 0)) &&
+    (old.id === 0 || names.same(old.id, old.id, 0))
+  );
 }
 
 const half = (old: Scalar | undefined, next: Scalar | undefined, mode: Mode, names: Names): boolean =>
@@ -143,7 +156,6 @@ function bytes(old: Bytes, next: Scalar | Pointer | Bytes, mode: Mode, names: Na
 }
 
 function frames(old: Frame, next: Frame, mode: Mode, names: Names): boolean {
-  if (old === next && mode === 'verdict') return true;
   if (old.entry !== next.entry || old.callSite !== next.callSite || old.callback?.slot !== next.callback?.slot)
     return false;
   for (let r = 0; r < 10; r++) if (!values(old.registers[r], next.registers[r], mode, names)) return false;

@@ -101,6 +101,11 @@ export const pointerArithmetic = message(
   (register: number, operation: string, why: string) => `${operation} on ${r(register)}: ${why}`,
 );
 
+export const divisionByZero = message(
+  'verify/division-by-zero',
+  (operation: string) => `${operation} by the constant 0, which Linux does not load`,
+);
+
 export const misaligned = message(
   'verify/misaligned',
   (size: number, what: string) => `${what} needs an address that is a multiple of ${size}`,
