@@ -46,8 +46,17 @@ export class AnyBpfError extends Error {
   }
 }
 
+/** What is the same in all findings of a message. */
+export interface MessageClass {
+  readonly code: string;
+  readonly severity: Severity;
+  readonly hint?: string;
+}
+
 /** One message of the catalogue: builds a finding from a place and the message's own values. */
-export type Message<Args extends readonly unknown[]> = (place: Place, ...args: Args) => Diagnostic;
+export type Message<Args extends readonly unknown[]> = ((place: Place, ...args: Args) => Diagnostic) & {
+  readonly of: MessageClass;
+};
 
 /** Declares one message of the catalogue (base/messages/*): stable code, severity, sentence. */
 export function message<Args extends readonly unknown[]>(
@@ -56,13 +65,15 @@ export function message<Args extends readonly unknown[]>(
   options: { readonly severity?: Severity; readonly hint?: string } = {},
 ): Message<Args> {
   const { severity = 'error', hint } = options;
-  return (place, ...args) => ({
+  const of: MessageClass = { code, severity, ...(hint === undefined ? {} : { hint }) };
+  const build = (place: Place, ...args: Args): Diagnostic => ({
     code,
     severity,
     message: sentence(...args),
     place,
     ...(hint === undefined ? {} : { hint }),
   });
+  return Object.assign(build, { of });
 }
 
 /** Throws a finding as an {@link AnyBpfError}. */

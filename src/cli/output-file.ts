@@ -75,3 +75,10 @@ export class OutputFile {
 function writeFully(descriptor: number, bytes: Uint8Array): void {
   for (let at = 0; at < bytes.length; ) at += writeSync(descriptor, bytes, at);
 }
+
+/** Writes a text file, whole or not at all. Raises cli/write. */
+export function writeWhole(file: string, text: string): void {
+  using out = new OutputFile(file);
+  out.write(new TextEncoder().encode(text));
+  out.commit();
+}

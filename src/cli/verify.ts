@@ -10,7 +10,10 @@ import type { ObjectSpec, ProgramSpec } from '../spec/object.ts';
 import type { Platform } from '../spec/platform.ts';
 import { PROGRAM_TYPES, type ProgramTypeName } from '../spec/program-types.ts';
 import { verifyAndExplain } from '../verify/explain/explain.ts';
+import { dotOf } from '../verify/report/dot.ts';
 import { recordOf, type VerifyRecord } from '../verify/report/record.ts';
+import { sarifOf } from '../verify/report/sarif.ts';
+import { StatePrinter } from '../verify/report/states.ts';
 import { refusalLines } from '../verify/report/text.ts';
 import { DEFAULT_LIMITS, type Verdict } from '../verify/verify.ts';
 import { count } from './count.ts';
@@ -18,13 +21,18 @@ import type { Io } from './io.ts';
 import { toJson } from './json.ts';
 import { kernelTypes } from './kernel-types.ts';
 import { openObject, programNamed } from './object.ts';
+import { writeWhole } from './output-file.ts';
 import { grouped, painter, plural, wrapped } from './style.ts';
 import { EXIT, type Verb } from './verb.ts';
+import { version } from './version.ts';
 
 interface VerifyOptions {
   readonly program?: string;
   readonly explain?: boolean;
   readonly json?: boolean;
+  readonly sarif?: boolean;
+  readonly states?: boolean;
+  readonly cfg?: string;
   readonly btf?: string;
   readonly programType?: ProgramTypeName;
   readonly budget: number;
@@ -47,6 +55,14 @@ export const verifyVerb: Verb = (program: Command, io, finish) => {
     .option('--btf <file>', 'BTF of the kernel that CO-RE relocations are resolved against (/sys/kernel/btf/vmlinux)')
     .option('--budget <n>', 'instructions to visit before the analysis is given up', count, DEFAULT_LIMITS.visits)
     .option('--json', 'as JSON, one record a program (docs/schema/verify.schema.json)')
+    .addOption(new Option('--sarif', 'as SARIF 2.1.0, for editors and continuous integration').conflicts('json'))
+    .addOption(
+      new Option(
+        '--states',
+        'first what is known before each instruction, path by path, as the kernel prints it at log level 2',
+      ).conflicts(['json', 'sarif']),
+    )
+    .option('--cfg <file>', 'write the control flow as a graph for Graphviz, with the refused block marked')
     .addHelpText('after', '\nThe exit code is 0 only if all programs are accepted.')
     .action(async (file: string, options: VerifyOptions) => {
       const opened = await openObject(file, options.programType);
@@ -55,7 +71,9 @@ export const verifyVerb: Verb = (program: Command, io, finish) => {
       const verifier = new Verifier(file, opened.spec, targets, options, io);
       const records = chosen.map((p) => verifier.verify(p));
       const passed = records.every((r) => r.verdict === 'accepted');
+      if (options.cfg !== undefined) writeWhole(options.cfg, verifier.graph(chosen, records));
       if (options.json === true) io.stdout.write(`${toJson({ object: file, passed, programs: records }, 2)}\n`);
+      else if (options.sarif === true) io.stdout.write(`${toJson(sarifOf(records, version), 2)}\n`);
       else report(file, records, options, io);
       finish(passed ? EXIT.done : EXIT.failed);
     });
@@ -90,7 +108,22 @@ class Verifier {
       return { verdict: 'refused', diagnostic: spec.unsupported, visits: 0, states: 0 };
     }
     const limits = { ...DEFAULT_LIMITS, visits: this.#options.budget };
-    return verifyAndExplain(this.#object, spec, this.#platform, limits);
+    const { stdout } = this.#io;
+    const states = this.#options.states === true ? new StatePrinter((text) => stdout.write(text)) : undefined;
+    if (states !== undefined) stdout.write(`program ${spec.name}:\n`);
+    return verifyAndExplain(this.#object, spec, this.#platform, limits, states?.observe);
+  }
+
+  /** Graphviz's text. */
+  graph(programs: readonly ProgramSpec[], records: readonly VerifyRecord[]): string {
+    return dotOf(
+      programs.map((original, i) => ({
+        object: this.#object,
+        spec: this.#relocated(original),
+        platform: this.#platform,
+        refused: records[i].instruction?.slot,
+      })),
+    );
   }
 
   #relocated(spec: ProgramSpec): ProgramSpec {

@@ -3,7 +3,7 @@ import type { Diagnostic } from '../../base/diagnostic.ts';
 import { type Insn, registersRead } from '../../isa/insn.ts';
 import type { ObjectSpec, ProgramSpec } from '../../spec/object.ts';
 import type { Platform } from '../../spec/platform.ts';
-import type { Limits } from '../engine.ts';
+import type { Limits, Observe } from '../engine.ts';
 import { pathOf, record, type Trace } from '../trace.ts';
 import { analyse, DEFAULT_LIMITS, type Verdict } from '../verify.ts';
 import type { Culprit, Walk } from '../walk.ts';
@@ -24,8 +24,9 @@ export function verifyAndExplain(
   spec: ProgramSpec,
   platform: Platform,
   limits: Limits = DEFAULT_LIMITS,
+  observe?: Observe,
 ): Verdict {
-  const first = analyse(object, spec, platform, limits);
+  const first = analyse(object, spec, platform, limits, observe);
   const { diagnostic } = first.verdict;
   if (diagnostic === undefined) return first.verdict;
   const again = analyse(object, spec, platform, limits, record);
