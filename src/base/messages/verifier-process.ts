@@ -1,0 +1,18 @@
+// Messages of the verifier where it runs beside the application: in a process or worker of its own.
+import { message } from '../diagnostic.ts';
+
+export const verifierEnded = message(
+  'verify/process',
+  (why: string) => `the process that verifies has ended before it had an answer: ${why}`,
+  { hint: 'ask again: a new one is started for the next request' },
+);
+
+export const verifierAnswer = message(
+  'verify/process-answer',
+  (what: string) => `the process that verifies gave no answer that can be used: ${what}`,
+);
+
+export const verifierInput = message(
+  'verify/process-input',
+  (bytes: number, limit: number) => `${bytes} bytes are to be verified, but a request may have at most ${limit}`,
+);
