@@ -89,6 +89,11 @@ export class Engine {
     this.#stackOfCalls();
   }
 
+  /** States whose paths are all at their end, in the order of their end: what the verdict rests on (certify.ts). */
+  get verified(): readonly Entry[] {
+    return this.#done;
+  }
+
   get keptStates(): number {
     let count = 0;
     for (const list of this.#entries.values()) count += list.length;
@@ -229,6 +234,7 @@ export class Engine {
     const bounded = state.boundedAt > before.visit;
     if (subsumes(before, state, 'all')) {
       if (!bounded) refuse(walk, unboundedLoop(placeAt(walk, slot), slot));
+      before.ranking ??= new Map();
       askAll(state);
       this.#close(state.parent);
       return true;
@@ -263,6 +269,7 @@ export class Engine {
       try {
         this.#explore(wide);
         if (mayNotEnd(trial)) throw new NoEnd();
+        entry.ranking = trial.ranking ?? new Map();
         this.#roots.delete(entry);
         return true;
       } catch (error) {

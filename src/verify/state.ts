@@ -98,6 +98,8 @@ export class Entry {
   /** See State. */
   readonly boundedAt: number;
   readonly path: Step | undefined;
+  /** Where paths come back to it as the head of a loop: the places that move on (ranking.ts); none where an iteration is bounded. */
+  ranking: ReadonlyMap<string, number> | undefined;
   /** What has to be compared once all paths from here are at their end (subsume.ts). */
   checks: readonly Check[] | undefined;
 

@@ -2,6 +2,8 @@
 import { AnyBpfError, type Diagnostic } from '../base/diagnostic.ts';
 import type { ObjectSpec, ProgramSpec } from '../spec/object.ts';
 import type { Platform } from '../spec/platform.ts';
+import { certify } from './certify.ts';
+import type { Certificate } from './check/format.ts';
 import { Budget, Engine, type Limits, type Observe } from './engine.ts';
 import type { Explanation } from './explain/explanation.ts';
 import { prepare } from './program.ts';
@@ -24,6 +26,10 @@ export interface Verdict {
    * addresses and sizes Linux leaves to the hardware to refuse; whoever runs the program checks them.
    */
   readonly checkedAt?: ReadonlySet<number>;
+  /** Where it was asked for, and the checker can follow the verdict: what it rests on, for checkCertificate (check/check.ts). */
+  readonly certificate?: Certificate;
+  /** What is doubtful though it was let pass (Limits.strict), in the order in which it was met. */
+  readonly warnings?: readonly Diagnostic[];
   /** Of a refusal, where it was asked for (explain/explain.ts). */
   readonly explanation?: Explanation;
 }
@@ -37,6 +43,11 @@ export interface Analysis {
   readonly last: State | undefined;
 }
 
+export interface VerifyOptions extends Limits {
+  /** The verdict of an accepted program carries a certificate, if the checker can follow it. */
+  readonly certificate?: boolean;
+}
+
 export const DEFAULT_LIMITS: Limits = { visits: 1_000_000, time: 10_000 };
 
 /**
@@ -48,7 +59,7 @@ export const verify = (
   object: ObjectSpec,
   spec: ProgramSpec,
   platform: Platform,
-  limits: Limits = DEFAULT_LIMITS,
+  limits: VerifyOptions = DEFAULT_LIMITS,
   observe?: Observe,
 ): Verdict => analyse(object, spec, platform, limits, observe).verdict;
 
@@ -57,7 +68,7 @@ export function analyse(
   object: ObjectSpec,
   spec: ProgramSpec,
   platform: Platform,
-  limits: Limits,
+  limits: VerifyOptions,
   observe?: Observe,
 ): Analysis {
   let engine: Engine | undefined;
@@ -80,17 +91,23 @@ export function analyse(
       culprit: undefined,
       calls: new Map(),
       stackOf: new Map(),
+      // eBPF for Windows has no privileges that would allow any of it.
+      strict: spec.dialect === 'windows' ? true : (limits.strict ?? []),
+      warnings: new Map(),
     };
     engine = new Engine(walk, limits, observe);
     const registers: Value[] = Array.from({ length: 11 }, () => undefined);
     registers[1] = pointer('ctx', -1);
     registers[10] = pointer('stack', -1, { target: 0 });
     engine.run(new State(0, [emptyFrame(0, -1, registers)]));
+    const certificate = limits.certificate === true ? certify(walk, engine.verified) : undefined;
     const verdict: Verdict = {
       verdict: 'accepted',
       visits: walk.visits,
       states: engine.keptStates,
       checkedAt: walk.checkedAt,
+      ...(walk.warnings.size === 0 ? {} : { warnings: [...walk.warnings.values()] }),
+      ...(certificate === undefined ? {} : { certificate }),
     };
     return { verdict, walk, last: engine.current };
   } catch (error) {
