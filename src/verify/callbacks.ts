@@ -1,6 +1,6 @@
 // Helpers that run a function of the program: what the function gets, and what it may return.
-import type { Scalar } from './number/scalar.ts';
-import type { State } from './state.ts';
+import { MAX_LOOPS } from '../spec/helper.ts';
+import { markPrecise, type State } from './state.ts';
 import { type Pointer, pointer, type Value } from './value.ts';
 import { loaded, number } from './walk.ts';
 import { between } from './number/scalar.ts';
@@ -23,8 +23,11 @@ export const CALLBACKS: Readonly<Record<string, CallbackRow>> = {
     callback: 2,
     context: 3,
     parameters: (state, args) => {
-      const most = args[0] as Scalar;
-      return [number(state, between(0, Math.max(0, Math.min(most.r32.umax, 2 ** 23) - 1)), most)];
+      const most = args[0]?.kind === 'scalar' ? args[0] : undefined;
+      // What later rounds get is asked of the call that they belong to.
+      markPrecise(most);
+      const last = Math.min(most?.r32.umax ?? MAX_LOOPS, MAX_LOOPS) - 1;
+      return [number(state, between(0, Math.max(0, last)), most)];
     },
     returnsAtMost: 1,
   },

@@ -175,6 +175,21 @@ function references(old: readonly Reference[], next: readonly Reference[], names
   });
 }
 
+/**
+ * Whether the callbacks that two states are in get the same in their next rounds, and may hold the same. No register says so: what
+ * a round got is forgotten in it.
+ */
+function callbacks(old: Kept, next: Kept, names: Names): boolean {
+  return old.frames.every(({ callback }, f) => {
+    const other = next.frames[f].callback;
+    if (callback === undefined || other === undefined) return callback === other;
+    return (
+      (callback === other || callback.args.every((value, i) => values(value, other.args[i], 'all', names))) &&
+      old.references.every((ref, i) => callback.held.includes(ref.id) === other.held.includes(next.references[i].id))
+    );
+  });
+}
+
 /** Whether two states are in the same calls, so that they can be compared at all. */
 export function sameCalls(a: readonly Frame[], b: readonly Frame[]): boolean {
   if (a.length !== b.length) return false;
@@ -188,7 +203,7 @@ export function subsumes(kept: Kept, state: State, mode: Mode): boolean {
   const { length } = kept.frames;
   if (length !== state.frames.length) return false;
   const names = NAMES.from();
-  if (!references(kept.references, state.references, names)) return false;
+  if (!references(kept.references, state.references, names) || !callbacks(kept, state, names)) return false;
   for (let i = length - 1; i >= 0; i--) if (!frames(kept.frames[i], state.frames[i], mode, names)) return false;
   return true;
 }
@@ -250,7 +265,7 @@ export function answersFor(entry: Entry, state: State, pinned: readonly number[]
   if (checks === undefined || entry.frames.length !== state.frames.length) return false;
   if (entry.references.length !== state.references.length || !sameCalls(entry.frames, state.frames)) return false;
   const names = NAMES.from(pinned);
-  if (!references(entry.references, state.references, names)) return false;
+  if (!references(entry.references, state.references, names) || !callbacks(entry, state, names)) return false;
   for (let i = 0; i < checks.length; i++) {
     const { frame, place, value } = checks[i];
     const { registers, stack } = state.frames[frame];

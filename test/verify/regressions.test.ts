@@ -84,11 +84,11 @@ body:
   r3 = *(u64 *)(r2 + 0)
   *(u64 *)(r2 + 0) = r1
   if r1 != r3 goto out
-  r0 = *(u64 *)(r2 - 8)
+  r0 = *(u64 *)(r2 + 8)
 out:
   r0 = 0
   exit`,
-    code: 'verify/uninitialised-stack',
+    code: 'verify/stack-access',
   },
   {
     name: 'a function leaves a pointer to its stack in its caller',
@@ -233,21 +233,66 @@ out:
     options: { type: 'xdp' },
   },
   {
-    name: 'a helper that may write fewer bytes leaves the rest as it was',
+    name: 'what a callback gets in its next round counts where its registers are forgotten',
     text: `
-  r6 = r1
   call bpf_get_prandom_u32
-  r4 = r0
-  r4 &= 7
-  r4 += 1
-  r1 = r6
-  r2 = 0
+  r6 = 0
+  *(u64 *)(r10 - 8) = r6
+  if r0 == 0 goto second
+  *(u64 *)(r10 - 16) = r6
+  r3 = r10
+  r3 += -16
+  goto both
+second:
+  r6 = 1
+  *(u64 *)(r10 - 16) = r6
   r3 = r10
   r3 += -8
-  call bpf_skb_load_bytes
-  r0 = *(u64 *)(r10 - 8)
+both:
+  r1 = 2
+  r2 = code_addr(body)
+  r4 = 0
+  call bpf_loop
+  r0 = 0
+  exit
+body:
+  r3 = *(u64 *)(r2 + 0)
+  if r3 != 0 goto again
+  r3 = 1
+  *(u64 *)(r2 + 0) = r3
+  r3 = 2
+  r3 = 3
+  r3 = 4
+  r3 = 5
+  r3 = 6
+  r3 = 7
+  goto joined
+again:
+  r3 = *(u64 *)(r2 + 8)
+joined:
+  r0 = 0
   exit`,
-    code: 'verify/uninitialised-stack',
+    code: 'verify/stack-access',
+  },
+  {
+    name: 'a number of rounds from a pointer',
+    text: `
+  r1 = r10
+  r2 = code_addr(body)
+  r3 = r10
+  r3 += -8
+  r4 = 0
+  call bpf_loop
+  r0 = 0
+  exit
+body:
+  r3 = r10
+  r3 += -128
+  r3 += r1
+  *(u8 *)(r3 + 0) = 0
+  r0 = 0
+  exit`,
+    code: 'verify/stack-access',
   },
 ];
 

@@ -134,6 +134,11 @@ export class InterpretedCode implements Code, Machine {
     }
   }
 
+  /** Of the run that is under way. */
+  get invocation(): Invocation | undefined {
+    return this.#invocation;
+  }
+
   /** The functions on the stack, the running one last. Frame i's r10 lies FRAME_STRIDE below that of the next. */
   get calls(): readonly CallFrame[] {
     return this.#frames;
