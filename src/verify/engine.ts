@@ -31,6 +31,8 @@ export interface Limits {
   readonly visits: number;
   /** Milliseconds. */
   readonly time: number;
+  /** What is refused though Linux lets programs with privileges do it: all that there are warnings for, or those of these codes. */
+  readonly strict?: true | readonly string[];
   /** Instructions on a path before the next state is kept, for tests: the verdict does not depend on it. */
   readonly keepAfter?: number;
   /** False: states that were verified do not answer for others, for tests. Each path is followed to its end. */

@@ -5,7 +5,7 @@ import { type Scalar, zeroExtended } from './number/scalar.ts';
 import * as T from './number/tnum.ts';
 import { MAX_STACK, markPrecise, type State, STACK_SLOTS, slotIndex } from './state.ts';
 import { Bytes, type Pointer, type Slot, Special, type Value } from './value.ts';
-import { anyNumber, number, placeAt, refuse, signedText, type Walk } from './walk.ts';
+import { anyNumber, number, placeAt, refuse, signedText, type Walk, warn } from './walk.ts';
 
 const ALL = 0xff;
 
@@ -91,7 +91,10 @@ export function readable(walk: Walk, state: State, p: Pointer, from: number, siz
     const slot = stack[index];
     state.markRead(p.target, index);
     if ((initialised(slot) & wanted) !== wanted) {
-      refuse(walk, uninitialisedStack(placeAt(walk, state.slot), from, size), register, p, [from, size]);
+      const place = placeAt(walk, state.slot);
+      if (slot?.kind === 'special')
+        refuse(walk, stackAccess(place, signedText(from), size, `a ${slot.name} lies there`), register, p);
+      warn(walk, uninitialisedStack(place, from, size), register, p, [from, size]);
     }
     if (slot?.kind === 'pointer' && wanted !== ALL) {
       refuse(walk, spilledPointerPart(placeAt(walk, state.slot), -8 * (index + 1)), register, p);

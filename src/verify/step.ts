@@ -34,7 +34,7 @@ import * as T from './number/tnum.ts';
 import { pointerOperation } from './pointer-arithmetic.ts';
 import { Frame, markPrecise, MAX_FRAMES, type State } from './state.ts';
 import { pointer, type Value } from './value.ts';
-import { anyNumber, loaded, number, placeAt, refuse, type Walk } from './walk.ts';
+import { anyNumber, loaded, number, placeAt, refuse, type Walk, warn } from './walk.ts';
 
 /** What follows an instruction: the state goes on where it stands, ends, or goes on as two. */
 export type Next = 'on' | 'end' | { readonly fork: State };
@@ -73,7 +73,7 @@ function tied(state: State, a: Scalar, b: Scalar, bounds: N.Bounds, by: number, 
   return new Scalar(bounds, a.id, a.delta + by, state.slot, a, b);
 }
 
-/** Linux refuses a constant divisor of 0; where the divisor is in a register the result is defined. */
+/** With a divisor of 0 they have a defined result (RFC 9669), and yet Linux refuses a constant one. */
 const DIVISIONS: ReadonlySet<BinaryOperation> = new Set(['div', 'mod', 'sdiv', 'smod']);
 
 function binary(walk: Walk, state: State, insn: Insn, b: Exclude<Value, undefined>): Next {
@@ -81,7 +81,7 @@ function binary(walk: Walk, state: State, insn: Insn, b: Exclude<Value, undefine
   const op = operation as BinaryOperation;
   const a = read(walk, state, insn.dst);
   if (DIVISIONS.has(op) && b.kind === 'scalar' && insn.imm === 0 && OPS[insn.op].format === 'alu_imm') {
-    if (walk.spec.dialect === 'linux') refuse(walk, divisionByZero(placeAt(walk, state.slot), op), insn.dst, a);
+    warn(walk, divisionByZero(placeAt(walk, state.slot), op), insn.dst, a);
   }
   let result: Value;
   if (a.kind === 'pointer' || b.kind === 'pointer') {

@@ -23,6 +23,10 @@ export interface Walk {
   readonly stackOf: Map<number, number>;
   /** Slots of accesses of which nothing is proven: where the memory of kernel objects is read. */
   readonly checkedAt: Set<number>;
+  /** Limits.strict. */
+  readonly strict: true | readonly string[];
+  /** What was let pass, by code and instruction. */
+  readonly warnings: Map<string, Diagnostic>;
   /** Instructions visited. */
   visits: number;
   /** The register and value that the refusal is about. */
@@ -48,6 +52,21 @@ export function refuse(
 ): never {
   walk.culprit = register < 0 ? undefined : { register, value, ...(bytes === undefined ? {} : { bytes }) };
   return fail(diagnostic);
+}
+
+/** Lets pass, with a warning, what Linux lets programs with privileges do, unless it is refused by wish. */
+export function warn(
+  walk: Walk,
+  diagnostic: Diagnostic,
+  register: number,
+  value: Value,
+  bytes?: Culprit['bytes'],
+): void {
+  const { code } = diagnostic;
+  const { strict } = walk;
+  if (strict === true || strict.includes(code)) refuse(walk, diagnostic, register, value, bytes);
+  const key = `${code} ${diagnostic.place.insn}`;
+  if (!walk.warnings.has(key)) walk.warnings.set(key, { ...diagnostic, severity: 'warning' });
 }
 
 /** A number made by the instruction at the state's slot. */

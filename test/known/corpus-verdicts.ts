@@ -21,8 +21,6 @@ export const REFUSED: Readonly<Record<string, string>> = {
   'build/packet_reallocate.o reallocate_invalidates': 'verify/context-access',
   // data + data_end.
   'build/ptr_arith.o test_ptr_arith': 'verify/pointer-arithmetic',
-  // Bytes of the stack go into a ring buffer that were never stored to.
-  'build/ringbuf_uninit.o test': 'verify/uninitialised-stack',
   // A tail call with a map that is no prog_array.
   'build/tail_call_bad.o caller': 'verify/helper-map',
   // Old clang: sizes that may be negative or of any length when they reach probe_read, indices without a bound.
@@ -48,7 +46,6 @@ export const REFUSED: Readonly<Record<string, string>> = {
 /** Where this kernel's verdict is the other one, and why ours stands. */
 export const UNLIKE_LINUX: Readonly<Record<string, string>> = {
   'build/byteswap.o func': 'Linux refuses unreachable instructions; they do no harm',
-  'build/ringbuf_uninit.o test': 'Linux lets privileged programs hand out bytes of the stack that they never stored to',
   'build/tail_call.o caller':
     'Linux has no value in r0 after a tail call that failed; here bpf_tail_call returns a negative number then',
   'falco/probe.o bpf_proc_startupdate_2': 'Linux gives up after 1,000,001 instructions',

@@ -6,14 +6,7 @@ const UNINITIALISED = 'what was never stored to cannot be loaded here, nor what 
 const ANY_COMPARISON = 'as in Linux, pointers may be compared with anything: nothing follows from it';
 const CONTEXT_POINTER = 'as in Linux, a pointer of the context is loaded whole or not at all';
 
-const CONSTANT_ZERO = 'Linux does not load a division by the constant 0, however well its result is defined';
-
 export const UNLIKE_PREVAIL: Readonly<Record<string, string>> = {
-  'sdivmod: non-zero divided by zero immediate': CONSTANT_ZERO,
-  'sdivmod: zero divided by zero immediate': CONSTANT_ZERO,
-  'udivmod: non-zero divided by zero immediate': CONSTANT_ZERO,
-  'udivmod: zero divided by zero immediate': CONSTANT_ZERO,
-  'udivmod: non-zero modulo zero immediate': CONSTANT_ZERO,
   'assign: 32-bit assign register stack value': PARTIAL_COPY,
   'assign: 32-bit assign register shared value': PARTIAL_COPY,
   'assign: 32-bit assign register packet value': PARTIAL_COPY,

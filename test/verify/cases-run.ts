@@ -49,6 +49,8 @@ const CONTEXT: ContextLayout = {
 const linux = builtInPlatform('linux');
 
 /** As Linux, with the cases' context and every helper for every type. */
+/** As PREVAIL, which refuses what Linux lets programs with privileges do. */
+const LIMITS = { ...DEFAULT_LIMITS, strict: ['verify/uninitialised-stack'] };
 const PLATFORM: Platform = {
   dialect: 'linux',
   families: linux.families,
@@ -101,7 +103,7 @@ export function runCase(test: Case): Result {
         state.references = [];
       }
     };
-    const { verdict, diagnostic } = verify(object, program, PLATFORM, DEFAULT_LIMITS, observe);
+    const { verdict, diagnostic } = verify(object, program, PLATFORM, LIMITS, observe);
     if (verdict !== 'accepted') return { refused: `${diagnostic?.code}: ${diagnostic?.message}`, after: [] };
     if (dividesByZero) return { refused: 'a divisor may be 0', after: [] };
   }

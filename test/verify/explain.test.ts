@@ -8,6 +8,7 @@ import { linkObject } from '../../src/link/link.ts';
 import { verifyAndExplain } from '../../src/verify/explain/explain.ts';
 import { recordOf, type VerifyRecord } from '../../src/verify/report/record.ts';
 import { refusalLines } from '../../src/verify/report/text.ts';
+import { DEFAULT_LIMITS } from '../../src/verify/verify.ts';
 import { PROJECT_ROOT } from '../support/shared.ts';
 
 const FOLDER = path.join(PROJECT_ROOT, 'test/verify/refusals');
@@ -15,10 +16,15 @@ const NAMES = readdirSync(FOLDER)
   .filter((file) => file.endsWith('.bpf.c'))
   .map((file) => file.slice(0, -'.bpf.c'.length));
 
+/** What there is a warning for is refused, too. */
+const STRICT = { ...DEFAULT_LIMITS, strict: true } as const;
+
 function recordsOf(name: string): VerifyRecord[] {
   const object = linkObject(readFileSync(path.join(FOLDER, `${name}.bpf.o`)), { name: `${name}.bpf.o` });
   const platform = builtInPlatform(object.dialect);
-  return object.programs.map((spec) => recordOf(object.name, spec, verifyAndExplain(object, spec, platform), 0));
+  return object.programs.map((spec) =>
+    recordOf(object.name, spec, verifyAndExplain(object, spec, platform, STRICT), 0),
+  );
 }
 
 /** `// Refused: verify/null, line 16.` in the source. */

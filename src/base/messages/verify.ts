@@ -103,7 +103,7 @@ export const pointerArithmetic = message(
 
 export const divisionByZero = message(
   'verify/division-by-zero',
-  (operation: string) => `${operation} by the constant 0, which Linux does not load`,
+  (operation: string) => `${operation} by the constant 0: its result is defined, but Linux does not load it`,
 );
 
 export const misaligned = message(
