@@ -1,4 +1,5 @@
 // Verifies a program that is loaded: when somebody asks, once, against the maps that it runs with.
+import { uninitialisedStack } from '../base/messages/verify.ts';
 import { MAP_FLAGS } from '../spec/map-types.ts';
 import type { Proof } from '../spec/backend.ts';
 import type { Memory } from '../spec/memory.ts';
@@ -16,6 +17,9 @@ export const DEFAULT_VERIFY: VerifyMode = 'prefer';
 
 /** What `prefer` spends on a program: nothing is lost where it does not suffice, so less than where it is required. */
 export const PREFER_LIMITS: Limits = { visits: 200_000, time: 500 };
+
+/** Code of the warning for reads of the stack where nothing was written. */
+const UNWRITTEN = uninitialisedStack({}, 0, 0).code;
 
 /** The verdict on one program, found at the first question. */
 export class Verification {
@@ -41,8 +45,10 @@ export class Verification {
 
   /** What back ends may rely on (ProgramImage.proof). */
   proof(wanted: 'now' | 'if-known'): Proof | undefined {
-    const { verdict, checkedAt } = wanted === 'now' ? this.verdict : (this.#verdict ?? {});
-    return verdict === 'accepted' && checkedAt !== undefined ? { checkedAt } : undefined;
+    const found = wanted === 'now' ? this.verdict : this.#verdict;
+    if (found?.verdict !== 'accepted' || found.checkedAt === undefined) return undefined;
+    const readsUnwritten = found.warnings?.some(({ code }) => code === UNWRITTEN) === true;
+    return { checkedAt: found.checkedAt, readsUnwritten };
   }
 }
 

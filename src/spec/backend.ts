@@ -41,6 +41,11 @@ export interface ProgramImage {
 export interface Proof {
   /** Slots of instructions whose addresses nobody knows: accesses to kernel objects, which Linux lets pass and a fault ends. */
   readonly checkedAt: ReadonlySet<number>;
+  /**
+   * The program reads bytes of its stack that it has not written, as Linux allows: they have to be zeroed, or a run would see what
+   * another left.
+   */
+  readonly readsUnwritten: boolean;
 }
 
 /** MAX_TAIL_CALL_CNT (include/linux/bpf.h), the same on Windows. */

@@ -303,3 +303,34 @@ describe.each(['interpret', 'compile'] as const)('the verdict is on the maps as 
     expect(codeOf(() => reusing.program().run({ data }))).toBe('run/bad-access');
   });
 });
+
+test.each(['reference', 'interpret', 'compile'] as const)(
+  'no run sees what another left on the stack: %s',
+  (engine) => {
+    const write = 'r1 = r10\n r1 += -16\n *(u64 *)(r10 - 24) = r1\n *(u64 *)(r10 - 16) = 77';
+  const left = [mapSpec('jumps', 'prog_array', { slots: [{ index: 0, kind: 'program', target: 'reads' }] })];
+    const programs = [
+      // Its address goes to memory, so that the frame is there, and no local in its place.
+    { name: 'writes', text: `${write}\n r0 = 0\n exit` },
+      // Accepted, as Linux does, with a warning.
+      { name: 'reads', text: 'r0 = *(u64 *)(r10 - 16)\n exit' },
+      { name: 'reads below', text: 'r1 = 0\n call f\n exit\n f: r0 = *(u64 *)(r10 - 16)\n exit' },
+      { name: 'reads by address', text: 'r2 = r10\n r2 += -16\n r0 = *(u64 *)(r2 + 0)\n exit' },
+      { name: 'writes below', text: `call f\n exit\n f: ${write}\n r0 = 0\n exit` },
+      { name: 'goes on', text: 'r2 = map_by_idx(0) ll\n r3 = 0\n call tail_call\n r0 = 5\n exit' },
+    ];
+    using object = loadObject(objectSpec(programs, left), { host: memoryHost(), engine, verify: 'require' });
+    expect(object.diagnostics).toEqual([]);
+    for (const { name } of programs.filter(({ name }) => name.startsWith('reads') || name.startsWith('goes'))) {
+      const { verdict } = object.program(name);
+      if (name !== 'goes on')
+        expect(verdict?.warnings?.map(({ code }) => code)).toEqual(['verify/uninitialised-stack']);
+      for (const writer of ['writes', 'writes below']) {
+        object.program(writer).run({ data });
+        expect(object.program(name).run({ data }).retval, name).toBe(0);
+        object.program(writer).runBatch([data]);
+        expect([...object.program(name).runBatch([data, data])], name).toEqual([0, 0]);
+      }
+    }
+  },
+);

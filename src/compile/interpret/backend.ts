@@ -14,7 +14,7 @@ export const interpretBackend: Backend = {
   load: (image, options = {}) => new InterpretedCode(image, options),
 };
 
-const EVERYTHING: Proof = { checkedAt: new Set() };
+const EVERYTHING: Proof = { checkedAt: new Set(), readsUnwritten: false };
 
 class InterpretedCode implements Code {
   readonly engine = 'interpret';

@@ -19,7 +19,7 @@ export class Records {
   readonly #memory: Memory;
   /** By slot; 0 for the second slot of a wide instruction. */
   readonly #bySlot: Uint32Array;
-  /** Accesses are checked but for those of the frame; where not, frames are not cleared either. */
+  /** Accesses are checked, but for those of the frame. */
   readonly checked: boolean;
   /** Slots of accesses and calls that are checked all the same. */
   readonly #checkedAt: ReadonlySet<number>;
@@ -53,7 +53,7 @@ export class Records {
     this.checked = checked;
     this.#checkedAt = checkedAt;
     this.recordsOf = recordsOf;
-    this.frameUse = checked ? frameToClear(program) : 0;
+    this.frameUse = checked || proof.readsUnwritten || goesOn(program) ? frameToClear(program) : 0;
     this.#bySlot = new Uint32Array(insns.length);
     this.base = memory.alloc((count + 3) * RECORD_SIZE);
     this.end = this.base + (count + 3) * RECORD_SIZE;
@@ -149,12 +149,15 @@ export class Records {
   }
 }
 
-/** All of it where another program may go on in the frame, which may look further down. */
-function frameToClear({ insns, image }: LoadedProgram): number {
-  const goesOn = (insn: Insn | undefined): boolean =>
-    insn?.op === 'callx' || (insn?.op === 'call_helper' && image.helper(insn.imm)?.returns === 'integerOrNoReturn');
-  return insns.some(goesOn) ? STACK_SIZE : frameUse(insns);
-}
+/** Whether another program may go on in the frame of this one. */
+const goesOn = ({ insns, image }: LoadedProgram): boolean =>
+  insns.some(
+    (insn) =>
+      insn?.op === 'callx' || (insn?.op === 'call_helper' && image.helper(insn.imm)?.returns === 'integerOrNoReturn'),
+  );
+
+/** All of it where another program goes on, which may look further down. */
+const frameToClear = (program: LoadedProgram): number => (goesOn(program) ? STACK_SIZE : frameUse(program.insns));
 
 const handlerOf = (insn: Insn, checked: boolean): InsnHandler =>
   baseOf(insn.op) !== undefined && (!checked || staysInFrame(insn)) ? `${insn.op}@free` : insn.op;

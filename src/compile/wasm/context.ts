@@ -59,6 +59,8 @@ export interface FunctionContext {
   readonly checked: boolean;
   /** Slots of accesses and calls that are checked all the same. */
   readonly checkedAt: ReadonlySet<number>;
+  /** Zero the frame where a function begins: it may be read before it is written. */
+  readonly clears: boolean;
   /** Windows are kept as checked code needs them: this code has checks, or may go on with a program that has. */
   readonly windows: boolean;
   /** What the code compiled so far looks at, or lets others look at, of the state of a run. */

@@ -146,7 +146,7 @@ export function addProgram(
   prefix = '',
 ): AddedProgram {
   const { image } = program;
-  const { checked, checkedAt, windows } = checksOf(program, trusted, proof);
+  const { checked, checkedAt, clears, windows } = checksOf(program, trusted, proof);
   // Slot 0 is compiled a second time where it is also called as a function, which has another signature.
   const called = new Set(functionEntries(program.insns).filter((entry) => entry > 0 || callsItself(program)));
   const main = builder.declare(MAIN);
@@ -178,6 +178,7 @@ export function addProgram(
         stackLow: stack,
         checked,
         checkedAt,
+        clears,
         windows,
         uses,
       },
@@ -232,16 +233,15 @@ export function checksOf(
   { image, insns }: LoadedProgram,
   trusted: boolean,
   proof: Proof | undefined,
-): Pick<FunctionContext, 'checked' | 'checkedAt' | 'windows'> {
-  if (trusted) return { checked: false, checkedAt: NOWHERE, windows: false };
-  if (proof === undefined) return { checked: true, checkedAt: NOWHERE, windows: true };
-  const { checkedAt } = proof;
+): Pick<FunctionContext, 'checked' | 'checkedAt' | 'clears' | 'windows'> {
+  if (trusted) return { checked: false, checkedAt: NOWHERE, clears: false, windows: false };
+  if (proof === undefined) return { checked: true, checkedAt: NOWHERE, clears: true, windows: true };
+  const { checkedAt, readsUnwritten: clears } = proof;
   const goesOn = insns.some(
     (insn) =>
-      insn?.op === 'callx' ||
-      (insn?.op === 'call_helper' && image.helper(insn.imm)?.returns === 'integerOrNoReturn'),
+      insn?.op === 'callx' || (insn?.op === 'call_helper' && image.helper(insn.imm)?.returns === 'integerOrNoReturn'),
   );
-  return { checked: false, checkedAt, windows: goesOn || checkedAt.size > 0 };
+  return { checked: false, checkedAt, clears, windows: goesOn || checkedAt.size > 0 };
 }
 
 /** A function, and where instructions begin in its code, which stands that many bytes further on than they say. */
