@@ -9,7 +9,23 @@ export type Terminator =
   | { readonly kind: 'goto'; readonly target: number }
   /** The branch instruction is the block's last; `taken` where its condition holds. */
   | { readonly kind: 'branch'; readonly slot: number; readonly taken: number; readonly otherwise: number }
+  | SwitchTerminator
   | { readonly kind: 'exit' };
+
+/** Only in graphs where jump-tables.ts has put it: decides by the value of a register, as a signed number of `width` bits. */
+export interface SwitchTerminator {
+  readonly kind: 'switch';
+  /** The branch instruction in whose place it is, the block's last. */
+  readonly slot: number;
+  readonly register: number;
+  readonly width: 32 | 64;
+  /** The value that the first target of the table is for; the others follow. */
+  readonly low: number;
+  readonly table: readonly number[];
+  /** For values less than `low`, and above those of the table. */
+  readonly below: number;
+  readonly otherwise: number;
+}
 
 /** Straight-line code: entered at its first slot only, left at its last only. */
 export interface Block {

@@ -26,6 +26,14 @@ export type Structured =
   | { readonly kind: 'loop'; readonly head: number; readonly body: readonly Structured[] }
   /** `br_if label` on the branch instruction that ends a basic block, where the branch is taken (or, `negated`, is not). */
   | ({ readonly kind: 'branch-if'; readonly negated: boolean } & Jump)
+  /** `br_table` on the register of a switch: labels for the entries of its table, and the other two. */
+  | {
+      readonly kind: 'switch';
+      readonly block: number;
+      readonly table: readonly number[];
+      readonly below: number;
+      readonly otherwise: number;
+    }
   /** Decides on the branch instruction that ends a basic block; both sides are scopes of their own. */
   | {
       readonly kind: 'if';
@@ -44,11 +52,12 @@ export function structure(graph: FlowGraph, dom: Dominance): readonly Structured
   const { position, children, loopHead } = dom;
   // Entered from more than one place going forward: such a block cannot be put in line with one of them.
   const isMerge = new Uint8Array(blocks.length);
-  for (const { index, predecessors, terminator } of blocks) {
+  for (const { index, predecessors, successors, terminator } of blocks) {
     let forward = 0;
     for (const predecessor of predecessors) if (position[predecessor] < position[index]) forward++;
     if (forward > 1) isMerge[index] = 1;
-    // A branch whose sides are the same block enters it twice.
+    // A table branches to all its targets. A branch whose sides are the same block enters it twice.
+    if (terminator.kind === 'switch') for (const successor of successors) isMerge[successor] = 1;
     if (terminator.kind === 'branch' && terminator.taken === terminator.otherwise) isMerge[terminator.taken] = 1;
   }
   // Number of scopes around the `loop` and the `block` that stand for each block: labels are differences of depths.
@@ -84,6 +93,12 @@ export function structure(graph: FlowGraph, dom: Dominance): readonly Structured
     out.push({ kind: 'code', block });
     if (terminator.kind === 'exit') {
       out.push({ kind: 'exit', block });
+      return;
+    }
+    if (terminator.kind === 'switch') {
+      const label = (target: number): number => jump(block, target, depth).label;
+      const { table, below, otherwise } = terminator;
+      out.push({ kind: 'switch', block, table: table.map(label), below: label(below), otherwise: label(otherwise) });
       return;
     }
     if (terminator.kind === 'goto') return edge(out, block, terminator.target, depth);

@@ -11,6 +11,19 @@ type Decisions = () => boolean;
 
 const graphOf = (text: string) => () => flowGraph(decodeProgram(assemble(text).code), 0);
 
+/** Of a switch, or labels in their place. */
+const targetsOf = (of: { readonly table: readonly number[]; readonly below: number; readonly otherwise: number }) => [
+  of.below,
+  ...of.table,
+  of.otherwise,
+];
+
+function pick(targets: readonly number[], decide: Decisions): number {
+  let at = 0;
+  while (at < targets.length - 1 && decide()) at++;
+  return targets[at];
+}
+
 /** Blocks in the order that the graph runs them, at most `limit`. */
 function walkGraph(graph: FlowGraph, decide: Decisions, limit: number): number[] {
   const path: number[] = [];
@@ -19,6 +32,7 @@ function walkGraph(graph: FlowGraph, decide: Decisions, limit: number): number[]
     const { terminator }: Block = graph.blocks[at];
     if (terminator.kind === 'exit') at = undefined;
     else if (terminator.kind === 'goto') at = terminator.target;
+    else if (terminator.kind === 'switch') at = pick(targetsOf(terminator), decide);
     else at = decide() ? terminator.taken : terminator.otherwise;
   }
   return path;
@@ -56,6 +70,8 @@ function walkStructured(code: readonly Structured[], decide: Decisions, limit: n
         return { leave: step.label };
       case 'branch-if':
         return decide() !== step.negated ? { leave: step.label } : 'next';
+      case 'switch':
+        return { leave: pick(targetsOf(step), decide) };
       case 'block':
         return inScope(step.body, false);
       case 'loop':

@@ -1,5 +1,4 @@
 // Compiles one function of a program: structured control flow from the graph, one i64 local a register, the frame by its base.
-import { dominance } from '../../flow/dominators.ts';
 import type { Block } from '../../flow/graph.ts';
 import { shortestPath } from '../../flow/shortest-path.ts';
 import { type Structured, structure } from '../../flow/structure.ts';
@@ -101,7 +100,7 @@ class FunctionCompiler extends FunctionCalls {
 
   compile(): CompiledFunction {
     const { e } = this;
-    const dom = dominance(this.graph);
+    const dom = this.dominance;
     const loops = dom.loopHead.some(Boolean);
     if (loops) this.fuel = e.local(I32);
     if (this.main) {
@@ -146,6 +145,9 @@ class FunctionCompiler extends FunctionCalls {
         case 'branch-if':
           this.#branchIf(step);
           break;
+        case 'switch':
+          this.#switch(step);
+          break;
         case 'block':
           e.block(VOID);
           this.#structured(step.body);
@@ -184,6 +186,29 @@ class FunctionCompiler extends FunctionCalls {
       e.br(label + 1).op('end');
     }
     this.#clearMissed(block, other);
+  }
+
+  #switch({ block, table, below, otherwise }: Structured & { readonly kind: 'switch' }): void {
+    const { e } = this;
+    const { terminator } = this.graph.blocks[block];
+    if (terminator.kind !== 'switch') throw new Error(`block ${block} does not end in a switch`);
+    const { slot, register, width, low } = terminator;
+    this.#at(slot, this.context.insns[slot] as Insn);
+    if (below !== otherwise) {
+      if (width === 64) e.get(this.registers[register]).i64(BigInt(low)).op('i64.lt_s').brIf(below);
+      else e.get(this.registers[register]).op('i32.wrap_i64').i32(low).op('i32.lt_s').brIf(below);
+    }
+    e.get(this.registers[register]);
+    if (width === 64) {
+      const at = this.temp(I64, 0);
+      if (low !== 0) e.i64(BigInt(low)).op('i64.sub');
+      e.tee(at).i64Small(table.length).op('i64.ge_u').brIf(otherwise);
+      e.get(at).op('i32.wrap_i64');
+    } else {
+      e.op('i32.wrap_i64');
+      if (low !== 0) e.i32(low).op('i32.sub');
+    }
+    e.brTable(table, otherwise);
   }
 
   /** The side of a block's branch on which a lookup has found nothing, where the branch is on what the lookup was decided by. */
@@ -230,6 +255,7 @@ class FunctionCompiler extends FunctionCalls {
       const { terminator } = block;
       if (terminator.kind === 'exit') this.#exit(block);
       else if (terminator.kind === 'goto') go(block, terminator.target, outer);
+      else if (terminator.kind === 'switch') throw new Error('a jump table in a graph that is not reducible');
       else {
         this.#condition(block);
         e.if(VOID);
@@ -262,8 +288,8 @@ class FunctionCompiler extends FunctionCalls {
       const insn = this.context.insns[slot];
       if (insn === undefined) continue;
       const { format } = opRow(insn.op);
-      const ends =
-        format === 'goto' || format === 'gotol' || (terminator.kind === 'branch' && slot === terminator.slot);
+      const decides = terminator.kind === 'branch' || terminator.kind === 'switch';
+      const ends = format === 'goto' || format === 'gotol' || (decides && slot === terminator.slot);
       if (ends || format === 'exit') continue;
       this.#at(slot, insn);
       const kept = this.#rotates.kept.get(slot);

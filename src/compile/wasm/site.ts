@@ -1,6 +1,8 @@
 // One function while it is compiled: its registers, frame and budget, and where operands are (the compiler's Site).
+import { type Dominance, dominance } from '../../flow/dominators.ts';
 import type { FlowGraph } from '../../flow/graph.ts';
 import { flowGraph } from '../../flow/graph.ts';
+import { withJumpTables } from '../../flow/jump-tables.ts';
 import type { Insn } from '../../isa/insn.ts';
 import { FORMATS, OP_NAMES, OPS, type OpName, type Width } from '../../isa/opcodes.ts';
 import { frameUse } from '../frame-use.ts';
@@ -29,6 +31,7 @@ export abstract class FunctionSite implements Site {
   abstract readonly control: Control;
   protected readonly context: FunctionContext;
   protected readonly graph: FlowGraph;
+  protected readonly dominance: Dominance;
   /** The program itself, not a function that it calls. */
   protected readonly main: boolean;
   /** Local of each register r0 to r9. */
@@ -49,7 +52,11 @@ export abstract class FunctionSite implements Site {
     this.exclusive = context.exclusive;
     this.main = main;
     this.slot = entry;
-    this.graph = flowGraph(context.insns, entry);
+    const graph = flowGraph(context.insns, entry);
+    const dom = dominance(graph);
+    const tabled = dom.reducible ? withJumpTables(graph, dom, context.insns) : undefined;
+    this.graph = tabled ?? graph;
+    this.dominance = tabled === undefined ? dom : dominance(tabled);
     const parameters = parametersOf(main);
     this.base = parameters;
     this.e = new Emitter(parameters + 1);
@@ -100,7 +107,7 @@ export abstract class FunctionSite implements Site {
   /** Zeros as far below r10 as the function looks: a run never sees what another left. */
   protected clearFrame(): void {
     const { e } = this;
-    if (!this.context.checked) return;
+    if (!this.context.clears) return;
     const size = frameUse(this.graph.blocks.flatMap(({ start, end }) => this.context.insns.slice(start, end)));
     if (size > MOST_STORES * 8) {
       e.get(this.base)
