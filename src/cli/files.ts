@@ -1,6 +1,7 @@
 // Files that the user names, with failures as findings.
 import { createReadStream } from 'node:fs';
 import { open, readFile, stat } from 'node:fs/promises';
+import { concatBytes } from '../base/bytes.ts';
 import { fail } from '../base/diagnostic.ts';
 import { cannotRead, emptyFile } from '../base/messages/cli.ts';
 import { tooLarge } from '../base/messages/input.ts';
@@ -78,4 +79,17 @@ async function attempt<T>(file: string, body: () => Promise<T>): Promise<T> {
 function rethrow(file: string, error: unknown): never {
   if ((error as NodeJS.ErrnoException).syscall === undefined) throw error;
   return fail(cannotRead({ file }, reasonOf(error)), error);
+}
+
+/** The bytes of a whole file, or with `-` of standard input. Raises as readWhole. */
+export async function readAll(file: string, io: Io): Promise<Uint8Array> {
+  if (file !== '-') return readWhole(file);
+  const chunks: Uint8Array[] = [];
+  let size = 0;
+  for await (const chunk of io.stdin) {
+    size += chunk.length;
+    if (size > MAX_WHOLE_BYTES) fail(tooLarge({ file }, 'standard input', size, MAX_WHOLE_BYTES));
+    chunks.push(chunk);
+  }
+  return concatBytes(chunks);
 }

@@ -1,7 +1,7 @@
 // anybpf verify: whether the programs of an object may run, and why not.
 import { type Command, Option } from 'commander';
-import type { Diagnostic } from '../base/diagnostic.ts';
-import { formatDiagnostic } from '../base/diagnostic.ts';
+import { type Diagnostic, fail, formatDiagnostic } from '../base/diagnostic.ts';
+import { noKernelLog, wrongUse } from '../base/messages/cli.ts';
 import { notRelocated } from '../base/messages/verify.ts';
 import type { Btf } from '../btf/btf.ts';
 import { builtInPlatform } from '../hosts/platform.ts';
@@ -10,6 +10,8 @@ import type { ObjectSpec, ProgramSpec } from '../spec/object.ts';
 import type { Platform } from '../spec/platform.ts';
 import { PROGRAM_TYPES, type ProgramTypeName } from '../spec/program-types.ts';
 import { verifyAndExplain } from '../verify/explain/explain.ts';
+import { explainKernelLog } from '../verify/kernel-log/explain.ts';
+import { parseKernelLog } from '../verify/kernel-log/parse.ts';
 import { dotOf } from '../verify/report/dot.ts';
 import { recordOf, type VerifyRecord } from '../verify/report/record.ts';
 import { sarifOf } from '../verify/report/sarif.ts';
@@ -17,6 +19,7 @@ import { StatePrinter } from '../verify/report/states.ts';
 import { refusalLines } from '../verify/report/text.ts';
 import { DEFAULT_LIMITS, type Verdict } from '../verify/verify.ts';
 import { count } from './count.ts';
+import { readAll } from './files.ts';
 import type { Io } from './io.ts';
 import { toJson } from './json.ts';
 import { kernelTypes } from './kernel-types.ts';
@@ -33,6 +36,7 @@ interface VerifyOptions {
   readonly sarif?: boolean;
   readonly states?: boolean;
   readonly cfg?: string;
+  readonly kernelLog?: string;
   readonly btf?: string;
   readonly programType?: ProgramTypeName;
   readonly budget: number;
@@ -44,7 +48,7 @@ export const verifyVerb: Verb = (program: Command, io, finish) => {
     .description(
       'say whether programs may run: that they touch only their own memory, end, and give back what they take',
     )
-    .argument('<object>', 'eBPF object file')
+    .argument('[object]', 'eBPF object file')
     .option('--program <name>', 'only this program, by function or section name')
     .option('--explain', 'with what led to a refusal: where its values come from, and what the path decided')
     .addOption(
@@ -63,21 +67,45 @@ export const verifyVerb: Verb = (program: Command, io, finish) => {
       ).conflicts(['json', 'sarif']),
     )
     .option('--cfg <file>', 'write the control flow as a graph for Graphviz, with the refused block marked')
+    .option('--kernel-log <file>', "explain a log of Linux's verifier instead; - is standard input")
     .addHelpText('after', '\nThe exit code is 0 only if all programs are accepted.')
-    .action(async (file: string, options: VerifyOptions) => {
-      const opened = await openObject(file, options.programType);
-      const targets = options.btf === undefined ? undefined : await kernelTypes(options.btf);
-      const chosen = options.program === undefined ? opened.spec.programs : [programNamed(opened, options.program)];
-      const verifier = new Verifier(file, opened.spec, targets, options, io);
-      const records = chosen.map((p) => verifier.verify(p));
+    .action(async (object: string | undefined, options: VerifyOptions) => {
+      const records = await recordsOf(object, options, io);
       const passed = records.every((r) => r.verdict === 'accepted');
-      if (options.cfg !== undefined) writeWhole(options.cfg, verifier.graph(chosen, records));
+      const file = options.kernelLog ?? object;
       if (options.json === true) io.stdout.write(`${toJson({ object: file, passed, programs: records }, 2)}\n`);
       else if (options.sarif === true) io.stdout.write(`${toJson(sarifOf(records, version), 2)}\n`);
-      else report(file, records, options, io);
+      else report(file ?? '', records, options, io);
       finish(passed ? EXIT.done : EXIT.failed);
     });
 };
+
+/** Verdicts on the programs of the object, or those that a kernel's log tells of. */
+async function recordsOf(file: string | undefined, options: VerifyOptions, io: Io): Promise<readonly VerifyRecord[]> {
+  if (options.kernelLog !== undefined) {
+    if (file !== undefined) fail(wrongUse({}, '--kernel-log says all by itself: give no object with it'));
+    return fromKernelLog(options.kernelLog, io);
+  }
+  if (file === undefined) return fail(wrongUse({}, "missing required argument 'object'"));
+  const opened = await openObject(file, options.programType);
+  const target = options.btf === undefined ? undefined : await kernelTypes(options.btf);
+  const chosen = options.program === undefined ? opened.spec.programs : [programNamed(opened, options.program)];
+  const verifier = new Verifier(file, opened.spec, target, options, io);
+  const records = chosen.map((p) => verifier.verify(p));
+  if (options.cfg !== undefined) writeWhole(options.cfg, verifier.graph(chosen, records));
+  return records;
+}
+
+/** Of Linux's helpers. */
+const movesPacket = (helper: string): boolean =>
+  builtInPlatform('linux').families.some(({ helpers }) =>
+    helpers.some((row) => `bpf_${row.name}` === helper && row.changesPacket === true),
+  );
+
+async function fromKernelLog(file: string, io: Io): Promise<readonly VerifyRecord[]> {
+  const logs = parseKernelLog(new TextDecoder().decode(await readAll(file, io)));
+  return logs.length === 0 ? fail(noKernelLog({ file })) : logs.map((log) => explainKernelLog(log, file, movesPacket));
+}
 
 class Verifier {
   readonly #file: string;
@@ -147,7 +175,7 @@ function report(file: string, records: readonly VerifyRecord[], { explain = fals
     const colour = verdict === 'accepted' ? 'green' : 'red';
     const cost = `${plural(record.visited, 'instruction')} visited, ${milliseconds(record.microseconds)}`;
     return [
-      `${program} (${type}): ${paint(colour, WORDS[verdict])}; ${cost}`,
+      `${program === '' ? 'the program' : program}${type === '' ? '' : ` (${type})`}: ${paint(colour, WORDS[verdict])}; ${cost}`,
       ...warnings.map((w) => `  ${w.severity}: ${formatDiagnostic({ ...w, place: {} })}`),
       ...(verdict === 'accepted' ? [] : refusalLines(record, { facts: explain })),
     ].flatMap((line) => wrapped(line, io.stdout));

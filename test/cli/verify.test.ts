@@ -1,5 +1,5 @@
 // anybpf verify: text, JSON against its schema, SARIF, states, graph, exit codes.
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { afterAll, expect, test } from 'vitest';
@@ -141,4 +141,45 @@ test('--budget: given up, which is no acceptance', async () => {
   const data = JSON.parse(out);
   expect(violations(data, SCHEMA)).toEqual([]);
   expect(data.programs[0]).toMatchObject({ verdict: 'budget', code: 'verify/budget' });
+});
+
+test("--kernel-log: a log of Linux's verifier in the same form, from a file or standard input", async () => {
+  const file = 'test/verify/kernel-logs/linux-6.18-wide-index.log';
+  const { code, out, err } = await anybpf(['verify', '--kernel-log', file, '--explain'], still);
+  expect({ code, err }).toEqual({ code: 1, err: '' });
+  expectGolden('verify-kernel-log.txt', out);
+  const piped = await anybpf(['verify', '--kernel-log', '-', '--json'], {
+    ...still,
+    stdin: readFileSync(path.join(PROJECT_ROOT, file)),
+  });
+  const data = JSON.parse(piped.out);
+  expect(violations(data, SCHEMA)).toEqual([]);
+  expect(data.programs).toMatchObject([
+    {
+      program: 'wide_index',
+      verdict: 'refused',
+      code: 'verify/bounds',
+      source: { line: 33 },
+      kernel: [expect.any(String), expect.any(String)],
+    },
+  ]);
+  const accepted = await anybpf(['verify', '--kernel-log', 'test/verify/kernel-logs/linux-6.18-accepted.log'], still);
+  expect(accepted.code).toBe(0);
+});
+
+test('--kernel-log: what is no log, and an object beside it, are wrong use', async () => {
+  const none = await anybpf(['verify', '--kernel-log', 'README.md']);
+  expect(none).toMatchObject({ code: 2, out: '' });
+  expect(none.err).toMatch(/cli\/kernel-log/);
+  expect((await anybpf(['verify', example('drop-port'), '--kernel-log', 'README.md'])).code).toBe(2);
+  expect((await anybpf(['verify'])).code).toBe(2);
+});
+
+test('messages and codes of all kernel logs are what the schema says', async () => {
+  for (const name of readdirSync(path.join(PROJECT_ROOT, 'test/verify/kernel-logs')).filter((f) =>
+    f.endsWith('.log'),
+  )) {
+    const { out } = await anybpf(['verify', '--kernel-log', `test/verify/kernel-logs/${name}`, '--json'], still);
+    expect(violations(JSON.parse(out), SCHEMA), name).toEqual([]);
+  }
 });

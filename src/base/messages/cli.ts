@@ -71,3 +71,7 @@ export const asmMaps = message(
     `the text names the maps ${maps.join(', ')}, but has no place to define them: it cannot become an object`,
   { hint: 'print the instructions instead' },
 );
+
+export const noKernelLog = message('cli/kernel-log', () => "it holds no log of Linux's verifier", {
+  hint: 'load the program with log level 1 or 2: bpftool -d prog load, or libbpf with a print callback',
+});

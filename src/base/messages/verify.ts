@@ -203,3 +203,6 @@ export const notRelocated = message(
     `${count} CO-RE relocation${count === 1 ? ' is' : 's are'} not applied: offsets are those that the program was compiled with`,
   { severity: 'warning', hint: 'give the BTF of the kernel with --btf' },
 );
+
+/** Where Linux's verifier says something that no row of kernel-log/messages.ts reads. */
+export const kernelRefusal = message('verify/kernel', (text: string) => text);

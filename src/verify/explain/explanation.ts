@@ -4,6 +4,7 @@ import type { Diagnostic } from '../../base/diagnostic.ts';
 /** A line of the C source, where the object has line information. */
 export interface SourceLine {
   readonly file: string;
+  /** From 1; 0 where only its text is known (logs of kernels before 6.8). */
   readonly line: number;
   /** From 1; 0 where the compiler gave none. */
   readonly column: number;

@@ -47,17 +47,10 @@ function blocks(drawn: DrawnProgram, { insns }: PreparedProgram, { blocks: all }
       const { terminator } = block;
       const edge = (target: number, label: string): string =>
         `    ${idOf(block.start)} -> ${idOf(all[target].start)}${label === '' ? '' : ` [label="${label}"]`};\n`;
-      switch (terminator.kind) {
-        case 'exit':
-          return node;
-        case 'goto':
-          return node + edge(terminator.target, '');
-        case 'branch': {
-          const both = insns[terminator.slot];
-          const names = both !== undefined && OPS[both.op].format === 'may_goto' ? ['ends', 'goes on'] : ['yes', 'no'];
-          return node + edge(terminator.taken, names[0]) + edge(terminator.otherwise, names[1]);
-        }
-      }
+      if (terminator.kind !== 'branch') return node + block.successors.map((target) => edge(target, '')).join('');
+      const both = insns[terminator.slot];
+      const names = both !== undefined && OPS[both.op].format === 'may_goto' ? ['ends', 'goes on'] : ['yes', 'no'];
+      return node + edge(terminator.taken, names[0]) + edge(terminator.otherwise, names[1]);
     })
     .join('');
 }

@@ -15,6 +15,8 @@ export interface VerifyRecord {
   /** Stable code of the refusal, `verify/null`; where the verdict is not `accepted`. */
   readonly code?: string;
   readonly message?: string;
+  /** What Linux's verifier says, where the record is made of its log. */
+  readonly kernel?: readonly string[];
   /** The instruction that is refused: its slot, and its text where it could be decoded. */
   readonly instruction?: { readonly slot: number; readonly text?: string };
   readonly source?: SourceLine;

@@ -87,10 +87,10 @@ const flow = (record: VerifyRecord, facts: readonly Fact[]): object => ({
 /** The source line where it is known, else the object file; and the program, in either case. */
 function location(record: VerifyRecord, source: SourceLine | undefined, slot: number | undefined): object {
   const name = `${record.section}/${record.program}`;
-  const region = source === undefined ? undefined : regionOf(source);
+  const region = source === undefined || source.line === 0 ? undefined : regionOf(source);
   return {
     physicalLocation: {
-      artifactLocation: { uri: uriOf(source?.file ?? record.object) },
+      artifactLocation: { uri: uriOf(source === undefined || source.file === '' ? record.object : source.file) },
       ...(region === undefined ? {} : { region }),
     },
     logicalLocations: [

@@ -27,6 +27,7 @@ const NAMES: { readonly [R in RegionName]: string } = {
   memory: 'mem',
   flowKeys: 'flow_keys',
   kernel: 'ptr_',
+  object: 'ptr_obj',
   function: 'func',
 };
 

@@ -20,12 +20,14 @@ const position = ({ file, line, column }: SourceLine): string =>
 export function refusalLines(record: VerifyRecord, { facts }: TextOptions): string[] {
   const { code = '', message = '', instruction, source, explanation } = record;
   const lines = [`  ${message} [${code}]`];
+  if (record.kernel !== undefined) lines.push(`  Linux says: ${record.kernel.slice(0, 2).join('; ')}`);
   const insn =
     instruction === undefined
       ? ''
       : `instruction ${instruction.slot}${instruction.text === undefined ? '' : `: ${instruction.text}`}`;
-  if (source !== undefined) lines.push(`  at ${position(source)}, ${insn}`, `    ${source.line} | ${source.text}`);
-  else if (insn !== '') lines.push(`  at ${insn}`);
+  if (source !== undefined && source.line > 0)
+    lines.push(`  at ${position(source)}, ${insn}`, `    ${source.line} | ${source.text}`);
+  else if (insn !== '') lines.push(`  at ${insn}`, ...(source === undefined ? [] : [`    ${source.text}`]));
   if (explanation === undefined) return lines;
   if (facts) lines.push(...factLines(inOrder(explanation), source?.file));
   if (explanation.fix !== undefined) lines.push(`  fix: ${explanation.fix.text}`);
@@ -47,14 +49,14 @@ function factLines(all: readonly Fact[], file: string | undefined): string[] {
     '  how it comes to this:',
     ...facts.map((f, i) => {
       const again = i > 0 && marks[i] === marks[i - 1] && codes[i] === codes[i - 1];
-      return `    ${(again ? '' : marks[i]).padStart(width)} | ${(again ? '' : codes[i]).padEnd(codeWidth)}  ${f.text}`;
+      return `    ${(again ? '' : marks[i]).padStart(width)} | ${(again ? '' : codes[i]).padEnd(codeWidth)}  ${f.text}`.trimEnd();
     }),
   ];
 }
 
 /** The line, with its file where that is another than the refusal's; or the instruction. */
 const mark = ({ insn, source }: Fact, file: string | undefined): string =>
-  source === undefined
+  source === undefined || source.line === 0
     ? `[${insn}]`
     : source.file === file
       ? `${source.line}`
