@@ -1,5 +1,6 @@
 // Messages of the verifier: why a program is refused. The first clause says what is wrong, in the terms of the C source.
 import { message } from '../diagnostic.ts';
+import { takenName } from '../taken.ts';
 
 const r = (register: number): string => `r${register}`;
 
@@ -111,14 +112,18 @@ export const misaligned = message(
   (size: number, what: string) => `${what} needs an address that is a multiple of ${size}`,
 );
 
+/** A helper as C calls it. */
+const inC = (name: string): string => (/^(?:bpf_|helper )/.test(name) ? name : `bpf_${name}`);
+
 export const helperNotAllowed = message(
   'verify/helper',
-  (name: string, type: string) => `${type} programs may not call ${name}`,
+  (name: string, type: string) => `${type} programs may not call ${inC(name)}`,
 );
 
 export const helperLicence = message(
   'verify/licence',
-  (name: string, licence: string) => `${name} is for programs with a GPL-compatible licence, this one has '${licence}'`,
+  (name: string, licence: string) =>
+    `${inC(name)} is for programs with a GPL-compatible licence, this one has '${licence}'`,
   {
     hint: 'declare a GPL-compatible licence in the section `license`',
   },
@@ -127,23 +132,19 @@ export const helperLicence = message(
 export const helperArgument = message(
   'verify/helper-argument',
   (name: string, argument: number, wanted: string, is: string) =>
-    `argument ${argument} of ${name} must be ${wanted}, but r${argument} is ${is}`,
+    `argument ${argument} of ${inC(name)} must be ${wanted}, but r${argument} is ${is}`,
 );
 
 export const helperMap = message(
   'verify/helper-map',
-  (name: string, type: string, map: string) => `${name} does not work on map '${map}' of type ${type}`,
+  (name: string, type: string, map: string) => `${inC(name)} does not work on map '${map}' of type ${type}`,
 );
 
 export const kfuncNotKnown = message('verify/kfunc', (name: string) => `the kernel function ${name} is not known here`);
 
-/** What programs take and give back, where its short name does not say it. */
-const TAKEN: Readonly<Record<string, string>> = { ringRecord: 'ring buffer record', rcu: 'RCU read lock' };
-
 export const referenceLeak = message(
   'verify/reference-leak',
-  (what: string, slot: number) =>
-    `the ${TAKEN[what] ?? what} taken at instruction ${slot} is not given back on this path`,
+  (what: string, slot: number) => `the ${takenName(what)} taken at instruction ${slot} is not given back on this path`,
   {
     hint: 'release it on every path before the program ends',
   },
@@ -151,7 +152,8 @@ export const referenceLeak = message(
 
 export const notOwned = message(
   'verify/release',
-  (name: string, register: number, what: string) => `${name} gives back what was acquired, but r${register} is ${what}`,
+  (name: string, register: number, what: string) =>
+    `${inC(name)} gives back what was acquired, but r${register} is ${what}`,
 );
 
 export const lockRule = message('verify/lock', (why: string) => why);

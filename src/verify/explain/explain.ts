@@ -1,6 +1,7 @@
 // Explains a refusal: walks the program again, remembers the path, and looks back from where it was refused.
 import type { Diagnostic } from '../../base/diagnostic.ts';
 import { type Insn, registersRead } from '../../isa/insn.ts';
+import { OPS } from '../../isa/opcodes.ts';
 import type { ObjectSpec, ProgramSpec } from '../../spec/object.ts';
 import type { Platform } from '../../spec/platform.ts';
 import type { Limits, Observe } from '../engine.ts';
@@ -101,7 +102,13 @@ function startOf(code: string, slot: number, walk: Walk, last: Trace | undefined
   const { culprit } = walk;
   // Of bytes that are missing, the stores tell more than how their address was made.
   if (culprit === undefined || culprit.bytes !== undefined) return [];
-  return places([culprit.register, ...sizeArgument(walk, slot, culprit)]);
+  return places([...new Set([culprit.register, ...distanceOperand(walk, slot), ...sizeArgument(walk, slot, culprit)])]);
+}
+
+/** The register whose number a pointer is moved by. */
+function distanceOperand(walk: Walk, slot: number): number[] {
+  const insn = walk.program.insns[slot];
+  return insn !== undefined && OPS[insn.op].format === 'alu_reg' ? [insn.src] : [];
 }
 
 /** The register with the size that goes with a pointer argument of a helper. */

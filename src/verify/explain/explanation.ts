@@ -26,8 +26,12 @@ export type FactKind =
   | 'origin'
   /** It changed the value, or moved the pointer. */
   | 'change'
-  /** A branch that says something about the value. */
+  /** A branch that bounds the value. */
   | 'check'
+  /** A branch that says whether the pointer is NULL. */
+  | 'null-check'
+  /** A branch that says how long the packet is at least. */
+  | 'length-check'
   /** What was known of the value does not hold any more. */
   | 'lost'
   /** A branch that led here. */

@@ -62,7 +62,7 @@ const packetCheck: Row = ({ walk, slot, value, chain, otherChecks, late }) => {
       `the comparison with data_end at ${line(late)} comes after the access: move it before`,
       late,
     );
-  const check = last(chain, 'check');
+  const check = last(chain, 'length-check');
   const insn = walk.program.insns[slot];
   const moved = last(chain, 'lost');
   const other = otherChecks.at(-1) ?? check;
@@ -116,15 +116,19 @@ const otherType: Row = ({ walk, slot }) => {
     : fix('other-program-type', `program types that may call it: ${may.join(', ')}`);
 };
 
-const limited: Row = ({ value, chain }) => {
-  if (value?.kind === 'scalar') {
-    return fix(
-      'bounds-check',
-      'limit the number first, on the same variable: compare it with the largest allowed, or mask it',
-    );
-  }
+const LIMIT_FIRST = fix(
+  'bounds-check',
+  'limit the number first, on the same variable and as an unsigned one: compare it with the largest allowed, or mask it',
+);
+
+const limited: Row = ({ walk, slot, value, chain }) => {
+  if (value?.kind === 'scalar') return LIMIT_FIRST;
   if (value?.kind !== 'pointer') return undefined;
   const check = last(chain, 'check');
+  const atCall = walk.program.insns[slot]?.op === 'call_helper';
+  if (value.variable === undefined && atCall) {
+    return fix('bounds-check', 'limit the number of bytes first: with where they begin it must stay inside', check);
+  }
   if (value.variable === undefined)
     return fix(
       'bounds-check',
@@ -169,13 +173,19 @@ const allowedReturns: Row = ({ walk }) => {
   return names.length === 0 ? undefined : fix('return-value', `return one of ${names.join(', ')}`);
 };
 
+const NUMBER_NOW = fix(
+  'other',
+  'a pointer that was stored in part, computed with other operators than + and -, or read from memory whose types are not known is a number: keep it in a variable of its own',
+);
+
 const FIXES: Readonly<Record<string, Row>> = {
   'verify/null': nullCheck,
   'verify/packet-bounds': packetCheck,
   'verify/bounds': limited,
-  'verify/not-a-pointer': reload,
+  'verify/not-a-pointer': (r) => reload(r) ?? NUMBER_NOW,
   'verify/helper-argument': (r) => reload(r) ?? (r.value?.kind === 'scalar' ? limited(r) : undefined),
-  'verify/pointer-arithmetic': (r) => reload(r),
+  'verify/pointer-arithmetic': (r) =>
+    reload(r) ?? (r.diagnostic.message.includes('the distance may be') ? LIMIT_FIRST : undefined),
   'verify/uninitialised-register': () => fix('initialise', 'give the variable a value where it is declared'),
   'verify/uninitialised-stack': ({ missing }) =>
     fix(

@@ -4,6 +4,7 @@ import { OPS } from '../../isa/opcodes.ts';
 import type { Trace } from '../trace.ts';
 import type { Pointer, Slot } from '../value.ts';
 import { type Culprit, signedText, type Walk } from '../walk.ts';
+import { takenName } from '../../base/taken.ts';
 import { condition } from './condition.ts';
 import type { Fact, FactKind } from './explanation.ts';
 import { loopAt } from './loop.ts';
@@ -75,7 +76,7 @@ export function packetChecks({ walk, path, named, fact }: PathContext): Fact[] {
       const now = path[i].frames[depth]?.registers[r];
       if (was?.kind !== 'pointer' || now?.kind !== 'pointer' || now.range <= was.range) continue;
       const text = `${condition(insn, before.slot, path[i].slot)}: ${proven(now, r)}`;
-      found.set(before.slot, fact(before.slot, 'check', text, i - 1));
+      found.set(before.slot, fact(before.slot, 'length-check', text, i - 1));
     }
   }
   return [...found.values()];
@@ -120,7 +121,7 @@ function held(c: PathContext): readonly Fact[] {
     0,
     c.path.findLastIndex((t) => t.slot === reference.at),
   );
-  return [c.fact(reference.at, 'origin', 'taken here', at), ...decisions(c, at)];
+  return [c.fact(reference.at, 'origin', `the ${takenName(reference.what)} is taken here`, at), ...decisions(c, at)];
 }
 
 /** Bytes of a frame that hold nothing. */

@@ -164,7 +164,8 @@ export class Slice {
     if (format === 'branch_imm' || format === 'branch_reg') {
       const learnt = learntOf(was, now, name);
       if (learnt === undefined) return { sources };
-      return { kind: 'check', text: `${condition(insn, before.slot, after.slot)}: ${learnt}`, sources };
+      const [kind, text] = learnt;
+      return { kind, text: `${condition(insn, before.slot, after.slot)}: ${text}`, sources };
     }
     if (format === 'call_helper' && was?.kind === 'pointer' && now?.kind === 'scalar') {
       const call = helperTitle(this.#names, insn.imm);
@@ -185,15 +186,15 @@ export class Slice {
 }
 
 /** What a branch said about a value, undefined for nothing new. */
-function learntOf(was: Slot, now: Slot, name: string): string | undefined {
-  if (was?.kind === 'pointer' && now?.kind === 'scalar') return `${name} is NULL`;
-  if (was?.kind === 'pointer' && now?.kind === 'pointer') {
-    if (was.nullable && !now.nullable) return `${name} is not NULL`;
-    if (now.range > was.range) return provenText(now);
-    return undefined;
+function learntOf(was: Slot, now: Slot, name: string): readonly [FactKind, string] | undefined {
+  if (now === undefined) return undefined;
+  if (was?.kind === 'pointer' && now.kind === 'scalar') return ['null-check', `${name} is NULL`];
+  if (was?.kind === 'pointer' && now.kind === 'pointer') {
+    if (was.nullable && !now.nullable) return ['null-check', `${name} is not NULL`];
+    return now.range > was.range ? ['length-check', provenText(now)] : undefined;
   }
   const text = inWords(now);
-  return text === inWords(was) ? undefined : `${name} ${text}`;
+  return text === inWords(was) ? undefined : ['check', `${name} ${text}`];
 }
 
 interface Definition {

@@ -43,16 +43,21 @@ function factLines(all: readonly Fact[], file: string | undefined): string[] {
   const facts = all.length <= MOST_FACTS ? all : [all[0], ...all.slice(all.length - MOST_FACTS + 1)];
   const marks = facts.map((f) => mark(f, file));
   const width = Math.max(...marks.map((m) => m.length));
-  const codes = facts.map((f) => cut(f.source?.text ?? f.instruction));
+  // What several instructions of one line did is told by the instructions; so is assembler, whose line is all of it.
+  const again = facts.map((f, i) => i > 0 && f.source !== undefined && marks[i] === marks[i - 1]);
+  const codes = facts.map((f, i) =>
+    cut(again[i] || ASSEMBLER.test(f.source?.text ?? '') ? f.instruction : (f.source?.text ?? f.instruction)),
+  );
   const codeWidth = Math.max(...codes.map((c) => c.length));
   return [
     '  how it comes to this:',
-    ...facts.map((f, i) => {
-      const again = i > 0 && marks[i] === marks[i - 1] && codes[i] === codes[i - 1];
-      return `    ${(again ? '' : marks[i]).padStart(width)} | ${(again ? '' : codes[i]).padEnd(codeWidth)}  ${f.text}`.trimEnd();
-    }),
+    ...facts.map((f, i) =>
+      `    ${(again[i] ? '' : marks[i]).padStart(width)} | ${codes[i].padEnd(codeWidth)}  ${f.text}`.trimEnd(),
+    ),
   ];
 }
+
+const ASSEMBLER = /^(?:__)?asm\b/;
 
 /** The line, with its file where that is another than the refusal's; or the instruction. */
 const mark = ({ insn, source }: Fact, file: string | undefined): string =>
