@@ -3,6 +3,7 @@
 import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { expect, test } from 'vitest';
+import * as catalogue from '../../src/base/messages/verify.ts';
 import { builtInPlatform } from '../../src/hosts/platform.ts';
 import { linkObject } from '../../src/link/link.ts';
 import { verifyAndExplain } from '../../src/verify/explain/explain.ts';
@@ -49,6 +50,15 @@ test.each(NAMES)('%s', (name) => {
   if (process.env.UPDATE_GOLDEN === '1') writeFileSync(golden, text);
   else if (!existsSync(golden)) throw new Error(`${golden} is missing: run with UPDATE_GOLDEN=1`);
   expect(text).toBe(readFileSync(golden, 'utf8'));
+});
+
+test('docs/verifier.md shows three of them as they are, and every code', () => {
+  const page = readFileSync(path.join(PROJECT_ROOT, 'docs/verifier.md'), 'utf8');
+  for (const name of ['wrong-pointer', 'wide-index', 'leaked-record']) {
+    expect(page).toContain(`\`\`\`\n${readFileSync(path.join(FOLDER, `${name}.txt`), 'utf8')}\`\`\``);
+  }
+  const codes = [...new Set(Object.values(catalogue).map(({ of }) => of.code))];
+  expect(codes.filter((code) => !page.includes(`| \`${code}\` |`))).toEqual([]);
 });
 
 test('every refusal of these classes has a fix', () => {

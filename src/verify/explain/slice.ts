@@ -2,7 +2,7 @@
 import type { Insn } from '../../isa/insn.ts';
 import { registersWritten } from '../../isa/insn.ts';
 import { type Format, OPS } from '../../isa/opcodes.ts';
-import { isConstant } from '../number/scalar.ts';
+import { includes, isConstant } from '../number/scalar.ts';
 import { slotIndex } from '../state.ts';
 import type { Trace } from '../trace.ts';
 import type { Slot } from '../value.ts';
@@ -161,6 +161,13 @@ export class Slice {
     if (backwards && inWords(was) !== inWords(now)) {
       return { kind: 'loop', text: `the loop goes round any number of times: ${name} ${inWords(now)} then`, sources };
     }
+    if (program.meets[after.slot] === 1 && isWider(was, now)) {
+      return {
+        kind: 'lost',
+        text: `other paths come here too: of all of them is known that ${name} ${inWords(now)}`,
+        sources,
+      };
+    }
     if (format === 'branch_imm' || format === 'branch_reg') {
       const learnt = learntOf(was, now, name);
       if (learnt === undefined) return { sources };
@@ -183,6 +190,12 @@ export class Slice {
   get #names(): Names {
     return this.#walk;
   }
+}
+
+/** Whether less is known than before. */
+function isWider(was: Slot, now: Slot): boolean {
+  if (was?.kind === 'scalar' && now?.kind === 'scalar') return !includes(was, now);
+  return was?.kind === 'pointer' && now?.kind === 'pointer' && now.range < was.range;
 }
 
 /** What a branch said about a value, undefined for nothing new. */
