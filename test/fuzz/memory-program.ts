@@ -379,23 +379,27 @@ class Generator {
     this.put('mov64_reg', { dst: beyond, src: at });
     this.set(beyond, 'none');
     this.put('add64_imm', { dst: beyond, imm: this.near(length) });
+    const right = random.chance(this.care);
     const [a, b] = random.chance(0.7) ? [beyond, end] : [end, beyond];
-    const comparison =
-      a === beyond
-        ? random.pick(['jgt', 'jge', 'jgt', 'jlt'] as const)
-        : random.pick(['jlt', 'jle', 'jlt', 'jgt'] as const);
+    const wrong = random.pick(['jgt', 'jge', 'jlt', 'jle'] as const);
+    const comparison = right
+      ? a === beyond
+        ? random.pick(['jgt', 'jge'] as const)
+        : random.pick(['jlt', 'jle'] as const)
+      : wrong;
     this.put(`${comparison}64_reg` as OpName, { dst: a, src: b }, skip);
-    const width = random.pick(SIZES);
+    const width = random.pick(SIZES.filter((size) => size <= length));
     const base = random.chance(0.9) ? at : beyond;
     this.access(
       base,
-      (base === beyond ? -length : 0) + Math.max(0, random.chance(0.6) ? length - width : random.below(length + 1) - 1),
+      (base === beyond ? -length : 0) +
+        (random.chance(this.care) ? Math.max(0, length - width) : random.below(length + 1)),
       width,
     );
     if (random.chance(0.4)) {
       // Moved again after the check.
       this.put('add64_imm', { dst: at, imm: random.pick([1, 2, 4, 8]) });
-      this.access(at, Math.max(0, length - width - random.pick([0, 1, 2, 4, 8])), width);
+      this.access(at, Math.max(0, length - width - random.pick([1, 2, 4, 8, 8, 8])), width);
     }
     this.mark(skip);
     this.afterSkip();
@@ -530,7 +534,10 @@ class Generator {
     if (target === undefined) return;
     if (callback) {
       if (random.chance(0.6)) this.put('mov64_imm', { dst: 1, imm: random.pick([1, 2, 3, 8, 64, 1000]) });
-      else this.put('mov64_reg', { dst: 1, src: this.number() });
+      else {
+        this.put('mov64_reg', { dst: 1, src: this.number() });
+        if (random.chance(0.9)) this.put('and64_imm', { dst: 1, imm: 31 });
+      }
       this.lines.push({ insn: makeInsn('ld_code_addr', { dst: 2 }), to: target.label });
       this.put('mov64_reg', { dst: 3, src: 10 });
       this.put('add64_imm', { dst: 3, imm: -8 * (1 + random.below(SLOTS)) });

@@ -242,6 +242,7 @@ class Comparison {
       case 'mapKey':
       case 'flowKeys':
       case 'kernel':
+      case 'object':
       case 'function':
         return true;
     }
