@@ -9,6 +9,7 @@ import {
   outOfBounds,
   packetBounds,
   readOnly,
+  uninitialisedRegister,
 } from '../base/messages/verify.ts';
 import { MAP_FLAGS } from '../spec/map-types.ts';
 import type { ContextField, ContextLayout } from '../spec/program.ts';
@@ -17,6 +18,7 @@ import { BPF_SOCK, BPF_TCP_SOCK } from '../spec/sockets.ts';
 import { describeBounds, newId } from './number/scalar.ts';
 import * as N from './number/scalar.ts';
 import * as T from './number/tnum.ts';
+import { fieldsOfObject } from './object-fields.ts';
 import { markPrecise, type State } from './state.ts';
 import { loadStack, storeStack } from './stack.ts';
 import { describePointer, describeRegion, type Pointer, pointer, type RegionName, type Value } from './value.ts';
@@ -69,7 +71,7 @@ interface Region {
 const never = (): boolean => false;
 
 /** Program types that may not change the packet (may_access_direct_pkt_data of the kernel). */
-const PACKET_READERS: ReadonlySet<ProgramTypeName> = new Set([
+export const PACKET_READERS: ReadonlySet<ProgramTypeName> = new Set([
   'cgroup_skb',
   'lwt_in',
   'lwt_out',
@@ -141,6 +143,7 @@ const REGIONS: { readonly [R in RegionName]?: Region } = {
   tcpSocket: { size: fixed('tcpSocket'), store: never, atomics: false, fields: TCP_SOCK },
   flowKeys: { size: fixed('flowKeys'), store: () => true, atomics: false },
   kernel: { store: never, atomics: false },
+  object: { size: (p) => p.size, store: () => true, atomics: true },
 };
 
 /** The pointer in a register that may be dereferenced. */
@@ -148,7 +151,8 @@ function dereferenced(walk: Walk, state: State, access: Access): Pointer {
   const { register, kind } = access;
   const value = state.register(register);
   const place = placeAt(walk, state.slot);
-  if (value?.kind !== 'pointer') {
+  if (value === undefined) return refuse(walk, uninitialisedRegister(place, register), register);
+  if (value.kind !== 'pointer') {
     return refuse(walk, notAPointer(place, register, WORDS[kind], describeValue(value)), register, value);
   }
   if (value.nullable) refuse(walk, maybeNull(place, register, describePointer(value)), register, value);
@@ -183,7 +187,7 @@ export function atomic(walk: Walk, state: State, access: Access): Value {
       : refuse(walk, badAtomic(place, access.register, 'a stored pointer'), access.register, p);
   }
   if (REGIONS[p.region]?.atomics !== true) {
-    refuse(walk, badAtomic(place, access.register, describePointer(p)), access.register, p);
+    refuse(walk, badAtomic(place, access.register, describeRegion(p)), access.register, p);
   }
   aligned(walk, state, p, access);
   check(walk, state, p, access);
@@ -206,7 +210,7 @@ export function ordered(walk: Walk, state: State, access: Access): void {
   const p = dereferenced(walk, state, access);
   if (UNORDERED.has(p.region)) {
     const place = placeAt(walk, state.slot);
-    refuse(walk, badAtomic(place, access.register, describePointer(p)), access.register, p);
+    refuse(walk, badAtomic(place, access.register, describeRegion(p)), access.register, p);
   }
   aligned(walk, state, p, access);
 }
@@ -224,12 +228,12 @@ export function check(walk: Walk, state: State, p: Pointer, access: Access): voi
   if (p.region === 'packet' || p.region === 'packetMeta') return packet(walk, state, p, access);
   const region = REGIONS[p.region];
   if (region === undefined) {
-    return refuse(walk, noAccess(place, register, describePointer(p), 'it cannot be dereferenced'), register, p);
+    return refuse(walk, noAccess(place, register, describeRegion(p), 'it cannot be dereferenced'), register, p);
   }
   if (kind !== 'read' && !region.store(walk, p))
-    refuse(walk, readOnly(place, register, describePointer(p)), register, p);
+    refuse(walk, readOnly(place, register, describeRegion(p)), register, p);
   if (kind !== 'write' && p.region === 'mapValue' && ((p.map?.flags ?? 0) & MAP_FLAGS.WRONLY_PROG) !== 0)
-    refuse(walk, noAccess(place, register, describePointer(p), 'programs may not read this map'), register, p);
+    refuse(walk, noAccess(place, register, describeRegion(p), 'programs may not read this map'), register, p);
   if (region.size === undefined) {
     walk.checkedAt.add(state.slot);
     return;
@@ -248,7 +252,8 @@ export function check(walk: Walk, state: State, p: Pointer, access: Access): voi
     if (typeof found === 'string')
       refuse(walk, contextAccess(place, region.fields.name, WORDS[kind], at, size, found), register, p);
   }
-  for (const special of p.region === 'mapValue' ? (p.map?.special ?? []) : []) {
+  const fields = p.region === 'object' ? fieldsOfObject(walk.object.btf, p.target) : p.map?.special;
+  for (const special of p.region === 'mapValue' || p.region === 'object' ? (fields ?? []) : []) {
     if (from < special.offset + special.size && to + size > special.offset && special.kind !== 'kptr') {
       const why = `its ${special.kind} at offset ${special.offset} is for helpers only`;
       refuse(walk, outOfBounds(place, register, WORDS[kind], size, describeRegion(p), why), register, p);
@@ -259,7 +264,7 @@ export function check(walk: Walk, state: State, p: Pointer, access: Access): voi
 function packet(walk: Walk, state: State, p: Pointer, { register, off, size, kind }: Access): void {
   const place = placeAt(walk, state.slot);
   if (kind !== 'read' && PACKET_READERS.has(walk.spec.type)) {
-    refuse(walk, readOnly(place, register, describePointer(p)), register, p);
+    refuse(walk, readOnly(place, register, describeRegion(p)), register, p);
   }
   markPrecise(p.variable);
   const [from] = span(p, off);

@@ -33,7 +33,7 @@ const wrong = (call: Call, register: number, wanted: string, value: Value): neve
   );
 
 /** The verdict rests on it where it is: without the number it would be another one. */
-function isNull(value: Value): boolean {
+export function isNull(value: Value): boolean {
   if (value?.kind !== 'scalar' || !isExactly(value, 0)) return false;
   markPrecise(value);
   return true;

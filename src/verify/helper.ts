@@ -1,6 +1,7 @@
 // Calls of helpers: arguments, what the call invalidates, and the result: one row a kind of return.
 import {
   badCallback,
+  helperArgument,
   helperLicence,
   helperMap,
   helperNotAllowed,
@@ -14,7 +15,10 @@ import type { HelperRow, ReturnKind } from '../spec/helper.ts';
 import type { MapSpec } from '../spec/object.ts';
 import { ARGUMENTS, type Call } from './arguments.ts';
 import { describeValue } from './access.ts';
+import { finish, invalidatePackets, release } from './after-call.ts';
 import { CALLBACKS } from './callbacks.ts';
+import { dynptrAt, OF_PACKET } from './dynptr.ts';
+import { inTreeOrder } from './graph.ts';
 import { mayChange, worksOn } from './map-helpers.ts';
 import { betweenSigned, newId } from './number/scalar.ts';
 import { type CallbackFrame, type State } from './state.ts';
@@ -43,10 +47,17 @@ const RETURNS: { readonly [K in ReturnKind]: (call: Call, state: State) => Value
   ringRecordOrNull: (call, state) =>
     pointer('ringRecord', state.slot, { id: newId(), nullable: true, size: call.size }),
   memOrNull: (call, state) => pointer('memory', state.slot, { id: newId(), nullable: true, size: call.size }),
-  btfPointer: (_call, state) => pointer('kernel', state.slot),
+  btfPointer: (call, state) => pointer('kernel', state.slot, { target: structGiven(call) }),
   btfPointerOrNull: (_call, state) => pointer('kernel', state.slot, { id: newId(), nullable: true }),
   integerOrNoReturn: (_call, state) => anyNumber(state),
 };
+
+/** The struct of a kernel object that a helper gives, as the object's BTF has it. */
+function structGiven({ row, walk }: Call): number {
+  if (row.name !== 'get_current_task_btf') return 0;
+  const { btf } = walk.object;
+  return btf?.findByName('task_struct', 'struct') ?? btf?.findByName('task_struct', 'fwd') ?? 0;
+}
 
 /** Helpers that give a size of at most their size argument, or a negative error (do_refine_retval_range). */
 const BOUNDED_BY_ARGUMENT: Readonly<Record<string, number>> = {
@@ -108,6 +119,9 @@ export function callHelper(walk: Walk, state: State, insn: Insn): CallOutcome {
   if (locked !== undefined && row.name !== 'spin_unlock' && !WITH_LOCK.has(row.name)) {
     refuse(walk, lockRule(place, `${row.name} may not be called while a spin lock is held`));
   }
+  const awake = state.references.find(({ what }) => what === 'rcu' || what === 'preempt' || what === 'irq');
+  if (awake !== undefined && row.sleepable === true)
+    refuse(walk, lockRule(place, `${row.name} may sleep, which is not allowed while a ${awake.what} is held`));
   const call: Call = { walk, state, row, map: undefined, size: 0, fills: [] };
   const needed = row.args.length - (row.optional ?? 0);
   const args = row.args.map((kind, i) => {
@@ -129,19 +143,12 @@ export function callHelper(walk: Walk, state: State, insn: Insn): CallOutcome {
   const outcome: CallOutcome =
     row.name === 'tail_call' && state.depth > 0 ? { leaves: true } : callbackOf(walk, state, row, args);
   effects(call, args);
-  finish(state, acquired(call, derived(row, args, result)));
+  finish(state, acquired(call, derived(call, args, result)));
   return outcome;
 }
 
 /** Helpers without effect on anything but their result. */
 const WITH_LOCK: ReadonlySet<string> = new Set([]);
-
-/** Leaves r1 to r5 without values, and the result in r0. */
-export function finish(state: State, result: Value): void {
-  const { registers } = state.own();
-  registers[0] = result;
-  for (let r = 1; r <= 5; r++) registers[r] = undefined;
-}
 
 function acquired({ state, row, map }: Call, result: Value): Value {
   // A socket of a map is held as one that was looked up is.
@@ -159,8 +166,10 @@ const VIEWS: ReadonlySet<string> = new Set([
   ...(['skc_to_tcp_request_sock', 'skc_to_udp6_sock', 'skc_to_unix_sock', 'skc_to_mptcp_sock'] as const),
 ]);
 
-function derived(row: HelperRow, args: readonly Value[], result: Value): Value {
+function derived({ row, state }: Call, args: readonly Value[], result: Value): Value {
   const [of] = args;
+  if (row.name === 'dynptr_data' && result?.kind === 'pointer')
+    return result.with({ reference: dynptrAt(state, of)?.id ?? 0 });
   if (!VIEWS.has(row.name) || of?.kind !== 'pointer' || result?.kind !== 'pointer') return result;
   return result.with({ reference: of.reference });
 }
@@ -177,12 +186,17 @@ function effects(call: Call, args: readonly Value[]): void {
     }
     release(state, p.reference);
   }
-  if (row.changesPacket === true) invalidatePackets(state);
+  const writesPacket = row.name === 'dynptr_write' && dynptrAt(state, args[0])?.type === OF_PACKET;
+  if (row.changesPacket === true || writesPacket) invalidatePackets(state);
   if (row.name === 'spin_lock' || row.name === 'spin_unlock') lock(walk, state, row.name, args[0] as Pointer);
   row.args.forEach((kind, i) => {
     if (kind === 'dynptrOut') {
+      const [data] = args;
+      // Other memory may be gone before the dynptr is.
+      if (row.name === 'dynptr_from_mem' && (data?.kind !== 'pointer' || data.region !== 'mapValue'))
+        refuse(walk, helperArgument(place, row.name, 1, 'memory of a map value', describeValue(data)), 1, data);
       const id = newId();
-      putSpecial(walk, state, args[i] as Pointer, 'dynptr', id, 2, i + 1);
+      putSpecial(walk, state, args[i] as Pointer, 'dynptr', id, 2, i + 1, row.name);
       if (row.name.startsWith('ringbuf'))
         state.references = [...state.references, { id, what: 'dynptr', at: state.slot }];
     }
@@ -217,35 +231,19 @@ function releaseDynptr(walk: Walk, state: State, p: Pointer, name: string): void
   }
 }
 
-/** Pointers that stand for a reference are numbers without it. */
-export function release(state: State, reference: number): void {
-  state.references = state.references.filter((ref) => ref.id !== reference);
-  const nothing = anyNumber(state);
-  state.replace((value) => (value.kind === 'pointer' && value.reference === reference ? nothing : value));
-}
-
-/** The packet may be elsewhere now. */
-export function invalidatePackets(state: State): void {
-  const nothing = anyNumber(state);
-  state.replace((value) =>
-    value.kind === 'pointer' &&
-    (value.region === 'packet' || value.region === 'packetMeta' || value.region === 'packetEnd')
-      ? nothing
-      : value,
-  );
-}
-
 function lock(walk: Walk, state: State, name: string, p: Pointer): void {
   const place = placeAt(walk, state.slot);
   const held = state.references.find((ref) => ref.what === 'lock');
+  if (inTreeOrder(state)) refuse(walk, lockRule(place, `${name} is called while the order of a tree is asked for`));
   if (name === 'spin_lock') {
     if (held !== undefined) refuse(walk, lockRule(place, 'a second spin lock is taken while one is held'), 1, p);
     state.references = [...state.references, { id: newId(), what: 'lock', at: state.slot, owner: p.id }];
     return;
   }
   if (held === undefined || held.owner !== p.id)
-    refuse(walk, lockRule(place, 'a spin lock is given back that is not held'), 1, p);
-  state.references = state.references.filter((ref) => ref !== held);
+    return refuse(walk, lockRule(place, 'a spin lock is given back that is not held'), 1, p);
+  // With it go the pointers to what lists and trees hold.
+  release(state, held.id);
 }
 
 function callbackOf(walk: Walk, state: State, row: HelperRow, args: readonly Value[]): CallOutcome {

@@ -233,6 +233,9 @@ function forget(walk: Walk, state: State, frame: number, index: number): void {
     const other = own.stack[i];
     if (other?.kind === 'special' && other.id === slot.id) own.stack[i] = undefined;
   }
+  // Pointers to its bytes go with it.
+  const nothing = anyNumber(state);
+  state.replace((value) => (value.kind === 'pointer' && value.reference === slot.id ? nothing : value));
 }
 
 export function put(state: State, frame: number, index: number, slot: Slot): void {
@@ -250,6 +253,7 @@ export function putSpecial(
   id: number,
   slots: number,
   register: number,
+  type: string,
 ): void {
   const [from, to] = inFrame(walk, state, p, 0, 8 * slots, register);
   if (from !== to || from % 8 !== 0) {
@@ -269,7 +273,7 @@ export function putSpecial(
   for (let i = 0; i < slots; i++) {
     forget(walk, state, p.target, first - i);
     state.markWritten(p.target, first - i);
-    put(state, p.target, first - i, new Special(name, id, i));
+    put(state, p.target, first - i, new Special(name, id, i, type));
   }
 }
 

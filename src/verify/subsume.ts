@@ -131,6 +131,7 @@ function slots(old: Slot, next: Slot, mode: Mode, names: Names): boolean {
       old.kind === 'special' &&
       next.kind === 'special' &&
       old.name === next.name &&
+      old.type === next.type &&
       old.part === next.part &&
       old.state === next.state &&
       names.same(old.id, next.id, 0)

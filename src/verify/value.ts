@@ -22,6 +22,8 @@ export type RegionName =
   | 'flowKeys'
   /** A kernel object with BTF: loads give numbers, and a bad address reads as 0. */
   | 'kernel'
+  /** A part of a program's own object that the kernel allocated (bpf_obj_new): `target` is its struct. */
+  | 'object'
   /** A subprogram. */
   | 'function';
 
@@ -41,7 +43,7 @@ export interface PointerFields {
   readonly writable: boolean;
   /** mapKey, mapValue, map. */
   readonly map: MapSpec | undefined;
-  /** stack: index of the frame. function: slot. */
+  /** stack: index of the frame. function: slot. kernel, object: BTF id of the struct, 0 where it is not known. memory: 1 in a packet. */
   readonly target: number;
   /** Id of the reference that must be given back, 0 for none. */
   readonly reference: number;
@@ -128,12 +130,15 @@ export class Special {
   /** Index of this slot in the object. */
   readonly part: number;
   readonly state: 'active' | 'drained';
+  /** Which: the iterator's struct (`bpf_iter_num`), or what the dynptr's bytes are (`skb`). */
+  readonly type: string;
 
-  constructor(name: Special['name'], id: number, part: number, state: Special['state'] = 'active') {
+  constructor(name: Special['name'], id: number, part: number, type: string, state: Special['state'] = 'active') {
     this.name = name;
     this.id = id;
     this.part = part;
     this.state = state;
+    this.type = type;
   }
 }
 
@@ -149,6 +154,7 @@ export const MOVABLE: ReadonlySet<RegionName> = new Set([
   'ringRecord',
   'memory',
   'kernel',
+  'object',
   'ctx',
   'flowKeys',
 ]);
@@ -169,6 +175,7 @@ const NAMES: Readonly<Record<RegionName, string>> = {
   memory: 'memory',
   flowKeys: 'the flow keys',
   kernel: 'a kernel object',
+  object: 'an allocated object',
   function: 'a function',
 };
 
