@@ -26,11 +26,12 @@ const SOME_VISITS = 10_000;
 
 /**
  * The certificate of an accepted program. Undefined where the checker cannot follow the verdict: it knows less of some things
- * (dynptrs, kernel functions).
+ * (dynptrs, kernel functions, lists and trees), and nothing of what strictness asks for.
  *
  * @param entries states whose paths are all at their end, in the order of their end (Engine.verified)
  */
 export function certify(walk: Walk, entries: readonly Entry[]): Certificate | undefined {
+  if (walk.strict === true || walk.strict.length > 0) return undefined;
   const writer = new Writer(walk, entries);
   const all = writer.points();
   const digest = certificateDigest(walk.object, walk.spec, walk.platform);
@@ -208,7 +209,9 @@ class Writer {
       const tied = head.id !== 0 && has(head.id);
       const callback = entry.frames.findLastIndex((frame) => frame.callback !== undefined);
       const asked = entry.boundedAt > e.visit ? (callback < 0 ? entry.frames.length : callback + 1) : 0;
-      if (tied || asked > 0) found.push({ index, id: tied ? head.id : 0, delta: tied ? head.delta : 0, asked });
+      // Where an iteration is bounded, what counts is that the path came by the head.
+      if (tied || asked > 0 || head.record.length === 0)
+        found.push({ index, id: tied ? head.id : 0, delta: tied ? head.delta : 0, asked });
     }
     return found;
   }
@@ -224,6 +227,8 @@ const mapOf = ({ maps }: ObjectSpec, { map }: Pointer): number | readonly [numbe
   const index = maps.findIndex((one) => one === map);
   return index >= 0 ? index : [maps.findIndex(({ inner }) => inner === map)];
 };
+
+const unnamed = (v: ValueRecord): ValueRecord => (v !== 0 && Array.isArray(v) ? [v[0], 0, 0] : v);
 
 function frameOf(
   frame: Frame,
@@ -255,7 +260,8 @@ function frameOf(
     ...(callback !== undefined && {
       callback: {
         slot: callback.slot,
-        args: callback.args.map((arg) => (arg === undefined ? null : value(arg, true))),
+        // Each round has other numbers, of the same bounds.
+        args: callback.args.map((arg) => (arg === undefined ? null : unnamed(value(arg, true)))),
         atMost: callback.returnsAtMost,
         once: callback.once,
         held: callback.held.map(name),

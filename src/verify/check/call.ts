@@ -1,8 +1,9 @@
 // Calls of helpers, after the prototypes of the platform's rows: arguments, result, and what else the call changes.
 import type { ArgKind, HelperRow } from '../../spec/helper.ts';
+import { MAP_FLAGS } from '../../spec/map-types.ts';
 import type { MapSpec } from '../../spec/object.ts';
-import { worksOn } from '../map-helpers.ts';
-import { access, type Checked, forget, initialised, no, stackSpan } from './memory.ts';
+import { mayChange, worksOn } from '../map-helpers.ts';
+import { access, type Checked, forget, readable, no, stackSpan } from './memory.ts';
 import { ANY, between, isConstant, isZero } from './number.ts';
 import {
   bytesAt,
@@ -33,6 +34,7 @@ const MEMORY: readonly Region[] = [
 ]; // biome-ignore format: a list
 const SOCKETS: readonly Region[] = ['socket', 'sockCommon', 'tcpSocket', 'kernel'];
 
+const ofSockets = ({ type }: MapSpec): boolean => type === 'sockmap' || type === 'sockhash';
 const isNull = (value: Value): boolean => value?.kind === 'number' && isZero(value.facts);
 
 /** A pointer into one of the regions that is not NULL. */
@@ -64,7 +66,7 @@ function memory(
     fills.push([p.target, from, to]);
     return;
   }
-  initialised(state, p, from, to);
+  readable(c, state, p, from, to);
   if (use !== 'read') forget(state, p.target, from, to);
 }
 
@@ -76,7 +78,7 @@ function sized(call: Call, value: Value, register: number, use: 'read' | 'write'
   const { umin, umax, smin } = size.facts.full;
   if (orNull && isNull(value)) return umax > 0n ? no('bytes of NULL') : undefined;
   if (smin < 0n || (umin === 0n && !orZero) || umax > 1n << 29n) no(`r${register + 1} may be any number of bytes`);
-  if (umax === 0n && value !== undefined && (orZero || (value.kind === 'pointer' && !value.nullable))) return;
+  if (umax === 0n && value?.kind === 'pointer' && !value.nullable) return;
   // Of a size that varies, not all of the bytes are written.
   memory(call, value, register, Number(umax), use === 'write' && umin < umax ? 'both' : use);
 }
@@ -94,7 +96,11 @@ function argument(call: Call, kind: ArgKind, value: Value, register: number): vo
   switch (kind) {
     case 'map': call.map = start(value, register, 'map').map; return;
     case 'key': return memory(call, value, register, keySize, 'read');
-    case 'value': return memory(call, value, register, valueSize, 'read');
+    case 'value':
+      // What such a map holds is given by its address.
+      if (call.map !== undefined && ofSockets(call.map)) valid(value, register, SOCKETS);
+      else memory(call, value, register, valueSize, 'read');
+      return;
     case 'valueOrNull': return isNull(value) ? undefined : memory(call, value, register, valueSize, 'read');
     case 'valueOut': return memory(call, value, register, valueSize, 'write');
     case 'mem': return sized(call, value, register, 'read', false);
@@ -129,12 +135,11 @@ function argument(call: Call, kind: ArgKind, value: Value, register: number): vo
     case 'btfPointer': valid(value, register, [...SOCKETS, 'ctx']); return;
     case 'dynptr':
     case 'dynptrOut': no('dynptrs are not checked here'); return;
-    case 'size': case 'sizeOrZero': case 'scalar': case 'u32': case 's32': case 'unsafePointer': return;
+    case 'size': case 'sizeOrZero': case 'scalar': case 'u32': case 's32': case 'unsafePointer':
+      if (call.row.name === 'get_local_storage' && register === 2 && !isNull(value)) no('r2 must be 0');
+      return;
   } // biome-ignore format: a table
 }
-
-/** BPF_F_RDONLY_PROG. */
-export const RDONLY_PROG = 1 << 7;
 
 /** An element: a value, or of a map of maps the map. */
 function lookedUp({ c, map, row, state }: Call, nullable: boolean): Pointer {
@@ -143,7 +148,7 @@ function lookedUp({ c, map, row, state }: Call, nullable: boolean): Pointer {
   if (map.inner !== undefined) return pointer('map', { id, nullable, map: map.inner });
   if (map.type === 'xskmap' || map.type === 'devmap' || map.type === 'devmap_hash')
     return pointer('memory', { id, nullable, size: map.valueSize, writable: false });
-  if (map.type === 'sockmap' || map.type === 'sockhash') return pointer('socket', { id, nullable });
+  if (ofSockets(map)) return pointer('socket', { id, nullable });
   const key = state.frame.registers[2];
   // An element of an array below its size is always there; inner maps may be smaller than their template.
   const always =
@@ -155,7 +160,7 @@ function lookedUp({ c, map, row, state }: Call, nullable: boolean): Pointer {
     key.variable === undefined;
   const index = always ? contentOf(state.frames[key.target], key.offset, map.keySize) : undefined;
   const there = index?.kind === 'number' && isConstant(index.facts) && index.facts.value < BigInt(map.maxEntries);
-  const writable = (map.flags & RDONLY_PROG) === 0;
+  const writable = (map.flags & MAP_FLAGS.RDONLY_PROG) === 0;
   return pointer('mapValue', { id, nullable: nullable && !there, map, writable });
 }
 
@@ -228,6 +233,15 @@ const forgetPointers = (state: State, which: (p: Pointer) => boolean): void => {
   state.replace((value) => (value.kind === 'pointer' && which(value) ? num(ANY) : value));
 };
 
+export const forgetPackets = (state: State): void =>
+  forgetPointers(state, ({ region }) => region === 'packet' || region === 'packetMeta' || region === 'packetEnd');
+
+/** Other views of their first argument (is_ptr_cast_function of the kernel): they go when that is given back. */
+const VIEWS: readonly string[] = [
+  'sk_fullsock', 'tcp_sock', 'skc_to_tcp_sock', 'skc_to_tcp6_sock', 'skc_to_tcp_timewait_sock', 'skc_to_tcp_request_sock',
+  'skc_to_udp6_sock', 'skc_to_unix_sock', 'skc_to_mptcp_sock',
+]; // biome-ignore format: a list
+
 function locked(state: State, name: string, p: Pointer): void {
   const held = state.references.find(({ what }) => what === 'lock');
   if (name === 'spin_lock') {
@@ -256,7 +270,11 @@ export function call(
     else if (i < row.args.length - (row.optional ?? 0)) no(`r${i + 1} holds nothing`);
     return value;
   });
-  if (made.map !== undefined && row.args.includes('map') && !worksOn(row.name, made.map.type))
+  if (
+    made.map !== undefined &&
+    row.args.includes('map') &&
+    !(worksOn(row.name, made.map.type) && mayChange(row.name, made.map.type, spec))
+  )
     no(`${row.name} does not work on ${made.map.type}`);
   let r0 = result(made);
   let follows: ReturnType<typeof call>;
@@ -278,15 +296,23 @@ export function call(
     state.references = kept;
     forgetPointers(state, (p) => p.reference === reference);
   }
-  if (row.changesPacket === true)
-    forgetPointers(state, ({ region }) => region === 'packet' || region === 'packetMeta' || region === 'packetEnd');
+  if (row.changesPacket === true) forgetPackets(state);
   if (row.name === 'spin_lock' || row.name === 'spin_unlock') locked(state, row.name, args[0] as Pointer);
-  if (row.name === 'tail_call' && state.references.length > 0)
-    no('a tail call does not come back to release what is held');
-  if (row.acquires !== undefined && r0?.kind === 'pointer') {
+  if (
+    row.name === 'tail_call' &&
+    (state.references.length > 0 || state.frames.some((frame) => frame.callback !== undefined))
+  )
+    no('a tail call does not come back to release what is held, nor to a helper');
+  // A socket of a map is held as one that was looked up is.
+  const ofMap = row.name === 'map_lookup_elem' && made.map !== undefined && ofSockets(made.map);
+  const acquires = row.acquires ?? (ofMap ? 'socket' : undefined);
+  const [of] = args;
+  if (VIEWS.includes(row.name) && of?.kind === 'pointer' && r0?.kind === 'pointer')
+    r0 = { ...r0, reference: of.reference };
+  if (acquires !== undefined && r0?.kind === 'pointer') {
     const id = newId();
-    state.references = [...state.references, { id, what: row.acquires, owner: 0 }];
-    r0 = { ...r0, reference: id };
+    state.references = [...state.references, { id, what: acquires, owner: 0 }];
+    r0 = { ...r0, reference: id, ...(r0.nullable ? { id } : {}) };
   }
   finish(state, r0);
   return follows;

@@ -1,6 +1,7 @@
 // What loads and stores may do, region by region, after include/uapi/linux/bpf.h and the platform's tables.
 import type { ObjectSpec, ProgramSpec } from '../../spec/object.ts';
 import type { Platform } from '../../spec/platform.ts';
+import { MAP_FLAGS } from '../../spec/map-types.ts';
 import { BPF_SOCK, BPF_TCP_SOCK } from '../../spec/sockets.ts';
 import type { ContextField, ContextLayout, ReturnRule } from '../../spec/program.ts';
 import type { Insn } from '../../isa/insn.ts';
@@ -32,6 +33,8 @@ export interface Checked {
   readonly calls: Map<number, Set<number>>;
   /** Slots of accesses to kernel objects, of which nothing is proven. */
   readonly checkedAt: Set<number>;
+  /** Whether stack is read to which nothing was written: only zeros may lie there. */
+  readsUnwritten: boolean;
   /** Slot of the instruction under check. */
   at: number;
 }
@@ -81,6 +84,8 @@ export function access(c: Checked, p: Pointer, off: number, size: number, use: U
     if (from < 0n || p.offset + off + size > p.range) no('access behind what is proven of the packet');
     return;
   }
+  if (use !== 'write' && p.region === 'mapValue' && ((p.map?.flags ?? 0) & MAP_FLAGS.WRONLY_PROG) !== 0)
+    no('read of a map that programs only write');
   if (use !== 'read' && !(WRITABLE.has(p.region) && p.writable)) no(`store to ${p.region}`);
   if (use === 'atomic' && !ATOMIC.has(p.region)) no(`atomic operation on ${p.region}`);
   if (p.region === 'kernel') {
@@ -123,9 +128,11 @@ export function stackSpan(c: Checked, state: State, p: Pointer, off: number, siz
   return [Number(from), Number(to) + size];
 }
 
-/** Refuses part of a pointer. Bytes that hold nothing are any number: whether a program may read them is no matter of safety. */
-export function initialised(state: State, p: Pointer, from: number, to: number): void {
+/** Refuses to read part of a pointer. Bytes that hold nothing are any number: that they are read is noted. */
+export function readable(c: Checked, state: State, p: Pointer, from: number, to: number): void {
   const frame = state.frames[p.target];
+  const wanted = bytesAt(from, to - from);
+  if ((frame.init & wanted) !== wanted) c.readsUnwritten = true;
   for (const [at, { value }] of frame.cells) {
     if (value.kind === 'pointer' && at < to && from < at + 8 && (at < from || at + 8 > to))
       no('read of part of a pointer');
@@ -153,7 +160,7 @@ function loadStack(c: Checked, state: State, p: Pointer, off: number, size: numb
   const exact = to - from === size;
   if (exact && size === 8 && frame.cells.get(from)?.value.kind === 'pointer')
     return contentOf(frame, from, 8) as Pointer;
-  initialised(state, p, from, to);
+  readable(c, state, p, from, to);
   for (const [at, { value }] of frame.cells)
     if (value.kind === 'pointer' && at < to && from < at + 8 && size < 8) no('read of part of a pointer');
   return (exact ? contentOf(frame, from, size) : undefined) ?? num(ofWidth(8 * size));

@@ -196,6 +196,9 @@ const sameNumber = (names: Names, old: Num, next: Num): boolean =>
   includes(old.facts, next.facts) &&
   (old.id === 0 || isConstant(old.facts) || names.same(old.id, next.id, next.delta - old.delta));
 
+/** Stands for the name of a varying part that is not there. */
+const NOT_VARYING = -(2 ** 52);
+
 /** The varying part is what is left of the whole distance without the kept state's constant part. */
 function sameDistance(names: Names, old: Pointer, next: Pointer): boolean {
   const [kept, other] = [old.variable, next.variable];
@@ -203,7 +206,8 @@ function sameDistance(names: Names, old: Pointer, next: Pointer): boolean {
   const rest = constant(BigInt(next.offset - old.offset));
   if (!includes(kept.facts, other === undefined ? rest : arithmetic('add', 64, other.facts, rest))) return false;
   if (kept.id === 0) return true;
-  return other !== undefined && names.same(kept.id, other.id, other.delta + next.offset - kept.delta - old.offset);
+  const { id, delta } = other ?? { id: NOT_VARYING, delta: 0 };
+  return names.same(kept.id, id, delta + next.offset - kept.delta - old.offset);
 }
 
 function samePointer(names: Names, old: Pointer, next: Pointer): boolean {

@@ -2,7 +2,8 @@
 import type { Insn } from '../../isa/insn.ts';
 import { slotsOf } from '../../isa/insn.ts';
 import { type Format, OPS, type OpName } from '../../isa/opcodes.ts';
-import { call, finish, RDONLY_PROG } from './call.ts';
+import { MAP_FLAGS } from '../../spec/map-types.ts';
+import { call, finish, forgetPackets } from './call.ts';
 import { atomic, type Checked, load, no, ordered, span, store } from './memory.ts';
 import {
   ANY,
@@ -151,7 +152,8 @@ const notNull = (p: Pointer): Way =>
 const isNull =
   (p: Pointer): Way =>
   (state) => {
-    state.references = state.references.filter(({ id }) => id !== p.reference);
+    // Views of what was taken are NULL without it being so.
+    if (p.reference === p.id) state.references = state.references.filter(({ id }) => id !== p.reference);
     const zero = num(ZERO);
     isNow(p, () => zero)?.(state);
   };
@@ -291,16 +293,22 @@ function leaveCallback(c: Checked, state: State, callback: Callback): Next {
   return again;
 }
 
+/** Goes on behind the call. */
+function back(state: State, r0: Value): State {
+  state.slot = state.frame.callSite + 1;
+  leave(state);
+  finish(state, r0);
+  return state;
+}
+
 function exit(c: Checked, state: State): Next {
-  const { callback, callSite, registers } = state.frame;
+  const { callback, registers } = state.frame;
   if (callback !== undefined) return leaveCallback(c, state, callback);
   const r0 = registers[0];
   if (state.frames.length > 1) {
     if (r0?.kind === 'pointer' && r0.region === 'stack' && r0.target === state.frames.length - 1)
       no('the stack is returned');
-    leave(state);
-    finish(state, r0);
-    state.slot = callSite + 1;
+    back(state, r0);
     return 'on';
   }
   if (r0 === undefined) no('r0 holds nothing');
@@ -320,7 +328,7 @@ function symbol(c: Checked, state: State, insn: Insn): Value {
     case 'ld_map_idx': return map === undefined ? no('no such map') : pointer('map', { map });
     case 'ld_map_idx_value': {
       if (map?.type !== 'array') return no('address in a map that is no array');
-      const writable = !map.frozen && (map.flags & RDONLY_PROG) === 0;
+      const writable = !map.frozen && (map.flags & MAP_FLAGS.RDONLY_PROG) === 0;
       return pointer('mapValue', { map, offset: Number((insn.imm64 ?? 0n) >> 32n), writable, id: -1 - insn.imm });
     }
     case 'ld_code_addr': return pointer('function', { target: state.slot + 1 + insn.imm });
@@ -347,8 +355,10 @@ const bytes = (insn: Insn): number => OPS[insn.op].width / 8;
 
 function loaded(c: Checked, state: State, insn: Insn): Next {
   const { operation, width } = OPS[insn.op];
-  const value = load(c, state, insn.src, insn.off, bytes(insn));
-  write(state, insn.dst, operation === 'ldxs' && value.kind === 'number' ? num(signExtend(value.facts, width)) : value);
+  let value = load(c, state, insn.src, insn.off, bytes(insn));
+  if (operation === 'ldxs')
+    value = value.kind === 'pointer' ? no('a pointer has no sign') : num(signExtend(value.facts, width));
+  write(state, insn.dst, value);
   return on(state, insn);
 }
 
@@ -368,6 +378,13 @@ function atomically(c: Checked, state: State, insn: Insn): Next {
 
 function helperCall(c: Checked, state: State, insn: Insn, number: number): Next {
   const follows = call(c, state, number);
+  if (c.platform.helper(number, c.spec.type)?.name === 'tail_call' && state.frames.length > 1) {
+    // The program that is gone on with ends this function, not its callers.
+    const left = state.fork();
+    forgetPackets(left);
+    state.slot += 1;
+    return back(left, num(ANY));
+  }
   if (follows === undefined) return on(state, insn);
   const skipped = state.fork();
   skipped.slot += 1;
@@ -427,7 +444,13 @@ const STEPS: { readonly [F in Format]: Step } = {
   branch_imm: (_c, state, insn) => jump(state, insn, immediate(insn)),
   branch_reg: (_c, state, insn) => jump(state, insn, read(state, insn.src)),
   call_helper: (c, state, insn) => helperCall(c, state, insn, insn.imm),
-  call_local: (c, state, insn) => enter(c, state, state.slot + 1 + insn.imm, state.frame.registers.slice(1, 6)),
+  call_local: (c, state, insn) => {
+    const target = state.slot + 1 + insn.imm;
+    const global = c.spec.functions.some((f) => f.slot === target && f.global);
+    if (global && state.references.some(({ what }) => what === 'lock'))
+      no('a global function is called with a lock held');
+    return enter(c, state, target, state.frame.registers.slice(1, 6));
+  },
   exit: (c, state) => exit(c, state),
   ld_imm64: set((_c, _state, insn) => num(constant(insn.imm64 ?? 0n))),
   ld_pseudo: set(symbol),
