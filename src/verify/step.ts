@@ -4,7 +4,7 @@ import {
   contextAccess,
   divisionByZero,
   helperMap,
-  kfuncNotKnown,
+  lockRule,
   packetLoad,
   recursion,
   referenceLeak,
@@ -16,8 +16,10 @@ import {
 import { type Insn, slotsOf } from '../isa/insn.ts';
 import { type Format, OPS, type OpName } from '../isa/opcodes.ts';
 import { type Access, atomic, describeValue, load, ordered, store } from './access.ts';
+import { finish, invalidatePackets } from './after-call.ts';
 import { ways } from './branch.ts';
-import { callHelper, finish, invalidatePackets } from './helper.ts';
+import { callHelper, type CallOutcome } from './helper.ts';
+import { callKfunc } from './kfunc.ts';
 import {
   type BinaryOperation,
   arithmetic32,
@@ -298,7 +300,12 @@ export function enter(
 
 const callLocal: Step = (walk, state, insn) => {
   const { registers } = state.frame;
-  return enter(walk, state, state.slot + 1 + insn.imm, registers.slice(1, 6));
+  const target = state.slot + 1 + insn.imm;
+  // Linux verifies global functions by themselves, where nothing says what their callers hold.
+  const held = state.references.find(({ what }) => what === 'lock' || what === 'preempt' || what === 'irq');
+  if (held !== undefined && walk.spec.functions.some((f) => f.slot === target && f.global))
+    refuse(walk, lockRule(placeAt(walk, state.slot), `a global function is called while a ${held.what} is held`));
+  return enter(walk, state, target, registers.slice(1, 6));
 };
 
 const helperStep: Step = (walk, state, insn) => {
@@ -311,12 +318,16 @@ const helperStep: Step = (walk, state, insn) => {
     state.slot += 1;
     return { fork: left };
   }
-  if (callback === undefined) return forward(state, insn);
+  return callback === undefined ? forward(state, insn) : calledBack(walk, state, callback);
+};
+
+/** The function that a helper calls runs, or the helper does not call it. */
+function calledBack(walk: Walk, state: State, callback: NonNullable<CallOutcome['callback']>): Next {
   const skipped = state.fork();
   skipped.slot += 1;
   enter(walk, state, callback.slot, callback.registers, callback.frame);
   return { fork: skipped };
-};
+}
 
 /** A helper by the number that a register holds. */
 const callRegister: Step = (walk, state, insn) => {
@@ -423,8 +434,10 @@ const STEPS: { readonly [F in Format]: Step } = {
     branchOn(walk, state, insn, read(walk, state, insn.dst), read(walk, state, insn.src)),
   call_helper: helperStep,
   call_local: callLocal,
-  call_kfunc: (walk, state, insn) =>
-    refuse(walk, kfuncNotKnown(placeAt(walk, state.slot), walk.object.externs[insn.imm]?.name ?? `${insn.imm}`)),
+  call_kfunc: (walk, state, insn) => {
+    const done = callKfunc(walk, state, insn);
+    return 'callback' in done ? calledBack(walk, state, done.callback) : done.next;
+  },
   callx: callRegister,
   exit,
   ld_imm64: constantStep,
