@@ -7,10 +7,10 @@ int late_check(struct xdp_md *ctx)
 {
 	void *data = (void *)(long)ctx->data;
 	void *end = (void *)(long)ctx->data_end;
-	struct ethhdr *eth = data;
-	__u16 type = *(volatile __u8 *)eth;
+	struct iphdr *ip = data + sizeof(struct ethhdr);
+	__u8 protocol = *(volatile __u8 *)&ip->protocol;
 
-	if ((void *)(eth + 1) > end)
+	if ((void *)(ip + 1) > end)
 		return XDP_PASS;
-	return type == 0xff ? XDP_PASS : XDP_DROP;
+	return protocol == 17 ? XDP_DROP : XDP_PASS;
 }
