@@ -1,5 +1,11 @@
 // Loads from and stores to the stack: values that were spilled come back as they were.
-import { spilledPointerPart, stackAccess, stackBounds, uninitialisedStack } from '../base/messages/verify.ts';
+import {
+  misaligned,
+  spilledPointerPart,
+  stackAccess,
+  stackBounds,
+  uninitialisedStack,
+} from '../base/messages/verify.ts';
 import * as N from './number/scalar.ts';
 import { type Scalar, zeroExtended } from './number/scalar.ts';
 import * as T from './number/tnum.ts';
@@ -46,6 +52,12 @@ function inFrame(
   return [from, to];
 }
 
+/** It works here; Linux wants the stack aligned on all machines. */
+function aligned(walk: Walk, state: State, p: Pointer, from: number, size: number, register: number): void {
+  if (from % size !== 0)
+    warn(walk, misaligned(placeAt(walk, state.slot), size, 'a stack access in Linux'), register, p);
+}
+
 /** Loads `size` bytes. */
 export function loadStack(walk: Walk, state: State, p: Pointer, off: number, size: number, register: number): Value {
   const [from, to] = inFrame(walk, state, p, off, size, register);
@@ -54,6 +66,7 @@ export function loadStack(walk: Walk, state: State, p: Pointer, off: number, siz
     readable(walk, state, p, from, to + size - from, register);
     return number(state, zeroExtended(size * 8));
   }
+  aligned(walk, state, p, from, size, register);
   const index = slotIndex(from);
   const slot = frame.stack[index];
   const at = from + 8 * (index + 1);
@@ -117,6 +130,7 @@ export function storeStack(
     blur(walk, state, p, from, to + size - from, register, false);
     return;
   }
+  aligned(walk, state, p, from, size, register);
   const index = slotIndex(from);
   const at = from + 8 * (index + 1);
   if (value?.kind === 'pointer' && value.region === 'stack' && value.target > p.target) {

@@ -1,5 +1,6 @@
 // The verifier: whether a program may run. A pure function of the program, its object's maps and the platform.
 import { AnyBpfError, type Diagnostic } from '../base/diagnostic.ts';
+import { uninitialisedStack } from '../base/messages/verify.ts';
 import type { ObjectSpec, ProgramSpec } from '../spec/object.ts';
 import type { Platform } from '../spec/platform.ts';
 import { certify } from './certify.ts';
@@ -63,6 +64,11 @@ export const verify = (
   observe?: Observe,
 ): Verdict => analyse(object, spec, platform, limits, observe).verdict;
 
+/** eBPF for Windows has no privileges that would let a program read what it never stored. */
+function strictness({ dialect }: ProgramSpec, { strict = [] }: Limits): true | readonly string[] {
+  return strict === true || dialect !== 'windows' ? strict : [...strict, uninitialisedStack.of.code];
+}
+
 /** As {@link verify}, and keeps where the walk ended. */
 export function analyse(
   object: ObjectSpec,
@@ -91,8 +97,7 @@ export function analyse(
       culprit: undefined,
       calls: new Map(),
       stackOf: new Map(),
-      // eBPF for Windows has no privileges that would allow any of it.
-      strict: spec.dialect === 'windows' ? true : (limits.strict ?? []),
+      strict: strictness(spec, limits),
       warnings: new Map(),
     };
     engine = new Engine(walk, limits, observe);
