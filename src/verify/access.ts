@@ -329,7 +329,7 @@ function fieldRefusal(walk: Walk, field: ContextField, at: number, { size, kind 
 
 /** The field at an offset that may be accessed so, or why none may. */
 function fieldFor(walk: Walk, layout: ContextLayout, at: number, access: Access): ContextField | string {
-  let why = 'no field lies there';
+  let why = 'no field that programs of this type may use lies there';
   for (const field of fieldsAt(layout, at)) {
     const refusal = fieldRefusal(walk, field, at, access);
     if (refusal === undefined) return field;

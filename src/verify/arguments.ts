@@ -145,7 +145,7 @@ const socket = region(SOCKETS, 'a socket');
 
 const ctx: Check = (call, value, register) => {
   const p = valid(call, value, register, 'the context');
-  if (p.region !== 'ctx' || p.offset !== 0) wrong(call, register, 'the context', value);
+  if (p.region !== 'ctx' || p.offset !== 0) wrong(call, register, 'the context, not moved', value);
 };
 
 /** A field of a map value that belongs to the kernel. */

@@ -99,7 +99,7 @@ export const stackLimit = message(
 
 export const pointerArithmetic = message(
   'verify/pointer-arithmetic',
-  (register: number, operation: string, why: string) => `${operation} on ${r(register)}: ${why}`,
+  (register: number, operation: string, why: string) => `${why} (${operation} on ${r(register)})`,
 );
 
 export const divisionByZero = message(
