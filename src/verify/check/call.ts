@@ -127,7 +127,7 @@ function argument(call: Call, kind: ArgKind, value: Value, register: number): vo
     case 'callbackContext': if (!isNull(value)) valid(value, register, ['stack']); return;
     case 'socket': valid(value, register, SOCKETS); return;
     case 'socketOrNull':
-      if (!isNull(value)) valid(value?.kind === 'pointer' ? { ...value, nullable: false } : value, register, SOCKETS);
+      if (!isNull(value)) valid(value?.kind === 'pointer' ? value.with({ nullable: false }) : value, register, SOCKETS);
       return;
     case 'ringRecord': start(value, register, 'ringRecord'); return;
     case 'spinLock': return special(call, value, register, 'spin_lock');
@@ -308,11 +308,11 @@ export function call(
   const acquires = row.acquires ?? (ofMap ? 'socket' : undefined);
   const [of] = args;
   if (VIEWS.includes(row.name) && of?.kind === 'pointer' && r0?.kind === 'pointer')
-    r0 = { ...r0, reference: of.reference };
+    r0 = r0.with({ reference: of.reference });
   if (acquires !== undefined && r0?.kind === 'pointer') {
     const id = newId();
     state.references = [...state.references, { id, what: acquires, owner: 0 }];
-    r0 = { ...r0, reference: id, ...(r0.nullable ? { id } : {}) };
+    r0 = r0.with({ reference: id, ...(r0.nullable ? { id } : {}) });
   }
   finish(state, r0);
   return follows;

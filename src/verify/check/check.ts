@@ -176,7 +176,7 @@ function startOf({ state, index, head, rank }: Point): State {
     if (value.kind === 'number') return new Num(value.facts, newId());
     // Packet pointers without a varying part all begin where the packet does.
     const base = (value.region === 'packet' || value.region === 'packetMeta') && value.variable === undefined;
-    return base ? value : { ...value, id: newId() };
+    return base ? value : value.with({ id: newId() });
   });
   if (!head) return start;
   const { id, delta } = (rank && measureOf(ranked(start, rank))) ?? { id: 0, delta: 0 };

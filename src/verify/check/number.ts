@@ -81,9 +81,16 @@ const whole = (r: Interval, half: Interval): Interval => ({
   smax: min(r.smax, r.smin >= FULL32.smin && r.smax <= FULL32.smax ? half.smax : floor32(r.smax) + half.umax),
 });
 
+/** So many bits, all set. */
+const ONES: readonly bigint[] = Array.from({ length: 65 }, (_, bits) => (1n << BigInt(bits)) - 1n);
+const lengthOf = (x: bigint): number => {
+  const high = Number(x >> 32n);
+  return high === 0 ? 32 - Math.clz32(Number(x)) : 64 - Math.clz32(high);
+};
+
 /** Bits that all numbers between two unsigned ones share. */
 function prefix(from: bigint, to: bigint): readonly [bigint, bigint] {
-  const mask = from === to ? 0n : (1n << BigInt((from ^ to).toString(2).length)) - 1n;
+  const mask = from === to ? 0n : ONES[lengthOf(from ^ to)];
   return [from & ~mask, mask];
 }
 
@@ -98,6 +105,7 @@ export function settle(full: Interval, low: Interval, value: bigint, mask: bigin
   let l: Interval | undefined = low;
   let bits: readonly [bigint, bigint] | undefined = [value, mask];
   for (let round = 0; round < 2; round++) {
+    const before: bigint = bits[1];
     f = agreed(64, both(f, ofBits(64, ...bits)));
     if (f === undefined) return undefined;
     l = both(both(l, ofBits(32, ...bits)), both(lowerHalf(f.umin, f.umax), lowerHalf(f.smin, f.smax)));
@@ -109,6 +117,7 @@ export function settle(full: Interval, low: Interval, value: bigint, mask: bigin
     bits = bits && sameBits(...bits, v, m | (MASK ^ MASK32));
     if (bits === undefined) return undefined;
     if (bits[1] === 0n) return constant(bits[0]);
+    if (bits[1] === before) break;
   }
   return { full: f, low: l, value: bits[0], mask: bits[1] };
 }

@@ -23,8 +23,7 @@ export class Num {
   }
 }
 
-export interface Pointer {
-  readonly kind: 'pointer';
+interface PointerFields {
   readonly region: Region;
   /** Distance from the region's start (stack: from the frame's top): a constant, and a number where it varies. */
   readonly offset: number;
@@ -43,13 +42,48 @@ export interface Pointer {
   readonly reference: number;
 }
 
+export class Pointer implements PointerFields {
+  readonly kind = 'pointer' as const;
+  readonly region: Region;
+  readonly offset: number;
+  readonly variable: Num | undefined;
+  readonly id: number;
+  readonly nullable: boolean;
+  readonly range: number;
+  readonly size: number;
+  readonly writable: boolean;
+  readonly map: MapSpec | undefined;
+  readonly target: number;
+  readonly reference: number;
+
+  /** Fields that are not given are those of `from`. */
+  constructor(of: Partial<PointerFields>, from: PointerFields) {
+    this.region = of.region ?? from.region;
+    this.offset = of.offset ?? from.offset;
+    this.variable = of.variable ?? from.variable;
+    this.id = of.id ?? from.id;
+    this.nullable = of.nullable ?? from.nullable;
+    this.range = of.range ?? from.range;
+    this.size = of.size ?? from.size;
+    this.writable = of.writable ?? from.writable;
+    this.map = of.map ?? from.map;
+    this.target = of.target ?? from.target;
+    this.reference = of.reference ?? from.reference;
+  }
+
+  with(changes: Partial<PointerFields>): Pointer {
+    return new Pointer(changes, this);
+  }
+}
+
 export type Value = Num | Pointer | undefined;
 
-const NOTHING: Omit<Pointer, 'region'> = {
-  kind: 'pointer', offset: 0, variable: undefined, id: 0, nullable: false, range: 0, size: 0, writable: true,
+const NOTHING: PointerFields = {
+  region: 'memory', offset: 0, variable: undefined, id: 0, nullable: false, range: 0, size: 0, writable: true,
   map: undefined, target: 0, reference: 0,
 }; // biome-ignore format: a row
-export const pointer = (region: Region, fields: Partial<Pointer> = {}): Pointer => ({ ...NOTHING, region, ...fields });
+export const pointer = (region: Region, fields: Partial<PointerFields> = {}): Pointer =>
+  new Pointer(fields, { ...NOTHING, region });
 
 let ids = 0;
 export const newId = (): number => ++ids;

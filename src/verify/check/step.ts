@@ -69,7 +69,7 @@ function moved(p: Pointer, by: Num, operation: string): Pointer {
     const distance = Number(operation === 'add' ? valueOf(facts) : -valueOf(facts));
     const offset = p.offset + distance;
     if (Math.abs(distance) >= MAX_DISTANCE || Math.abs(offset) >= MAX_DISTANCE) no('a pointer is moved too far');
-    return { ...p, offset };
+    return p.with({ offset });
   }
   if (p.region === 'ctx') no('the context is moved by a varying number');
   const sum = arithmetic(operation, 64, p.variable?.facts ?? ZERO, facts);
@@ -77,7 +77,7 @@ function moved(p: Pointer, by: Num, operation: string): Pointer {
     if (full.smin < -BigInt(MAX_DISTANCE) || full.smax > BigInt(MAX_DISTANCE)) no('a pointer is moved by any distance');
   const variable = p.variable === undefined && operation === 'add' ? by : num(sum);
   const packet = p.region === 'packet' || p.region === 'packetMeta';
-  return packet ? { ...p, variable, id: newId(), range: 0 } : { ...p, variable };
+  return packet ? p.with({ variable, id: newId(), range: 0 }) : p.with({ variable });
 }
 
 function withPointer(operation: string, width: 32 | 64, a: Num | Pointer, b: Num | Pointer): Value {
@@ -148,7 +148,7 @@ const isNow =
     );
 /** Packets and locks are told by their id afterwards, too. */
 const notNull = (p: Pointer): Way =>
-  isNow(p, (value) => ({ ...value, nullable: false, id: (value.map?.special ?? []).length > 0 ? value.id : 0 }));
+  isNow(p, (value) => value.with({ nullable: false, id: (value.map?.special ?? []).length > 0 ? value.id : 0 }));
 const isNull =
   (p: Pointer): Way =>
   (state) => {
@@ -180,7 +180,7 @@ const longer =
       if (value.kind !== 'pointer' || value.region !== p.region || value.id !== p.id || value.range >= range)
         return value;
       const nearer = v && facts && value.variable === v ? { variable: new Num(facts, v.id, v.delta) } : {};
-      return { ...value, range, ...nearer };
+      return value.with({ range, ...nearer });
     });
   };
 
