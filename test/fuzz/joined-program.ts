@@ -72,21 +72,20 @@ class Joined {
   /** Makes sure that a register is at most `most`. */
   bound(register: number, most: number): void {
     const { random } = this;
-    if (Number.isInteger(Math.log2(most + 1)) && random.chance(0.5))
-      this.put('and64_imm', { dst: register, imm: most });
-    else if (random.chance(0.3)) this.put('mod64_imm', { dst: register, imm: most + 1 });
-    else if (random.chance(0.3)) {
+    const choice = random.below(8);
+    if (choice < 3 && Number.isInteger(Math.log2(most + 1))) this.put('and64_imm', { dst: register, imm: most });
+    else if (choice === 3) this.put('mod64_imm', { dst: register, imm: most + 1 });
+    else if (choice === 4) {
       // By a number in a register, of which the path knows no more than its bounds.
       this.put('ldx8', { dst: 0, src: 2, off: 60 });
       this.put('and64_imm', { dst: 0, imm: 2 ** Math.ceil(Math.log2(most + 2)) - 1 });
       this.put('jgt64_imm', { dst: 0, imm: most }, this.out);
       this.put('jgt64_reg', { dst: register, src: 0 }, this.out);
-    } else if (random.chance(0.5)) this.put('jgt64_imm', { dst: register, imm: most }, this.out);
-    else if (random.chance(0.3)) this.put('jge64_imm', { dst: register, imm: most + 1 }, this.out);
-    else {
+    } else if (choice === 5) this.put('jge64_imm', { dst: register, imm: most + 1 }, this.out);
+    else if (choice === 6) {
       this.put('jsgt64_imm', { dst: register, imm: most }, this.out);
       this.put('jslt64_imm', { dst: register, imm: 0 }, this.out);
-    }
+    } else this.put('jgt64_imm', { dst: register, imm: most }, this.out);
   }
 
   /** Moves a number through operations that leave it as it is; gives the register that it is in then (0 or 1). */
@@ -185,8 +184,9 @@ class Joined {
   access(base: number, off: number, size: number): void {
     const { random } = this;
     const width = 8 * size;
-    if (random.chance(0.6)) this.put(`ldx${width}` as OpName, { dst: random.chance(0.8) ? 0 : 3, src: base, off });
-    else if (random.chance(0.6)) this.put(`st${width}` as OpName, { dst: base, off, imm: 1 });
+    const choice = random.below(8);
+    if (choice < 5) this.put(`ldx${width}` as OpName, { dst: choice < 4 ? 0 : 3, src: base, off });
+    else if (choice < 7) this.put(`st${width}` as OpName, { dst: base, off, imm: 1 });
     else this.put(`stx${width}` as OpName, { dst: base, src: VALUE, off });
   }
 
@@ -332,19 +332,10 @@ class Joined {
         this.put('mov64_reg', { dst: 0, src: 1 });
         this.put('add64_imm', { dst: 0, imm: perturbed && !late ? less : length });
         // Where it reaches one byte farther than it has to, equal is too far as well.
-        if (random.chance(0.3)) {
-          this.put('sub64_imm', { dst: 0, imm: 1 });
-          this.put(
-            ...(random.chance(0.5)
-              ? (['jge64_reg', { dst: 0, src: 3 }, this.out] as const)
-              : (['jle64_reg', { dst: 3, src: 0 }, this.out] as const)),
-          );
-        } else
-          this.put(
-            ...(random.chance(0.5)
-              ? (['jgt64_reg', { dst: 0, src: 3 }, this.out] as const)
-              : (['jlt64_reg', { dst: 3, src: 0 }, this.out] as const)),
-          );
+        const near = random.chance(0.3);
+        if (near) this.put('sub64_imm', { dst: 0, imm: 1 });
+        if (random.chance(0.5)) this.put(near ? 'jge64_reg' : 'jgt64_reg', { dst: 0, src: 3 }, this.out);
+        else this.put(near ? 'jle64_reg' : 'jlt64_reg', { dst: 3, src: 0 }, this.out);
         if (late) this.put('add64_imm', { dst: 1, imm: random.pick([1, 4, -1]) });
         if (perturbed && random.chance(0.3)) {
           this.put('ldx8', { dst: 0, src: 2, off: 0 });
@@ -394,7 +385,6 @@ class Joined {
 
   /** What a lookup gave, with or without a look at whether it is NULL. */
   found(): Fact {
-    const { random } = this;
     const place = this.place();
     return {
       make: (perturbed) => {
@@ -486,11 +476,12 @@ class Joined {
       second,
     );
     const wrong = random.below(facts.length);
+    const different = random.chance(0.8);
     for (const fact of facts) fact.make(false);
     this.put('ja', {}, joined);
     this.mark(second);
     facts.forEach((fact, i) => {
-      fact.make(i === wrong);
+      fact.make(i === wrong && different);
     });
     this.mark(joined);
     for (let n = random.below(10); n > 0; n--) this.put('mov64_imm', { dst: 0, imm: n });
