@@ -148,6 +148,11 @@ export function loadProgram(image: ProgramImage): LoadedProgram {
 /** One engine after the other may load the same image. */
 const LOADED = new WeakMap<ProgramImage, LoadedProgram>();
 
+/** To be called by who has no more use for what was loaded: decoded instructions take more memory than all else of a program. */
+export const forgetProgram = (image: ProgramImage): void => {
+  LOADED.delete(image);
+};
+
 function load(image: ProgramImage): LoadedProgram {
   const name = image.spec.name;
   const insns = decodeProgram(image.spec.code, { program: name });

@@ -1,14 +1,11 @@
 // The compiler as a back end: a program image becomes a WebAssembly module over the run's linear memory.
 import type { Backend, Code, CodeOptions, ProgramImage } from '../../spec/backend.ts';
 import type { Address } from '../../spec/memory.ts';
-import { loadProgram } from '../load.ts';
+import { forgetProgram, loadProgram } from '../load.ts';
 import { CompiledCode, fuelOf } from './code.ts';
 import { ENTRY, GLOBALS, Machine } from './machine.ts';
 import { HostedModule } from './host-table.ts';
-import { addProgram, checksOf, declareImports, programExports } from './program.ts';
-
-/** Index of the table with the host's functions; that of the programs is the first. */
-const HOST_TABLE = 1;
+import { addProgram, checksOf, declareImports, mayGoOn, programExports } from './program.ts';
 
 /**
  * Compiles to WebAssembly. Needs no verdict: accesses are confined to the linear memory, pointers and calls are checked. What was
@@ -19,11 +16,13 @@ export const compilerBackend: Backend = { name: 'compile', load };
 function load(image: ProgramImage, options: CodeOptions = {}): CompiledCode {
   const program = loadProgram(image);
   const machine = Machine.of(image.memory);
-  const builder = new HostedModule(machine.host, HOST_TABLE);
+  // Each instance gets a copy of each table that it imports (V8 of Node 20), so that only those are imported which are needed: that
+  // of the programs is the first, as the code has it, and the host's comes last.
+  const goesOn = mayGoOn(program);
+  const builder = new HostedModule(machine.host, goesOn ? 1 : 0);
   if (image.memory.shared) builder.importSharedMemory('env', 'memory');
   else builder.importMemory('env', 'memory');
-  builder.importTable('env', 'table');
-  builder.importTable('env', 'host');
+  if (goesOn) builder.importTable('env', 'table');
   for (const name of GLOBALS) builder.importGlobal('env', name);
   const code = new CompiledCode(image, loaderFor(options));
   const trusted = options.trusted === true;
@@ -41,6 +40,7 @@ function load(image: ProgramImage, options: CodeOptions = {}): CompiledCode {
       proof,
       ...(at === undefined ? {} : { enter: { at, base: topFrame, fuel: fuelOf(image.budget ?? 0) } }),
     });
+    if (builder.places.length > 0) builder.importTable('env', 'host');
     const module = new WebAssembly.Module(builder.finish());
     const called = imports.declared.filter(({ name }) => imports.called.has(name));
     builder.connect(code.imports(called));
@@ -52,6 +52,8 @@ function load(image: ProgramImage, options: CodeOptions = {}): CompiledCode {
   } catch (error) {
     disconnecter(machine, builder.places, at)();
     throw error;
+  } finally {
+    forgetProgram(image);
   }
 }
 

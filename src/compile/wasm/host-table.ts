@@ -72,16 +72,17 @@ export class HostedModule extends ModuleBuilder {
     this.#tableIndex = tableIndex;
   }
 
+  override readonly late = true;
+
   override importFunction(_module: string, name: string, signature: Signature): number {
     const place = this.#host.reserve();
     this.#hosted.set(name, { signature, place });
-    const index = this.declare(signature);
-    const e = pushParameters(signature).i32(place).callIndirect(this.type(signature), this.#tableIndex);
-    this.define(index, e.op('end'));
-    return index;
+    return this.routine(`host ${name}`, signature, () =>
+      pushParameters(signature).i32(place).callIndirect(this.type(signature), this.#tableIndex).op('end'),
+    );
   }
 
-  /** Fills the places of these functions; the code must call no others. */
+  /** Fills the places of these functions, which are all that the code calls. */
   connect(functions: Readonly<Record<string, (...args: never[]) => unknown>>): void {
     for (const [name, call] of Object.entries(functions)) {
       const { signature, place } = this.#hosted.get(name) as Hosted;

@@ -36,7 +36,19 @@ export class ModuleBuilder {
   /** After `finish`: where each defined function's code begins in the module, by function index. */
   readonly codeOffsets = new Map<number, number>();
 
+  /** By the object that describes it, as most are constants. */
+  readonly #typeOf = new Map<Signature, number>();
+
   type(signature: Signature): number {
+    let index = this.#typeOf.get(signature);
+    if (index === undefined) {
+      index = this.#addType(signature);
+      this.#typeOf.set(signature, index);
+    }
+    return index;
+  }
+
+  #addType(signature: Signature): number {
     const key = `${signature.params.join()}>${signature.results.join()}`;
     const known = this.#typeKeys.get(key);
     if (known !== undefined) return known;
@@ -87,6 +99,9 @@ export class ModuleBuilder {
   importGlobal(module: string, name: string): void {
     this.#imports.push({ module, name, write: (out) => out.byte(KIND.global).byte(I32).byte(1) });
   }
+
+  /** Whether imports may come at any time: they are none of the module's own then. */
+  readonly late: boolean = false;
 
   /** Index of the function; imports come before any `declare`. */
   importFunction(module: string, name: string, signature: Signature): number {

@@ -84,9 +84,10 @@ export function declareImports(
       };
     }
     declared.push(item);
-    const index = builder.importFunction(module, item.name, signature);
+    let index = builder.late ? undefined : builder.importFunction(module, item.name, signature);
     return () => {
       called.add(item.name);
+      index ??= builder.importFunction(module, item.name, signature);
       return index;
     };
   };
@@ -95,9 +96,10 @@ export function declareImports(
     Object.fromEntries(HOST_NAMES.map((name) => [name, { get: declare({ name }, HOST[name]) }])),
   ) as FunctionContext['imports'];
   const rows = (kind: 'helper' | 'kfunc', row: (number: number) => HelperRow | undefined) => {
+    const op = kind === 'helper' ? 'call_helper' : 'call_kfunc';
     const imports = new Map<number, HelperImport | undefined>();
     for (const insn of insns) {
-      if (insn?.op !== `call_${kind}` || imports.has(insn.imm)) continue;
+      if (insn?.op !== op || imports.has(insn.imm)) continue;
       const found = row(insn.imm);
       if (found === undefined) continue;
       const index = declare({ name: `${kind}.${found.name}`, row: found }, helperSignature(found));
@@ -228,6 +230,13 @@ export function addProgram(
 
 const NOWHERE: ReadonlySet<number> = new Set();
 
+/** Whether a program's code may go on with another program. */
+export const mayGoOn = ({ image, insns }: Pick<LoadedProgram, 'image' | 'insns'>): boolean =>
+  insns.some(
+    (insn) =>
+      insn?.op === 'callx' || (insn?.op === 'call_helper' && image.helper(insn.imm)?.returns === 'integerOrNoReturn'),
+  );
+
 /** What a program's code asks the host about. */
 export function checksOf(
   { image, insns }: LoadedProgram,
@@ -237,11 +246,7 @@ export function checksOf(
   if (trusted) return { checked: false, checkedAt: NOWHERE, clears: false, windows: false };
   if (proof === undefined) return { checked: true, checkedAt: NOWHERE, clears: true, windows: true };
   const { checkedAt, readsUnwritten: clears } = proof;
-  const goesOn = insns.some(
-    (insn) =>
-      insn?.op === 'callx' || (insn?.op === 'call_helper' && image.helper(insn.imm)?.returns === 'integerOrNoReturn'),
-  );
-  return { checked: false, checkedAt, clears, windows: goesOn || checkedAt.size > 0 };
+  return { checked: false, checkedAt, clears, windows: mayGoOn({ image, insns }) || checkedAt.size > 0 };
 }
 
 /** A function, and where instructions begin in its code, which stands that many bytes further on than they say. */
