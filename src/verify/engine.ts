@@ -3,9 +3,11 @@
 import { AnyBpfError } from '../base/diagnostic.ts';
 import { overBudget, stackLimit, unboundedLoop } from '../base/messages/verify.ts';
 import type { Scalar } from './number/scalar.ts';
+import { join, type Joined, widenTo } from './join.ts';
 import { mayNotEnd, rank, type Trial } from './ranking.ts';
+import { Rounds } from './rounds.ts';
 import { copyScalar, Entry, type Frame, markPrecise, MAX_STACK, type State } from './state.ts';
-import { answersFor, checksOf, sameCalls, subsumes } from './subsume.ts';
+import { answersFor, checksOf, subsumes } from './subsume.ts';
 import { step } from './step.ts';
 import { Bytes, type Slot, type Value } from './value.ts';
 import { placeAt, refuse, type Walk } from './walk.ts';
@@ -19,12 +21,28 @@ const MAX_WIDENINGS = 16;
 const BY_CONSTANTS = 8;
 /** Trials of one loop that may fail. */
 const MAX_FAILURES = 3;
+/** Trials within trials: each is a call of this program's own. */
+const MAX_TRIALS = 64;
 /** Instructions on a path before the next state is kept: fewer are quicker verified again than compared. */
 const KEEP_AFTER = 8;
 /** Instructions that a loop without a bound that is known may still take round by round. */
-const MORE_ROUNDS = 200_000;
+const MORE_ROUNDS = 100_000;
 /** States kept for one place. */
 const MAX_KEPT = 64;
+/** States that a place keeps before the next ones are joined, by the instructions visited so far. */
+const CROWDED = [
+  { below: 200_000, states: 512 },
+  { below: 400_000, states: 64 },
+  { below: Number.POSITIVE_INFINITY, states: 16 },
+] as const;
+/** States that a place keeps before another attempt to join where nothing could be joined. */
+const NEXT_ATTEMPT = 16;
+/** How many times as many after each join that failed there. */
+const AFTER_FAILURE = 8;
+/** Joins of one place that go from one constant of the program to the next. */
+const JOINS_BY_CONSTANTS = 8;
+/** Instructions that may be visited from a joined state in any case. */
+const LEAST_ATTEMPT = 20_000;
 
 export interface Limits {
   /** Instructions visited. */
@@ -37,6 +55,8 @@ export interface Limits {
   readonly keepAfter?: number;
   /** False: states that were verified do not answer for others, for tests. Each path is followed to its end. */
   readonly answers?: boolean;
+  /** States that a place keeps before the next ones are joined, for tests. */
+  readonly crowd?: number;
 }
 
 /** Is shown the state before each instruction that is visited, on all paths, also those of attempts that are given up. */
@@ -56,6 +76,28 @@ class TooNarrow extends Error {
 /** The loop is bounded by nothing that is known. */
 class NoEnd extends Error {}
 
+/** Too much was visited from a joined state. */
+class GivenUp extends Error {}
+
+/** A state that stands for others, until all paths from it are at their end. */
+interface Attempt {
+  readonly entry: Entry;
+  /** The state as it came. */
+  readonly saved: State;
+  /** Paths that waited before it. */
+  readonly waiting: number;
+  /** States that were done before it. */
+  readonly done: number;
+  /** #until before it. */
+  readonly until: number;
+}
+
+/** What is walked from one state on. */
+interface Exploration {
+  readonly work: State[];
+  readonly attempts: Attempt[];
+}
+
 const NONE: readonly number[] = [];
 
 export class Engine {
@@ -73,6 +115,13 @@ export class Engine {
   #deadline = 0;
   /** Instructions that may be visited. */
   #most: number;
+  /** Instructions after which the last attempt with a joined state is given up. */
+  #until = Number.POSITIVE_INFINITY;
+  #exploration: Exploration = { work: [], attempts: [] };
+  readonly #rounds: Rounds;
+  /** By place: states kept, joins made and joins that failed. */
+  readonly #crowds = new Map<number, { kept: number; joins: number; failures: number }>();
+  #joins = 0;
   /** The state that was stepped last, for explanations. */
   current: State | undefined;
   readonly #observe: Observe | undefined;
@@ -82,6 +131,7 @@ export class Engine {
     this.#limits = limits;
     this.#observe = observe;
     this.#most = limits.visits;
+    this.#rounds = new Rounds(walk.program);
   }
 
   /** @throws AnyBpfError verify/* where the program is refused */
@@ -103,11 +153,24 @@ export class Engine {
   }
 
   #explore(first: State): void {
+    const outer = this.#exploration;
+    const until = this.#until;
     const work = [first];
+    this.#exploration = { work, attempts: [] };
     let fresh = true;
-    for (let state = work.pop(); state !== undefined; state = work.pop()) {
-      this.#follow(state, work, fresh);
-      fresh = false;
+    try {
+      for (let state = work.pop(); state !== undefined; state = work.pop()) {
+        try {
+          this.#follow(state, work, fresh);
+          fresh = false;
+        } catch (error) {
+          work.push(this.#withoutJoin(error));
+          fresh = true;
+        }
+      }
+    } finally {
+      this.#exploration = outer;
+      this.#until = until;
     }
   }
 
@@ -131,7 +194,11 @@ export class Engine {
       }
       if (next !== 'on') {
         if (state.parent !== undefined) state.parent.open++;
-        work.push(next.fork);
+        // On trial it is the way back that tells whether the state is wide enough.
+        if (this.#trials.length > 0 && next.fork.slot < state.slot) {
+          work.push(state);
+          state = next.fork;
+        } else work.push(next.fork);
       }
     }
   }
@@ -141,7 +208,13 @@ export class Engine {
     walk.visits++;
     state.steps++;
     const over = walk.visits > this.#most;
-    if (!over && ((walk.visits & 1023) !== 0 || performance.now() < this.#deadline)) return;
+    if (!over) {
+      if ((walk.visits & 1023) !== 0) return;
+      if (performance.now() < this.#deadline) {
+        if (walk.visits < this.#until) return;
+        throw new GivenUp();
+      }
+    }
     const place = placeAt(walk, state.slot);
     if (this.#endless !== undefined) refuse(walk, unboundedLoop(placeAt(walk, this.#endless), this.#endless));
     throw new Budget(overBudget(place, over ? 'instructions' : 'milliseconds', over ? this.#most : this.#limits.time));
@@ -162,9 +235,10 @@ export class Engine {
     const { walk } = this;
     const { slot } = state;
     forgetDead(walk, state);
-    for (let t = this.#trials.length - 1; t >= 0; t--) {
-      const trial = this.#trials[t];
-      if (trial.entry.slot !== slot || !sameCalls(trial.entry.frames, state.frames)) continue;
+    const head = walk.program.loopHead[slot] === 1;
+    const before = head ? this.#rounds.before(state) : undefined;
+    const trial = before && this.#trials.findLast(({ entry }) => entry === before);
+    if (trial !== undefined) {
       if (!subsumes(trial.entry, state, 'all')) throw new TooNarrow(trial, state);
       rank(trial, state);
       askAll(state);
@@ -181,16 +255,11 @@ export class Engine {
       this.#close(state.parent);
       return true;
     }
-    let round = 0;
-    if (walk.program.loopHead[slot] === 1) {
-      const before = ancestor(state);
-      if (before !== undefined) {
-        round = before.round + 1;
-        if (this.#loop(state, before, round)) return true;
-      }
+    const round = before === undefined ? 0 : before.round + 1;
+    if (before !== undefined && this.#loop(state, before, round)) return true;
+    if (head || state.steps >= (this.#limits.keepAfter ?? KEEP_AFTER)) {
+      if (!this.#join(state, round, pinned)) this.#keep(state, round);
     }
-    if (walk.program.loopHead[slot] === 1 || state.steps >= (this.#limits.keepAfter ?? KEEP_AFTER))
-      this.#keep(state, round);
     return false;
   }
 
@@ -216,8 +285,72 @@ export class Engine {
     state.written = new Int32Array(state.written.length);
   }
 
+  /** Where too many paths come by: makes the state stand for another, too, that was verified before, and keeps it. */
+  #join(state: State, round: number, pinned: readonly number[]): boolean {
+    const { slot } = state;
+    let crowd = this.#crowds.get(slot);
+    if (crowd === undefined) this.#crowds.set(slot, (crowd = { kept: 0, joins: 0, failures: 0 }));
+    crowd.kept++;
+    const { visits } = this.walk;
+    const most = this.#limits.crowd ?? CROWDED.find(({ below }) => visits < below)?.states ?? 0;
+    if (crowd.kept <= most * AFTER_FAILURE ** crowd.failures || this.#limits.answers === false) return false;
+    const entries = this.#entries.get(slot) ?? [];
+    if (entries.length === 0) return false;
+    const thresholds = crowd.joins < JOINS_BY_CONSTANTS ? this.walk.program.thresholds : [];
+    const rounds = this.#rounds.of(state, round);
+    let best: Joined | undefined;
+    for (const entry of entries.toReversed()) {
+      entry.rounds ??= this.#rounds.of(entry, entry.round);
+      const joined = entry.rounds === rounds ? join(entry, state, thresholds, pinned) : undefined;
+      if (joined !== undefined && (best === undefined || joined.lost < best.lost)) best = joined;
+      if (best?.lost === 0) break;
+    }
+    if (best === undefined) {
+      crowd.kept -= NEXT_ATTEMPT;
+      return false;
+    }
+    const saved = state.fork();
+    widenTo(state, best);
+    this.#keep(state, round);
+    crowd.joins++;
+    this.#joins++;
+    const { work, attempts } = this.#exploration;
+    attempts.push({
+      entry: state.parent as Entry,
+      saved,
+      waiting: work.length,
+      done: this.#done.length,
+      until: this.#until,
+    });
+    this.#until = Math.min(this.#until, visits + Math.max(LEAST_ATTEMPT, (this.#most - visits) / 2));
+    return true;
+  }
+
+  /** Where a path from a joined state is refused, that says nothing of the program: the state as it came is followed. */
+  #withoutJoin(error: unknown): State {
+    const { work, attempts } = this.#exploration;
+    const attempt = attempts.at(-1);
+    if (attempt === undefined || error instanceof Budget) throw error;
+    if (!(error instanceof AnyBpfError || error instanceof GivenUp)) throw error;
+    attempts.pop();
+    const { saved, entry, waiting, done, until } = attempt;
+    work.length = waiting;
+    this.#until = until;
+    this.#forgetSince(done);
+    const crowd = this.#crowds.get(entry.slot);
+    if (crowd !== undefined) crowd.failures++;
+    this.#keep(saved, entry.round);
+    return saved;
+  }
+
   /** All is known that the kept state has to answer for: from here on it answers for others. */
   #finish(entry: Entry): void {
+    const { attempts } = this.#exploration;
+    const attempt = attempts.at(-1);
+    if (attempt?.entry === entry) {
+      attempts.pop();
+      this.#until = attempt.until;
+    }
     entry.checks = checksOf(entry);
     entry.frames.forEach(forgetValues);
     let list = this.#entries.get(entry.slot);
@@ -242,6 +375,7 @@ export class Engine {
       return true;
     }
     if (!TRY_AT.has(round) || (this.#failures.get(slot) ?? 0) >= MAX_FAILURES) return false;
+    if (this.#trials.length >= MAX_TRIALS) return false;
     if (this.#try(state, before)) {
       this.#close(state.parent);
       return true;
@@ -266,6 +400,7 @@ export class Engine {
       wide.written = new Int32Array(wide.written.length);
       const trial: Trial = { entry, arrivals: 0, bounded: true, ranking: undefined };
       const done = this.#done.length;
+      const joins = this.#joins;
       this.#roots.add(entry);
       this.#trials.push(trial);
       try {
@@ -284,6 +419,8 @@ export class Engine {
           continue;
         }
         if (error instanceof NoEnd) {
+          // What a joined state has lost may have been the end.
+          if (this.#joins > joins || this.#until < Number.POSITIVE_INFINITY) return false;
           this.#endless ??= state.slot;
           this.#most = Math.min(this.#most, walk.visits + MORE_ROUNDS);
           return false;
@@ -324,14 +461,6 @@ export class Engine {
 
 /** Time or visits are used up: the program is neither accepted nor shown to be wrong. */
 export class Budget extends AnyBpfError {}
-
-/** The last state kept on this path at the same place of the same calls, whose paths are not all at their end. */
-function ancestor(state: State): Entry | undefined {
-  for (let e = state.parent; e !== undefined; e = e.parent) {
-    if (e.slot === state.slot && sameCalls(e.frames, state.frames)) return e;
-  }
-  return undefined;
-}
 
 /** The checks say all that is still asked of a kept state. */
 function forgetValues(frame: Frame): void {
@@ -398,15 +527,14 @@ function askAll(state: State): void {
 function askAs(entry: Entry, state: State): void {
   for (const { frame, place, value } of entry.checks ?? []) {
     const { registers, stack } = state.frames[frame];
-    if (place >= 10) {
-      state.markRead(frame, place - 10);
-      askSlot(value, stack[place - 10]);
-    } else if (value.kind === 'scalar' && value.precise) askValue(registers[place]);
+    if (place >= 10) state.markRead(frame, place - 10);
+    askSlot(value, place < 10 ? registers[place] : stack[place - 10]);
   }
 }
 
 function askSlot(old: Exclude<Slot, undefined>, next: Slot): void {
-  if (old.kind === 'scalar' && old.precise) {
+  // A number that stands for a pointer is NULL.
+  if (old.kind === 'pointer' || (old.kind === 'scalar' && old.precise)) {
     if (next?.kind === 'scalar') askValue(next);
     else if (next?.kind === 'bytes') {
       askValue(next.low);

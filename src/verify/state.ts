@@ -102,6 +102,8 @@ export class Entry {
   ranking: ReadonlyMap<string, number> | undefined;
   /** What has to be compared once all paths from here are at their end (subsume.ts). */
   checks: readonly Check[] | undefined;
+  /** Which rounds of which loops it is in (rounds.ts), where that was asked. */
+  rounds: string | undefined;
 
   constructor(state: State, round: number, visit: number) {
     this.slot = state.slot;

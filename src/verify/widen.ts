@@ -6,7 +6,7 @@ import { Frame, type Reference, State } from './state.ts';
 import { Bytes, type Pointer, type Slot, type Value } from './value.ts';
 
 /** Gives pairs of names one common new name. */
-class Common {
+export class Common {
   readonly #ids = new Map<string, number>();
 
   of(old: number, next: number, distance = 0): number {
