@@ -25,7 +25,7 @@ const SHOWN: ReadonlySet<string> = new Set([
 /** Aborts that are faults of the program, and not of what is missing around it. */
 const FAULTS = ['run/bad-access', 'run/helper-argument'];
 /** A loop that has taken so many instructions does not end, as far as anybody will wait. */
-const ENDLESS = 200_000;
+export const ENDLESS = 200_000;
 /** Milliseconds that the search may take. */
 const PATIENCE = 500;
 /** Bytes of maps that are made for the search. */

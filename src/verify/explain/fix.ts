@@ -179,11 +179,16 @@ const NUMBER_NOW = fix(
 );
 
 const FIXES: Readonly<Record<string, Row>> = {
+  'verify/budget': () =>
+    fix('bound-loop', 'bound loops tighter and keep less in variables while they run; or allow more with --budget'),
   'verify/null': nullCheck,
   'verify/packet-bounds': packetCheck,
   'verify/bounds': limited,
   'verify/not-a-pointer': (r) => reload(r) ?? NUMBER_NOW,
-  'verify/helper-argument': (r) => reload(r) ?? (r.value?.kind === 'scalar' ? limited(r) : undefined),
+  'verify/helper-argument': (r) =>
+    reload(r) ??
+    (r.value?.kind === 'scalar' ? limited(r) : undefined) ??
+    (r.value?.kind === 'pointer' && r.value.nullable ? nullCheck(r) : undefined),
   'verify/pointer-arithmetic': (r) =>
     reload(r) ?? (r.diagnostic.message.includes('the distance may be') ? LIMIT_FIRST : undefined),
   'verify/uninitialised-register': () => fix('initialise', 'give the variable a value where it is declared'),

@@ -3,6 +3,7 @@ import type { Diagnostic } from '../../base/diagnostic.ts';
 import type { ProgramSpec } from '../../spec/object.ts';
 import type { Explanation, SourceLine } from '../explain/explanation.ts';
 import { sourceAt } from '../explain/site.ts';
+import type { Lack } from '../targets/predict.ts';
 import type { Verdict, VerdictKind } from '../verify.ts';
 
 export interface VerifyRecord {
@@ -22,11 +23,39 @@ export interface VerifyRecord {
   readonly source?: SourceLine;
   readonly explanation?: Pick<Explanation, 'chain' | 'path' | 'fix'>;
   readonly warnings: readonly Diagnostic[];
+  /** An input with which a run is aborted at that very instruction, where somebody asked and one was found. */
+  readonly witness?: Witnessed;
+  /** What another system lacks that the program needs, where somebody asked. */
+  readonly target?: Prediction;
+  /** What the verifier of the running kernel says, where somebody asked. */
+  readonly against?: OtherOpinion;
   /** Instructions visited, one for each path that comes by. */
   readonly visited: number;
   /** States kept. */
   readonly states: number;
   readonly microseconds: number;
+}
+
+export interface Witnessed {
+  /** The packet, as hexadecimal digits, where the program type has one. */
+  readonly packet?: string;
+  /** How the run ended. */
+  readonly text: string;
+}
+
+/** By tables, and without asking that system. */
+export interface Prediction {
+  readonly name: string;
+  readonly prediction: true;
+  readonly lacks: readonly Lack[];
+}
+
+export interface OtherOpinion extends Pick<VerifyRecord, 'code' | 'message' | 'kernel' | 'instruction' | 'source'> {
+  /** `Linux 6.18.1`. */
+  readonly system: string;
+  readonly verdict: 'accepted' | 'refused' | 'not asked';
+  /** Of a refusal that the log does not tell, and of `not asked`. */
+  readonly reason?: string;
 }
 
 export function recordOf(
@@ -52,7 +81,7 @@ export function recordOf(
     ...(slot === undefined ? {} : { instruction: { slot, ...(text === undefined ? {} : { text }) } }),
     ...(source === undefined ? {} : { source }),
     ...(explanation === undefined ? {} : { explanation: partsOf(explanation) }),
-    warnings,
+    warnings: [...warnings, ...(verdict.warnings ?? []).map((warning) => placed(spec, warning))],
     visited: verdict.visits,
     states: verdict.states,
     microseconds: Math.round(microseconds),
@@ -60,3 +89,9 @@ export function recordOf(
 }
 
 const partsOf = ({ chain, path, fix }: Explanation) => ({ chain, path, ...(fix === undefined ? {} : { fix }) });
+
+/** A finding with its line of C. */
+function placed(spec: ProgramSpec, { place, ...finding }: Diagnostic): Diagnostic {
+  const source = place.insn === undefined ? undefined : sourceAt(spec, place.insn);
+  return { ...finding, place: source === undefined ? place : { ...place, source } };
+}

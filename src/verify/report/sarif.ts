@@ -63,15 +63,15 @@ function refusal(record: VerifyRecord, index: ReadonlyMap<string, number>): obje
 
 const noted = (
   record: VerifyRecord,
-  { code, message, hint }: Diagnostic,
+  { code, message, hint, place }: Diagnostic,
   index: ReadonlyMap<string, number>,
 ): object => ({
   ruleId: code,
   ruleIndex: index.get(code),
   level: 'warning',
   message: { text: `${message}${hint === undefined ? '' : ` (${hint})`}` },
-  locations: [location(record, undefined, undefined)],
-  partialFingerprints: { 'anybpf/v1': `${code} ${record.program}` },
+  locations: [location(record, place.source, place.insn)],
+  partialFingerprints: { 'anybpf/v1': `${code} ${record.program} ${place.source?.text ?? ''}`.trimEnd() },
 });
 
 const flow = (record: VerifyRecord, facts: readonly Fact[]): object => ({
@@ -85,7 +85,11 @@ const flow = (record: VerifyRecord, facts: readonly Fact[]): object => ({
 });
 
 /** The source line where it is known, else the object file; and the program, in either case. */
-function location(record: VerifyRecord, source: SourceLine | undefined, slot: number | undefined): object {
+function location(
+  record: VerifyRecord,
+  source: Diagnostic['place']['source'] | SourceLine,
+  slot: number | undefined,
+): object {
   const name = `${record.section}/${record.program}`;
   const region = source === undefined || source.line === 0 ? undefined : regionOf(source);
   return {
@@ -103,7 +107,7 @@ function location(record: VerifyRecord, source: SourceLine | undefined, slot: nu
   };
 }
 
-const regionOf = ({ line, column, text }: SourceLine): object => ({
+const regionOf = ({ line, column = 0, text = '' }: Required<Diagnostic['place']>['source']): object => ({
   startLine: line,
   ...(column > 0 ? { startColumn: column } : {}),
   ...(text === '' ? {} : { snippet: { text } }),

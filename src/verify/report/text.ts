@@ -18,7 +18,7 @@ const position = ({ file, line, column }: SourceLine): string =>
 
 /** The lines about a program that is not accepted, without a head. */
 export function refusalLines(record: VerifyRecord, { facts }: TextOptions): string[] {
-  const { code = '', message = '', instruction, source, explanation } = record;
+  const { code = '', message = '', instruction, source, explanation, witness } = record;
   const lines = [`  ${message} [${code}]`];
   if (record.kernel !== undefined) lines.push(`  Linux says: ${record.kernel.slice(0, 2).join('; ')}`);
   const insn =
@@ -30,6 +30,7 @@ export function refusalLines(record: VerifyRecord, { facts }: TextOptions): stri
   else if (insn !== '') lines.push(`  at ${insn}`, ...(source === undefined ? [] : [`    ${source.text}`]));
   if (explanation === undefined) return lines;
   if (facts) lines.push(...factLines(inOrder(explanation), source?.file));
+  if (witness !== undefined) lines.push(`  shown by a run: ${witness.text}`);
   if (explanation.fix !== undefined) lines.push(`  fix: ${explanation.fix.text}`);
   return lines;
 }
