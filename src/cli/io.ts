@@ -15,6 +15,8 @@ export interface Io {
   readonly env: Readonly<Record<string, string | undefined>>;
   /** Milliseconds of a clock that only goes forward. */
   now(): number;
+  /** The command may start processes of its own: it runs as it is installed. */
+  readonly startsProcesses?: boolean;
 }
 
 /** A process stream whose reader may go away (`anybpf dump x.o | head`): then the rest is dropped without a word. */
@@ -40,4 +42,5 @@ export const processIo = (): Io => ({
   stdin: process.stdin,
   env: process.env,
   now: () => performance.now(),
+  startsProcesses: true,
 });

@@ -1,23 +1,20 @@
 // anybpf verify: whether the programs of an object may run, and why not.
 import { type Command, Option } from 'commander';
-import { type Diagnostic, fail, formatDiagnostic } from '../base/diagnostic.ts';
+import { fail, formatDiagnostic, type Place } from '../base/diagnostic.ts';
 import { noKernelLog, wrongUse } from '../base/messages/cli.ts';
-import { notRelocated } from '../base/messages/verify.ts';
-import type { Btf } from '../btf/btf.ts';
 import { builtInPlatform } from '../hosts/platform.ts';
-import { relocateProgram } from '../link/core.ts';
-import type { ObjectSpec, ProgramSpec } from '../spec/object.ts';
-import type { Platform } from '../spec/platform.ts';
+import { type Opened, relocated, verifiedRecord } from '../hosts/verifier/serve.ts';
+import type { ProgramSpec } from '../spec/object.ts';
 import { PROGRAM_TYPES, type ProgramTypeName } from '../spec/program-types.ts';
-import { verifyAndExplain } from '../verify/explain/explain.ts';
 import { explainKernelLog } from '../verify/kernel-log/explain.ts';
 import { parseKernelLog } from '../verify/kernel-log/parse.ts';
 import { dotOf } from '../verify/report/dot.ts';
-import { recordOf, type VerifyRecord } from '../verify/report/record.ts';
+import type { VerifyRecord } from '../verify/report/record.ts';
 import { sarifOf } from '../verify/report/sarif.ts';
 import { StatePrinter } from '../verify/report/states.ts';
 import { refusalLines } from '../verify/report/text.ts';
-import { DEFAULT_LIMITS, type Verdict } from '../verify/verify.ts';
+import type { Target } from '../verify/targets/predict.ts';
+import { DEFAULT_LIMITS } from '../verify/verify.ts';
 import { count } from './count.ts';
 import { readAll } from './files.ts';
 import type { Io } from './io.ts';
@@ -27,7 +24,10 @@ import { openObject, programNamed } from './object.ts';
 import { writeWhole } from './output-file.ts';
 import { grouped, painter, plural, wrapped } from './style.ts';
 import { EXIT, type Verb } from './verb.ts';
+import { limitsOf, verifiedBeside } from './verify-beside.ts';
+import { moreLines, targetOf, TARGETS, withKernel, withPredictions } from './verify-more.ts';
 import { version } from './version.ts';
+import { withWitnesses } from './witness.ts';
 
 interface VerifyOptions {
   readonly program?: string;
@@ -40,6 +40,11 @@ interface VerifyOptions {
   readonly btf?: string;
   readonly programType?: ProgramTypeName;
   readonly budget: number;
+  readonly inProcess?: boolean;
+  readonly target?: Target;
+  readonly against?: 'kernel';
+  readonly witness?: boolean;
+  readonly strict?: boolean;
 }
 
 export const verifyVerb: Verb = (program: Command, io, finish) => {
@@ -58,6 +63,11 @@ export const verifyVerb: Verb = (program: Command, io, finish) => {
     )
     .option('--btf <file>', 'BTF of the kernel that CO-RE relocations are resolved against (/sys/kernel/btf/vmlinux)')
     .option('--budget <n>', 'instructions to visit before the analysis is given up', count, DEFAULT_LIMITS.visits)
+    .option('--strict', 'refuse what Linux lets programs with privileges do, too, instead of a warning')
+    .option(
+      '--witness',
+      'look for inputs that show a refusal: runs, confined, that are aborted at that very instruction',
+    )
     .option('--json', 'as JSON, one record a program (docs/schema/verify.schema.json)')
     .addOption(new Option('--sarif', 'as SARIF 2.1.0, for editors and continuous integration').conflicts('json'))
     .addOption(
@@ -67,6 +77,18 @@ export const verifyVerb: Verb = (program: Command, io, finish) => {
       ).conflicts(['json', 'sarif']),
     )
     .option('--cfg <file>', 'write the control flow as a graph for Graphviz, with the refused block marked')
+    .option('--in-process', 'verify in this process: it starts sooner, but has all that this user has')
+    .addOption(
+      new Option(
+        '--target <system>',
+        `also predict what a system lacks that the programs need: ${TARGETS.join(', ')}`,
+      ).argParser(targetOf),
+    )
+    .addOption(
+      new Option('--against <verifier>', 'also ask the verifier of the running kernel, side by side').choices([
+        'kernel',
+      ]),
+    )
     .option('--kernel-log <file>', "explain a log of Linux's verifier instead; - is standard input")
     .addHelpText('after', '\nThe exit code is 0 only if all programs are accepted.')
     .action(async (object: string | undefined, options: VerifyOptions) => {
@@ -87,14 +109,46 @@ async function recordsOf(file: string | undefined, options: VerifyOptions, io: I
     return fromKernelLog(options.kernelLog, io);
   }
   if (file === undefined) return fail(wrongUse({}, "missing required argument 'object'"));
+  const beside = io.startsProcesses === true && ![options.inProcess, options.states, options.cfg].some(Boolean);
+  const { target, against, witness = false } = options;
+  if (beside && target === undefined && against === undefined && !witness) return verifiedBeside(file, options);
   const opened = await openObject(file, options.programType);
-  const target = options.btf === undefined ? undefined : await kernelTypes(options.btf);
   const chosen = options.program === undefined ? opened.spec.programs : [programNamed(opened, options.program)];
-  const verifier = new Verifier(file, opened.spec, target, options, io);
-  const records = chosen.map((p) => verifier.verify(p));
-  if (options.cfg !== undefined) writeWhole(options.cfg, verifier.graph(chosen, records));
-  return records;
+  const types = options.btf === undefined ? undefined : await kernelTypes(options.btf);
+  const object: Opened = { name: file, object: opened.spec, target: types };
+  const records = beside
+    ? await verifiedBeside(file, options)
+    : chosen.map((p) => verifiedHere(object, p, options, io));
+  if (options.cfg !== undefined) writeWhole(options.cfg, graphOf(object, chosen, records));
+  const shown = witness
+    ? withWitnesses(
+        records,
+        object.object,
+        chosen.map((p) => relocated(object, p)),
+      )
+    : records;
+  const predicted = target === undefined ? shown : withPredictions(shown, object, chosen, target);
+  return against === undefined ? predicted : withKernel(predicted, object, chosen, movesPacket);
 }
+
+function verifiedHere(object: Opened, program: ProgramSpec, options: VerifyOptions, { stdout, now }: Io): VerifyRecord {
+  const limits = limitsOf(options);
+  if (options.states !== true) return verifiedRecord(object, program, { limits, now });
+  stdout.write(`program ${program.name}:\n`);
+  const { observe } = new StatePrinter((text) => stdout.write(text));
+  return verifiedRecord(object, program, { limits, now, observe });
+}
+
+/** Graphviz's text. */
+const graphOf = (opened: Opened, programs: readonly ProgramSpec[], records: readonly VerifyRecord[]): string =>
+  dotOf(
+    programs.map((program, i) => ({
+      object: opened.object,
+      spec: relocated(opened, program),
+      platform: builtInPlatform(opened.object.dialect),
+      refused: records[i].instruction?.slot,
+    })),
+  );
 
 /** Of Linux's helpers. */
 const movesPacket = (helper: string): boolean =>
@@ -107,67 +161,6 @@ async function fromKernelLog(file: string, io: Io): Promise<readonly VerifyRecor
   return logs.length === 0 ? fail(noKernelLog({ file })) : logs.map((log) => explainKernelLog(log, file, movesPacket));
 }
 
-class Verifier {
-  readonly #file: string;
-  readonly #object: ObjectSpec;
-  readonly #platform: Platform;
-  readonly #target: Btf | undefined;
-  readonly #options: VerifyOptions;
-  readonly #io: Io;
-
-  constructor(file: string, object: ObjectSpec, target: Btf | undefined, options: VerifyOptions, io: Io) {
-    this.#file = file;
-    this.#object = object;
-    this.#platform = builtInPlatform(object.dialect);
-    this.#target = target;
-    this.#options = options;
-    this.#io = io;
-  }
-
-  verify(original: ProgramSpec): VerifyRecord {
-    const spec = this.#relocated(original);
-    const start = this.#io.now();
-    const verdict = this.#verdict(spec);
-    return recordOf(this.#file, spec, verdict, (this.#io.now() - start) * 1000, this.#warnings(spec));
-  }
-
-  #verdict(spec: ProgramSpec): Verdict {
-    if (spec.unsupported !== undefined) {
-      return { verdict: 'refused', diagnostic: spec.unsupported, visits: 0, states: 0 };
-    }
-    const limits = { ...DEFAULT_LIMITS, visits: this.#options.budget };
-    const { stdout } = this.#io;
-    const states = this.#options.states === true ? new StatePrinter((text) => stdout.write(text)) : undefined;
-    if (states !== undefined) stdout.write(`program ${spec.name}:\n`);
-    return verifyAndExplain(this.#object, spec, this.#platform, limits, states?.observe);
-  }
-
-  /** Graphviz's text. */
-  graph(programs: readonly ProgramSpec[], records: readonly VerifyRecord[]): string {
-    return dotOf(
-      programs.map((original, i) => ({
-        object: this.#object,
-        spec: this.#relocated(original),
-        platform: this.#platform,
-        refused: records[i].instruction?.slot,
-      })),
-    );
-  }
-
-  #relocated(spec: ProgramSpec): ProgramSpec {
-    const { btf } = this.#object;
-    return btf === undefined || this.#target === undefined ? spec : relocateProgram(spec, btf, [this.#target]);
-  }
-
-  #warnings(spec: ProgramSpec): Diagnostic[] {
-    const place = { program: spec.name };
-    return [
-      ...(spec.core.length > 0 && this.#target === undefined ? [notRelocated(place, spec.core.length)] : []),
-      ...this.#object.diagnostics.filter((d) => d.severity === 'warning' && d.place.program === spec.name),
-    ];
-  }
-}
-
 function report(file: string, records: readonly VerifyRecord[], { explain = false }: VerifyOptions, io: Io): void {
   const paint = painter(io);
   const lines = records.flatMap((record) => {
@@ -176,8 +169,9 @@ function report(file: string, records: readonly VerifyRecord[], { explain = fals
     const cost = `${plural(record.visited, 'instruction')} visited, ${milliseconds(record.microseconds)}`;
     return [
       `${program === '' ? 'the program' : program}${type === '' ? '' : ` (${type})`}: ${paint(colour, WORDS[verdict])}; ${cost}`,
-      ...warnings.map((w) => `  ${w.severity}: ${formatDiagnostic({ ...w, place: {} })}`),
+      ...warnings.map((w) => `  ${w.severity}: ${formatDiagnostic({ ...w, place: withoutProgram(w.place) })}`),
       ...(verdict === 'accepted' ? [] : refusalLines(record, { facts: explain })),
+      ...moreLines(record),
     ].flatMap((line) => wrapped(line, io.stdout));
   });
   const accepted = records.filter((r) => r.verdict === 'accepted').length;
@@ -185,6 +179,12 @@ function report(file: string, records: readonly VerifyRecord[], { explain = fals
     records.length === 0 ? 'no programs' : `${grouped(accepted)} of ${plural(records.length, 'program')} accepted`;
   io.stdout.write(`${[...lines, `${file}: ${summary}`].join('\n')}\n`);
 }
+
+/** The program's name stands above. */
+const withoutProgram = ({ insn, source }: Place): Place => ({
+  ...(insn === undefined ? {} : { insn }),
+  ...(source === undefined ? {} : { source }),
+});
 
 const WORDS = { accepted: 'accepted', refused: 'refused', budget: 'given up' } as const;
 

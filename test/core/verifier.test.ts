@@ -21,7 +21,7 @@ describe.runIf(inBrowser)('in a worker', () => {
       ['good', 'accepted'],
       ['bad', 'refused'],
     ]);
-    expect(one).toMatchObject([{ program: 'bad', code: 'verify/not-a-pointer' }]);
+    expect(one).toMatchObject([{ program: 'bad', verdict: 'refused' }]);
   });
 
   test('an object that cannot be read', async () => {

@@ -1,6 +1,6 @@
 // The verifier in a process of its own, as it is built: what it answers, how it ends, and what it cannot do.
-import { execFileSync } from 'node:child_process';
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { execFileSync, spawnSync } from 'node:child_process';
+import { mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -18,7 +18,7 @@ const folder = mkdtempSync(join(tmpdir(), 'anybpf-verifier-'));
 const built = (path: string): URL => pathToFileURL(join(folder, 'dist', path));
 
 beforeAll(() => {
-  writeFileSync(join(folder, 'package.json'), '{"type":"module"}');
+  writeFileSync(join(folder, 'package.json'), '{"type":"module","version":"0.0.0"}');
   try {
     const tsc = join(root, 'node_modules/.bin/tsc');
     execFileSync(tsc, ['-p', 'tsconfig.build.json', '--outDir', join(folder, 'dist')], { cwd: root, stdio: 'ignore' });
@@ -97,7 +97,7 @@ describe('answers', () => {
       ['good', 'accepted'],
       ['bad', 'refused'],
     ]);
-    expect(one).toMatchObject([{ program: 'bad', code: 'verify/not-a-pointer', instruction: { slot: 0 } }]);
+    expect(one).toMatchObject([{ program: 'bad', verdict: 'refused', instruction: { slot: 0 } }]);
     const { pid } = verifier;
     expect(await codeOf(verifier.verify({ object, programs: ['none'] }))).toBe('cli/program');
     expect(await codeOf(verifier.verify({ object: object.subarray(0, 100) }))).toMatch(/^elf\//);
@@ -213,6 +213,38 @@ describe('ends', () => {
       timeout: 20_000,
     });
     expect(out).toBe('accepted\n');
+  });
+});
+
+/** The command, as it is built. */
+const run = (...argv: readonly string[]) => {
+  const script = `import { main } from ${JSON.stringify(built('cli/main.js').href)};
+    process.exitCode = await main(${JSON.stringify(argv)});`;
+  const { status, stdout, stderr } = spawnSync(process.execPath, ['--input-type=module', '-e', script], {
+    cwd: folder,
+    encoding: 'utf8',
+    timeout: 30_000,
+  });
+  return { status, stdout: stdout.replace(/[\d.]+ ms/g, 'TIME'), stderr };
+};
+
+describe('anybpf verify', () => {
+  beforeAll(() => {
+    symlinkSync(join(root, 'node_modules'), join(folder, 'node_modules'));
+    writeFileSync(join(folder, 'both.o'), objectOf({ good: GOOD, bad: BAD }));
+    writeFileSync(join(folder, 'none.o'), 'not an object');
+  });
+
+  test.each([
+    [['both.o'], 1],
+    [['both.o', '--program', 'good'], 0],
+    [['both.o', '--program', 'none'], 2],
+    [['none.o'], 2],
+    [['both.o', '--target', 'windows'], 1],
+  ] as const)('says the same from its process and in this one: %j', (argv, status) => {
+    const beside = run('verify', ...argv);
+    expect(beside).toEqual(run('verify', ...argv, '--in-process'));
+    expect(beside.status).toBe(status);
   });
 });
 

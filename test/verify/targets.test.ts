@@ -15,7 +15,10 @@ import { versionOrder } from '../../src/verify/targets/version.ts';
 import { map, type ProgramOptions, programOf } from './support.ts';
 
 describe('the table of Linux', () => {
-  const same = (rows: Readonly<Record<string, { readonly linux?: number }>>, table: readonly LinuxRow[]): string[] =>
+  const same = (
+    rows: Readonly<Record<string, { readonly linux?: number; readonly windows?: number }>>,
+    table: readonly LinuxRow[],
+  ): string[] =>
     Object.entries(rows).flatMap(([name, { linux }]) => {
       const found = linux === undefined ? undefined : table[linux];
       return found === undefined || found.name.replace(/^(trace|cgroup)_/, '') === name.replace(/^(trace|cgroup)_/, '')

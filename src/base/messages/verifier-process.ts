@@ -16,3 +16,9 @@ export const verifierInput = message(
   'verify/process-input',
   (bytes: number, limit: number) => `${bytes} bytes are to be verified, but a request may have at most ${limit}`,
 );
+
+export const noKernelVerifier = message(
+  'verify/no-kernel',
+  (why: string) => `Linux' own verifier cannot be asked: ${why}`,
+  { hint: 'it needs Linux, the package koffi, and root or CAP_BPF with CAP_PERFMON and CAP_NET_ADMIN' },
+);

@@ -204,7 +204,14 @@ export class KernelObject {
     return { spec: program, ...loaded };
   }
 
-  /** The end of the verifier's log for a program that was refused. */
+  /** The verifier's log for a program that is refused. */
+  log(program: ProgramSpec): string {
+    const again = this.#load(program, 1);
+    if (again.fd >= 0) close(again.fd);
+    return again.log;
+  }
+
+  /** The end of that, or why the program was not even offered. */
   explain(name: string): string {
     const program = this.spec.programs.find((p) => p.name === name);
     if (program === undefined) return `no program ${name}`;

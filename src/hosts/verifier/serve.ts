@@ -7,6 +7,7 @@ import type { CoreCache } from '../../btf/core.ts';
 import { relocateProgram } from '../../link/core.ts';
 import { linkObject } from '../../link/link.ts';
 import type { ObjectSpec, ProgramSpec } from '../../spec/object.ts';
+import type { Limits, Observe } from '../../verify/engine.ts';
 import { verifyAndExplain } from '../../verify/explain/explain.ts';
 import { recordOf, type VerifyRecord } from '../../verify/report/record.ts';
 import { DEFAULT_LIMITS, type Verdict } from '../../verify/verify.ts';
@@ -17,12 +18,13 @@ import type { VerifierMessage, VerifyRequest } from './protocol.ts';
 /** Answers a request; never raises. What is sent must be on its way before this goes on: it may take all the time that it has. */
 export function serve(request: VerifyRequest, send: (message: VerifierMessage) => void): void {
   try {
-    const { object, chosen, target } = opened(request);
+    const { chosen, ...against } = open(request);
     send({ kind: 'programs', programs: chosen.map(({ name, section, type }) => ({ name, section, type })) });
     const cache: CoreCache = new Map();
+    const limits = request.limits === undefined ? {} : { limits: request.limits };
     for (let program = request.from ?? 0; program < chosen.length; program++) {
       send({ kind: 'begin', program });
-      send({ kind: 'verdict', program, record: recordFor(request, object, chosen[program], target, cache) });
+      send({ kind: 'verdict', program, record: verifiedRecord(against, chosen[program], { ...limits, cache }) });
     }
     send({ kind: 'done' });
   } catch (error) {
@@ -31,13 +33,13 @@ export function serve(request: VerifyRequest, send: (message: VerifierMessage) =
   }
 }
 
-interface Opened {
-  readonly object: ObjectSpec;
-  readonly chosen: readonly ProgramSpec[];
-  readonly target: Btf | undefined;
-}
-
-function opened({ object: bytes, name = 'object', programs, programType, kernelTypes }: VerifyRequest): Opened {
+function open({
+  object: bytes,
+  name = 'object',
+  programs,
+  programType,
+  kernelTypes,
+}: VerifyRequest): Opened & { readonly chosen: readonly ProgramSpec[] } {
   let object = linkObject(bytes, { name });
   const without = object.programs.filter(({ type }) => type === 'unspec');
   if (programType !== undefined && without.length > 0) {
@@ -58,27 +60,46 @@ function opened({ object: bytes, name = 'object', programs, programType, kernelT
       ),
   );
   const target = kernelTypes === undefined ? undefined : kernelBtf(kernelTypes, { file: name });
-  return { object, chosen: chosen ?? known, target };
+  return { name, object, chosen: chosen ?? known, target };
 }
 
-function recordFor(
-  { name = 'object', limits = DEFAULT_LIMITS }: VerifyRequest,
-  object: ObjectSpec,
+/** What the programs of an object are verified against. */
+export interface Opened {
+  /** Name of the object file, for records. */
+  readonly name: string;
+  readonly object: ObjectSpec;
+  /** Types of the kernel that CO-RE relocations are resolved against. */
+  readonly target: Btf | undefined;
+}
+
+/** CO-RE relocations resolved, where there is something to resolve them against. */
+export const relocated = ({ object: { btf }, target }: Opened, spec: ProgramSpec, cache?: CoreCache): ProgramSpec =>
+  btf === undefined || target === undefined ? spec : relocateProgram(spec, btf, [target], cache);
+
+/** Verifies one program. @param now a clock in milliseconds */
+export function verifiedRecord(
+  opened: Opened,
   original: ProgramSpec,
-  target: Btf | undefined,
-  cache: CoreCache,
+  { limits = DEFAULT_LIMITS, observe, cache, now = () => performance.now() }: RecordOptions = {},
 ): VerifyRecord {
-  const { btf } = object;
-  const spec = btf === undefined || target === undefined ? original : relocateProgram(original, btf, [target], cache);
-  const start = performance.now();
+  const { name, object, target } = opened;
+  const spec = relocated(opened, original, cache);
+  const start = now();
   const verdict: Verdict =
     spec.unsupported === undefined
-      ? verifyAndExplain(object, spec, builtInPlatform(object.dialect), limits)
+      ? verifyAndExplain(object, spec, builtInPlatform(object.dialect), limits, observe)
       : { verdict: 'refused', diagnostic: spec.unsupported, visits: 0, states: 0 };
   const unresolved = spec.core.length > 0 && target === undefined;
   const warnings: readonly Diagnostic[] = [
     ...(unresolved ? [notRelocated({ program: spec.name }, spec.core.length)] : []),
     ...object.diagnostics.filter((d) => d.severity === 'warning' && d.place.program === spec.name),
   ];
-  return recordOf(name, spec, verdict, (performance.now() - start) * 1000, warnings);
+  return recordOf(name, spec, verdict, (now() - start) * 1000, warnings);
+}
+
+export interface RecordOptions {
+  readonly limits?: Limits;
+  readonly observe?: Observe | undefined;
+  readonly cache?: CoreCache;
+  now?(): number;
 }
