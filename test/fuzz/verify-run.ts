@@ -138,9 +138,15 @@ export const newCounters = (): Counters => ({
 const WAYS: readonly Limits[] = [
   { ...LIMITS, keepAfter: 0 },
   { ...LIMITS, answers: false },
+  { ...LIMITS, keepAfter: 0, crowd: 1 },
 ];
-/** Verdicts that depend on how far the walk came. */
-const UNDECIDED: ReadonlySet<string> = new Set(['verify/budget', 'verify/unbounded-loop']);
+/** Settings of the walk that runs are held to. */
+const HELD: readonly Limits[] = [LIMITS, WAYS[0], WAYS[2]];
+/**
+ * Refusals that depend on how far the walk came, and of part of a pointer on the stack: a slot of which nothing is known stands for
+ * one that holds a pointer, and its bytes are numbers then.
+ */
+const UNDECIDED: ReadonlySet<string> = new Set(['verify/budget', 'verify/unbounded-loop', 'verify/spilled-pointer']);
 
 const isOpen = (verdict: Verdict): boolean =>
   verdict.verdict === 'budget' || UNDECIDED.has(verdict.diagnostic?.code ?? '');
@@ -153,7 +159,7 @@ export function fault(
 ): string | undefined {
   counters.programs++;
   const visits = o.contained ? new Visits() : undefined;
-  const first = verdictOn(code, o.seed % 2 === 0 ? LIMITS : WAYS[0], visits);
+  const first = verdictOn(code, HELD[o.seed % HELD.length], visits);
   if (first.verdict === 'budget') counters.budget++;
   else counters[first.verdict]++;
   if (first.diagnostic !== undefined)
