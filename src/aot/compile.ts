@@ -48,6 +48,8 @@ export interface CompileOptions
    * code (`require`).
    */
   readonly verify?: VerifyMode;
+  /** The record says of each program that is accepted what shows it (ProgramRecord.certificate). */
+  readonly certificates?: boolean;
   /** Most instructions of one run. */
   readonly budget?: number;
   /** Name and version of who compiles, for the record. */
@@ -156,10 +158,10 @@ export async function compileAhead(source: Uint8Array | ObjectSpec, options: Com
 }
 
 function load(spec: ObjectSpec, options: CompileOptions): LoadedObject {
-  const { producer: _producer, trusted: _trusted, ...rest } = options;
+  const { producer: _producer, trusted: _trusted, certificates = false, ...rest } = options;
   const programs = spec.programs.map(({ name }) => name);
   // Visits decide, which are the same on every machine.
-  const limits = { verifyLimits: { ...DEFAULT_LIMITS, time: MOST_TIME } };
+  const limits = { verifyLimits: { ...DEFAULT_LIMITS, time: MOST_TIME, certificate: certificates } };
   return loadObject(spec, { ...limits, ...rest, host: moduleHost(options.host), engine: 'reference', programs });
 }
 

@@ -22,6 +22,7 @@ export const differences = (pairs: ArrayLike<number>): number[] =>
 export function programRecord(loaded: LoadedProgram, object: LoadedObject, proof?: Proof): ProgramRecord {
   const { spec } = loaded;
   const { dialect } = spec;
+  const certificate = proof === undefined ? undefined : loaded.verdict?.certificate;
   const row = object.platform.programType(spec.type);
   const layout = row?.contexts[dialect] as ContextLayout;
   const files = [...new Set(spec.lines.map(({ file }) => file))];
@@ -37,6 +38,7 @@ export function programRecord(loaded: LoadedProgram, object: LoadedObject, proof
     fragments: spec.fragments,
     license: spec.license,
     ...(proof === undefined ? {} : { checkedAt: [...proof.checkedAt].sort((a, b) => a - b) }),
+    ...(certificate === undefined ? {} : { certificate }),
     code: toBase64(spec.code),
     functions: spec.functions.map(({ name, slot, length }) => [name, slot, length]),
     files,

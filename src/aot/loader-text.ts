@@ -1426,6 +1426,8 @@ export interface ProgramRecord {
     readonly license: string;
     /** The verifier accepted it: its accesses are not checked but those of these instructions. Absent where all are. */
     readonly checkedAt?: readonly number[];
+    /** What shows that it may run, for AnyBPF's checker of certificates. */
+    readonly certificate?: object;
     /** Its instructions, in base64. */
     readonly code: string;
     /** Functions: name, first slot, slots. */

@@ -1,6 +1,6 @@
 // A compiled module in AnyBPF: its maps, helpers, contexts and test runs are AnyBPF's own, its code is the module's.
 import { fail, type Place } from '../base/diagnostic.ts';
-import { otherLayout, otherPlatform } from '../base/messages/aot.ts';
+import { notShown, otherLayout, otherPlatform } from '../base/messages/aot.ts';
 import { loadProgram } from '../compile/load.ts';
 import { CompiledCode } from '../compile/wasm/code.ts';
 import { GLOBALS, Machine } from '../compile/wasm/machine.ts';
@@ -29,7 +29,8 @@ export interface OpenOptions extends Pick<ExternOptions, 'kfuncs'> {
  * Makes a module's maps again, where and as they were when it was compiled, and puts its code in the place of an engine's.
  *
  * @throws AotError aot/not-a-module, aot/altered, aot/format
- * @throws AnyBpfError aot/platform where helpers are not what they were, aot/layout where maps lie otherwise
+ * @throws AnyBpfError aot/platform where helpers are not what they were, aot/layout where maps lie otherwise, aot/certificate where
+ *   neither the certificate of a program nor the verifier shows that it may run
  */
 export async function openModule(bytes: Uint8Array, options: OpenOptions): Promise<LoadedObject> {
   const record = await checkedRecord(bytes);
@@ -44,16 +45,29 @@ export async function openModule(bytes: Uint8Array, options: OpenOptions): Promi
     budget: record.options.budget,
     memoryLimit: record.memory.maximum * PAGE,
     programs: record.programs.map(({ name }) => name),
+    certificates: Object.fromEntries(record.programs.map(({ name, certificate }) => [name, certificate])),
     ksyms: Object.fromEntries(ksyms),
     ...(kfuncs === undefined ? {} : { kfuncs }),
   });
   try {
+    checkCertified(object, record);
     await putCode(object, record, bytes);
     made.made();
     return object;
   } catch (error) {
     object[Symbol.dispose]();
     throw error;
+  }
+}
+
+/** What the record says to be shown, is: of the instructions in it, with the maps as they are here. */
+function checkCertified(object: LoadedObject, record: ModuleRecord): void {
+  for (const { name, certificate, checkedAt } of record.programs) {
+    if (certificate === undefined) continue;
+    const { verdict } = object.program(name);
+    const shown = verdict?.verdict === 'accepted' && verdict.checkedAt !== undefined;
+    const all = shown && [...verdict.checkedAt].every((slot) => checkedAt?.includes(slot) === true);
+    if (!all) fail(notShown({ file: record.object, program: name }));
   }
 }
 

@@ -26,6 +26,7 @@ interface CompileVerbOptions {
   readonly budget?: number;
   readonly cpus: number;
   readonly verify: VerifyMode;
+  readonly certificates?: boolean;
   readonly trusted?: boolean;
   readonly json?: boolean;
 }
@@ -47,6 +48,7 @@ export const compileVerb: Verb = (program: Command, io) => {
     .option('--budget <n>', 'instructions that one run may take', count)
     .option('--cpus <n>', 'CPUs that per-CPU maps have a value for', count, 1)
     .addOption(verifyOption('what is accepted becomes code without checks of accesses'))
+    .option('--certificates', 'let the module carry what shows that its programs may run: see anybpf/aot/open')
     .option('--trusted', 'the object was verified elsewhere: leave out the checks of accesses')
     .option('--json', 'print the record that the module carries')
     .action(async (file: string, options: CompileVerbOptions) => {
@@ -74,6 +76,7 @@ async function compiledObject(file: string, options: CompileVerbOptions): Promis
     host: memoryHost({ cpus: options.cpus }),
     verify: options.verify,
     trusted: options.trusted === true,
+    certificates: options.certificates === true,
     producer: `anybpf ${version}`,
     ...(options.budget === undefined ? {} : { budget: options.budget }),
     ...(options.program === undefined

@@ -25,7 +25,7 @@ import { createMaps, type MapOverride, type MapSlot } from './object-maps.ts';
 import { DEFAULT_BUDGET, LoadedProgram } from './program.ts';
 import { Runtime, type RuntimeOptions } from './runtime.ts';
 import { asCreated, DEFAULT_VERIFY, Verification, VERIFY_MODES, type VerifyMode } from './verification.ts';
-import type { Limits } from '../verify/engine.ts';
+import type { VerifyOptions } from '../verify/verify.ts';
 
 export interface LoadOptions extends RuntimeOptions, ExternOptions, LinkOptions {
   /**
@@ -53,7 +53,12 @@ export interface LoadOptions extends RuntimeOptions, ExternOptions, LinkOptions 
    */
   readonly verify?: VerifyMode;
   /** How far a verification goes; {@link PREFER_LIMITS} for `prefer` and the verifier's own for `require` where absent. */
-  readonly verifyLimits?: Limits;
+  readonly verifyLimits?: VerifyOptions;
+  /**
+   * Certificates (Verdict.certificate, as JSON.parse gives them) by program name. Where one shows that its program may run, that is
+   * not found out again; it is checked and never trusted. Where it does not, the program is verified as without it.
+   */
+  readonly certificates?: Readonly<Record<string, unknown>>;
 }
 
 /**
@@ -144,10 +149,12 @@ class ProgramLoader {
 
   /** With the maps as they are here: what stands for a declared one may have other elements than the object says. */
   #verification(spec: ProgramSpec): Verification | undefined {
-    const { verify = DEFAULT_VERIFY, verifyLimits } = this.#options;
+    const { verify = DEFAULT_VERIFY, verifyLimits, certificates } = this.#options;
     if (verify === 'off' || spec.unsupported !== undefined) return undefined;
     this.#asCreated ??= asCreated(this.#object, this.#maps, this.#runtime.memory);
-    return new Verification(this.#asCreated, spec, this.#platform, verify, verifyLimits);
+    const certificate =
+      certificates === undefined ? undefined : Object.entries(certificates).find(([n]) => n === spec.name)?.[1];
+    return new Verification(this.#asCreated, spec, this.#platform, verify, verifyLimits, certificate);
   }
 
   /** Makes the code; gives the reason where that cannot be. */

@@ -6,7 +6,8 @@ import type { Memory } from '../spec/memory.ts';
 import type { MapSpec, ObjectSpec, ProgramSpec } from '../spec/object.ts';
 import type { Platform } from '../spec/platform.ts';
 import type { Limits } from '../verify/engine.ts';
-import { DEFAULT_LIMITS, verify, type Verdict } from '../verify/verify.ts';
+import { checkCertificate } from '../verify/check/check.ts';
+import { DEFAULT_LIMITS, verify, type Verdict, type VerifyOptions } from '../verify/verify.ts';
 import type { MapSlot } from './object-maps.ts';
 
 export const VERIFY_MODES = ['off', 'prefer', 'require'] as const;
@@ -21,34 +22,59 @@ export const PREFER_LIMITS: Limits = { visits: 200_000, time: 500 };
 /** Code of the warning for reads of the stack where nothing was written. */
 const UNWRITTEN = uninitialisedStack({}, 0, 0).code;
 
+interface Found {
+  readonly verdict: Verdict;
+  readonly proof: Proof | undefined;
+}
+
+function byAnalysis(verdict: Verdict): Found {
+  const { checkedAt, warnings } = verdict;
+  const readsUnwritten = warnings?.some(({ code }) => code === UNWRITTEN) === true;
+  const proven = verdict.verdict === 'accepted' && checkedAt !== undefined;
+  return { verdict, proof: proven ? { checkedAt, readsUnwritten } : undefined };
+}
+
+/** Without analysis; undefined where the certificate does not show that the program may run. */
+function byCertificate(
+  object: ObjectSpec,
+  spec: ProgramSpec,
+  platform: Platform,
+  certificate: unknown,
+): Found | undefined {
+  const { verdict, visits, checkedAt, readsUnwritten = true } = checkCertificate(object, spec, platform, certificate);
+  if (verdict !== 'accepted' || checkedAt === undefined) return undefined;
+  return { verdict: { verdict, visits, states: 0, checkedAt }, proof: { checkedAt, readsUnwritten } };
+}
+
 /** The verdict on one program, found at the first question. */
 export class Verification {
   readonly mode: Exclude<VerifyMode, 'off'>;
-  readonly #find: () => Verdict;
-  #verdict: Verdict | undefined;
+  readonly #find: () => Found;
+  #found: Found | undefined;
 
   constructor(
     object: ObjectSpec,
     spec: ProgramSpec,
     platform: Platform,
     mode: Exclude<VerifyMode, 'off'>,
-    limits: Limits = mode === 'require' ? DEFAULT_LIMITS : PREFER_LIMITS,
+    limits: VerifyOptions = mode === 'require' ? DEFAULT_LIMITS : PREFER_LIMITS,
+    certificate?: unknown,
   ) {
     this.mode = mode;
-    this.#find = () => verify(object, spec, platform, limits);
+    this.#find = () =>
+      (certificate === undefined ? undefined : byCertificate(object, spec, platform, certificate)) ??
+      byAnalysis(verify(object, spec, platform, limits));
   }
 
   get verdict(): Verdict {
-    this.#verdict ??= this.#find();
-    return this.#verdict;
+    this.#found ??= this.#find();
+    return this.#found.verdict;
   }
 
   /** What back ends may rely on (ProgramImage.proof). */
   proof(wanted: 'now' | 'if-known'): Proof | undefined {
-    const found = wanted === 'now' ? this.verdict : this.#verdict;
-    if (found?.verdict !== 'accepted' || found.checkedAt === undefined) return undefined;
-    const readsUnwritten = found.warnings?.some(({ code }) => code === UNWRITTEN) === true;
-    return { checkedAt: found.checkedAt, readsUnwritten };
+    if (wanted === 'now') this.#found ??= this.#find();
+    return this.#found?.proof;
   }
 }
 

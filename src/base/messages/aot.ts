@@ -13,3 +13,9 @@ export const otherLayout = message(
   (producer: string) => `its maps lie in memory otherwise here: it was compiled by ${producer}`,
   { hint: 'compile the object again' },
 );
+
+export const notShown = message(
+  'aot/certificate',
+  () => 'its code has no checks, and neither the certificate in the module nor the verifier shows that it may run so',
+  { hint: 'compile the object again' },
+);
