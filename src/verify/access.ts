@@ -254,12 +254,29 @@ export function check(walk: Walk, state: State, p: Pointer, access: Access): voi
   }
   const fields = p.region === 'object' ? fieldsOfObject(walk.object.btf, p.target) : p.map?.special;
   for (const special of p.region === 'mapValue' || p.region === 'object' ? (fields ?? []) : []) {
-    if (from < special.offset + special.size && to + size > special.offset && special.kind !== 'kptr') {
+    if (
+      from < special.offset + special.size &&
+      to + size > special.offset &&
+      !isWholePointer(special, access, from, to)
+    ) {
       const why = `its ${special.kind} at offset ${special.offset} is for helpers only`;
       refuse(walk, outOfBounds(place, register, WORDS[kind], size, describeRegion(p), why), register, p);
     }
   }
 }
+
+/** Pointers to kernel objects may be loaded, and are numbers then. */
+const isWholePointer = (
+  field: { readonly kind: string; readonly offset: number },
+  { kind, size }: Access,
+  from: number,
+  to: number,
+): boolean =>
+  (field.kind === 'kptr' || field.kind === 'kptr_untrusted') &&
+  kind === 'read' &&
+  size === 8 &&
+  from === field.offset &&
+  to === from;
 
 function packet(walk: Walk, state: State, p: Pointer, { register, off, size, kind }: Access): void {
   const place = placeAt(walk, state.slot);

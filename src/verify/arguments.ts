@@ -64,6 +64,9 @@ const MEMORY: ReadonlySet<RegionName> = new Set([
   'kernel',
 ]);
 
+/** Helpers that Linux lets be given bytes of the packet (pkt_access of struct bpf_func_proto). */
+const TAKES_PACKET = /^(map_\w+_elem|csum_diff|fib_lookup|skc?_lookup_(tcp|udp)|tcp_(raw_)?(check|gen)_syncookie\w*)$/;
+
 type Use = 'read' | 'write' | 'both';
 
 /** Memory of so many bytes. What is only written need not be initialised. */
@@ -72,6 +75,9 @@ function memory(call: Call, value: Value, register: number, size: number, use: U
   const wanted = `${size} bytes of memory to ${use === 'read' ? 'read' : 'write'}`;
   const p = valid(call, value, register, wanted);
   if (!MEMORY.has(p.region)) wrong(call, register, wanted, value);
+  const ofPacket = p.region === 'packet' || p.region === 'packetMeta';
+  if (ofPacket && walk.spec.dialect === 'linux' && !TAKES_PACKET.test(call.row.name))
+    wrong(call, register, 'memory other than the packet, which may move', value);
   if (size === 0) return;
   if (p.region !== 'stack') {
     check(walk, state, p, { register, off: 0, size, kind: use === 'read' ? 'read' : 'write' });
