@@ -56,30 +56,32 @@ const nullCheck: Row = ({ chain, late }) => {
 
 const packetCheck: Row = ({ walk, slot, value, chain, otherChecks, late }) => {
   if (value?.kind !== 'pointer') return undefined;
+  const check = last(chain, 'length-check');
+  const moved = last(chain, 'lost');
+  const other = otherChecks.at(-1) ?? check;
+  const tooSmall =
+    value.range > 0 && check !== undefined
+      ? fix(
+          'check-too-small',
+          `the check at ${line(check)} proves ${value.range} bytes only: make it cover the last byte of this access too`,
+          check,
+        )
+      : undefined;
+  // Where the access begins within what is proven, its end was forgotten.
+  if (value.offset + (walk.program.insns[slot]?.off ?? 0) <= value.range && tooSmall !== undefined) return tooSmall;
   if (late !== undefined)
     return fix(
       'check-after-use',
       `the comparison with data_end at ${line(late)} comes after the access: move it before`,
       late,
     );
-  const check = last(chain, 'length-check');
-  const insn = walk.program.insns[slot];
-  const moved = last(chain, 'lost');
-  const other = otherChecks.at(-1) ?? check;
-  if (value.range > 0 && check !== undefined) {
-    return fix(
-      'check-too-small',
-      `the check at ${line(check)} proves ${value.range} bytes only: make it cover the last byte of this access too`,
-      check,
-    );
-  }
+  if (tooSmall !== undefined) return tooSmall;
   if (other !== undefined && moved !== undefined)
     return fix(
       'check-other-pointer',
       `${line(other)} checks another pointer than the one that is used, which was moved at ${line(moved)}: compare that one, plus the size of the access, with data_end`,
       other,
     );
-  if (insn === undefined) return undefined;
   return fix(
     'bounds-check',
     'before the access: if ((void *)(p + 1) > data_end) return ...; on the very pointer that is used',

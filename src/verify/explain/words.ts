@@ -1,5 +1,6 @@
 // Values in words: `a pointer to the packet, 14 bytes behind its start`.
-import { describeBounds } from '../number/scalar.ts';
+import { W32 } from '../number/range.ts';
+import { describeBounds, type Scalar } from '../number/scalar.ts';
 import { describeRegion, type Pointer, type Slot } from '../value.ts';
 import { signedText } from '../walk.ts';
 
@@ -12,12 +13,19 @@ export function distance(p: Pointer): string {
 
 const varying = (p: Pointer): string => (p.variable === undefined ? '' : ` plus ${describeBounds(p.variable)}`);
 
+/** What is known of the lower half as an int, where the whole does not tell it. */
+function asInt({ r64, r32 }: Scalar): string {
+  const known = r32.smin > W32.smin || r32.smax < W32.smax;
+  const told = r64.smin >= r32.smin && r64.smax <= r32.smax;
+  return known && !told ? ` (as an int ${r32.smin} to ${r32.smax})` : '';
+}
+
 /** A value as the end of a sentence that begins with its register: `is ...`. */
 export function inWords(value: Slot): string {
   if (value === undefined) return 'holds nothing';
   switch (value.kind) {
     case 'scalar':
-      return `is ${describeBounds(value)}`;
+      return `is ${describeBounds(value)}${asInt(value)}`;
     case 'pointer':
       if (value.region === 'packet' && value.variable === undefined && value.offset === 0)
         return 'points to the start of the packet';
