@@ -183,3 +183,28 @@ test('messages and codes of all kernel logs are what the schema says', async () 
     expect(violations(JSON.parse(out), SCHEMA), name).toEqual([]);
   }
 });
+
+test('--witness: a run that shows the refusal, and none where there is none', async () => {
+  const { code, out } = await anybpf(['verify', refusal('in-function'), '--witness'], still);
+  expect(code).toBe(1);
+  expectGolden('verify-witness.txt', out);
+  for (const name of ['endless-loop', 'wide-index', 'leaked-record']) {
+    const data = JSON.parse((await anybpf(['verify', refusal(name), '--witness', '--json'], still)).out);
+    expect(violations(data, SCHEMA)).toEqual([]);
+    expect(data.programs[0].witness !== undefined, name).toBe(name !== 'leaked-record');
+  }
+});
+
+test('--strict: what is a warning otherwise is refused', async () => {
+  const file = refusal('padding');
+  const lax = await anybpf(['verify', file], still);
+  expect(lax.code).toBe(0);
+  expectGolden('verify-warning.txt', lax.out);
+  const warned = JSON.parse((await anybpf(['verify', file, '--sarif'], still)).out).runs[0].results;
+  expect(warned).toMatchObject([
+    { level: 'warning', locations: [{ physicalLocation: { region: { startLine: 24 } } }] },
+  ]);
+  const strict = await anybpf(['verify', file, '--strict', '--json'], still);
+  expect(strict.code).toBe(1);
+  expect(JSON.parse(strict.out).programs[0]).toMatchObject({ verdict: 'refused', code: 'verify/uninitialised-stack' });
+});
