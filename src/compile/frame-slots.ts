@@ -65,6 +65,14 @@ const FIELDS: ReadonlyMap<OpName, readonly Field[]> = new Map(
   OP_NAMES.map((op) => [op, FORMATS[opRow(op).format].fields]),
 );
 
+/** Instructions that read and write no register but those that they name. */
+const PLAIN: ReadonlySet<OpName> = new Set(
+  OP_NAMES.filter((op) => {
+    const { reads, writes } = FORMATS[opRow(op).format];
+    return [...reads, ...writes].every((register) => register === 'dst' || register === 'src');
+  }),
+);
+
 const fieldsOf = (insn: Insn): readonly Field[] => FIELDS.get(insn.op) as readonly Field[];
 
 /** The register whose value an instruction takes as an address, with `off`. */
@@ -164,6 +172,8 @@ class Reach {
 
   #step(state: State, insn: Insn, slot: number): void {
     const { op, dst, src, imm, off } = insn;
+    // Most instructions have to do with no address of the frame.
+    if (state[dst] === undefined && state[src] === undefined && PLAIN.has(op)) return;
     const { format, width } = opRow(op);
     const range = state[dst];
     if (op === 'mov64_reg') {

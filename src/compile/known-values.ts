@@ -33,6 +33,11 @@ function loaded({ op, imm }: Insn, slot: number): KnownValue | undefined {
   }
 }
 
+function calls(insns: readonly (Insn | undefined)[], start: number, end: number): boolean {
+  for (let slot = start; slot < end; slot++) if (insns[slot]?.op === 'call_helper') return true;
+  return false;
+}
+
 /**
  * For each call of a helper: what its arguments are.
  *
@@ -62,6 +67,7 @@ export function knownValues(
     else for (const register of registersWritten(insn)) if (register < REGISTERS) state[register] = UNKNOWN;
   };
 
+  if (!blocks.some(({ start, end }) => calls(insns, start, end))) return new Map();
   const entry = blocks.map(() => new Int32Array(REGISTERS).fill(UNREACHED));
   entry[0].fill(UNKNOWN);
   const state = new Int32Array(REGISTERS);

@@ -31,8 +31,13 @@ interface Half {
   readonly slot: number;
 }
 
-const SHIFTS = { lsh32_imm: true, lsh64_imm: true, rsh32_imm: false, rsh64_imm: false } as const;
-const isShift = (op: string): op is keyof typeof SHIFTS => Object.hasOwn(SHIFTS, op);
+/** Shifts by a constant, and whether to the left. */
+const SHIFTS: ReadonlyMap<string, boolean> = new Map([
+  ['lsh32_imm', true],
+  ['lsh64_imm', true],
+  ['rsh32_imm', false],
+  ['rsh64_imm', false],
+]);
 
 /** The bits of the halves do not meet: all three put them together. */
 const JOINS: ReadonlySet<string> = new Set([
@@ -91,6 +96,21 @@ class Values {
   }
 }
 
+/** Whether there are shifts both ways and what puts two values together: in most blocks there is not. */
+function mayRotate(insns: readonly (Insn | undefined)[], start: number, end: number): boolean {
+  let left = false;
+  let right = false;
+  for (let slot = start; slot < end; slot++) {
+    const insn = insns[slot];
+    if (insn === undefined) continue;
+    const shift = SHIFTS.get(insn.op);
+    if (shift === true) left = true;
+    else if (shift === false) right = true;
+    else if (left && right && JOINS.has(insn.op)) return true;
+  }
+  return false;
+}
+
 /** A place that is not read any more from that slot on. */
 function placeFrom(places: readonly { readonly read: number }[], slot: number): number {
   const free = places.findIndex(({ read }) => read < slot);
@@ -103,6 +123,7 @@ export function findRotates(insns: readonly (Insn | undefined)[], { blocks }: Fl
   const kept = new Map<number, number>();
   const values = new Values();
   for (const { start, end } of blocks) {
+    if (!mayRotate(insns, start, end)) continue;
     values.forget();
     /** For each place: the slot whose value it keeps, and the slot at which it was last read. */
     const places: { keeps: number; read: number }[] = [];
@@ -110,9 +131,10 @@ export function findRotates(insns: readonly (Insn | undefined)[], { blocks }: Fl
       const insn = insns[slot];
       if (insn === undefined) continue;
       const { op, dst, src } = insn;
+      const left = SHIFTS.get(op);
       if (op === 'mov64_reg') values.copy(dst, src, 64);
       else if (op === 'mov32_reg') values.copy(dst, src, 32);
-      else if (isShift(op)) values.shift(insn, slot, SHIFTS[op]);
+      else if (left !== undefined) values.shift(insn, slot, left);
       else {
         const halves = JOINS.has(op) ? values.joined(insn) : undefined;
         if (halves !== undefined) {

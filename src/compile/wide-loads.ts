@@ -4,7 +4,7 @@
 // The narrow loads stay, as parts of what was loaded: they are cut out of it where their registers are used on their own.
 import type { FlowGraph } from '../flow/graph.ts';
 import { type Insn, REGISTER_COUNT, registersWritten } from '../isa/insn.ts';
-import { OPS } from '../isa/opcodes.ts';
+import { OP_NAMES, type OpName, opRow } from '../isa/opcodes.ts';
 
 /** A load in place of several. */
 export interface WideLoad {
@@ -52,6 +52,13 @@ const JOINS: ReadonlySet<string> = new Set([
   'xor64_reg',
   'xor32_reg',
 ]);
+/** Loads that may be part of a wide one. */
+const NARROW: ReadonlySet<OpName> = new Set(
+  OP_NAMES.filter((op) => {
+    const { format, operation, width } = opRow(op);
+    return format === 'ldx' && operation === 'ldx' && width < 64;
+  }),
+);
 const WIDTHS: ReadonlySet<number> = new Set([16, 32, 64]);
 
 /** Formats of instructions after which memory may not be what it was. */
@@ -115,6 +122,7 @@ export function findWideLoads(
   const whole = new Map<number, number>();
   const state = new Pieces();
   for (const { start, end } of blocks) {
+    if (!mayJoin(insns, start, end)) continue;
     state.forget();
     const found: { readonly slot: number; readonly piece: Piece }[] = [];
     for (let slot = start; slot < end; slot++) {
@@ -141,12 +149,24 @@ export function findWideLoads(
   return { loads, parts, whole };
 }
 
+/** Whether there are narrow loads and what puts two together: in most blocks there is not. */
+function mayJoin(insns: readonly (Insn | undefined)[], start: number, end: number): boolean {
+  let loads = 0;
+  for (let slot = start; slot < end; slot++) {
+    const insn = insns[slot];
+    if (insn === undefined) continue;
+    if (NARROW.has(insn.op)) loads++;
+    else if (loads > 1 && JOINS.has(insn.op)) return true;
+  }
+  return false;
+}
+
 /** What an instruction makes of the pieces; a new one of several loads, if it makes one. */
 function step(state: Pieces, insn: Insn, slot: number): Piece | undefined {
   const { op, dst, src, imm, off } = insn;
-  const { format, width, operation } = OPS[op];
+  const { format, width } = opRow(op);
   const { pieces, values } = state;
-  if (format === 'ldx' && operation === 'ldx' && width < 64 && src !== 10) {
+  if (NARROW.has(op) && src !== 10) {
     const base = values[src];
     state.fresh(dst);
     pieces[dst] = { base, off, bytes: width / 8, shift: 0, loads: [slot] };

@@ -16,14 +16,16 @@ const PLAIN_CODES: ReadonlyMap<string, number> = new Map(Object.entries(PLAIN));
 const MEMORY_CODES: ReadonlyMap<string, number> = new Map(Object.entries(MEMORY).map(([name, [code]]) => [name, code]));
 
 export class Emitter {
-  readonly code = new Bytes();
+  readonly code: Bytes;
   readonly #parameters: number;
   /** Types of the locals after the parameters. */
   readonly locals: ValueType[] = [];
   /** Scopes that are open: `block`, `loop` and `if` add one, `end` takes one. */
   depth = 0;
 
-  constructor(parameters: number) {
+  /** @param size bytes of code that are expected */
+  constructor(parameters: number, size = 0) {
+    this.code = new Bytes(size);
     this.#parameters = parameters;
   }
 

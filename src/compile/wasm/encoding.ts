@@ -145,9 +145,13 @@ const UTF8 = new TextEncoder();
 
 /** Append-only bytes with LEB128 integers. */
 export class Bytes {
-  // Small at first: most functions and sections are.
-  data = new Uint8Array(64);
+  data: Uint8Array<ArrayBuffer>;
   length = 0;
+
+  /** @param size that is expected; most functions and sections are small */
+  constructor(size = 0) {
+    this.data = new Uint8Array(Math.max(size, 64));
+  }
 
   #reserve(size: number): void {
     if (this.length + size <= this.data.length) return;

@@ -3,7 +3,7 @@ import type { Block } from '../../flow/graph.ts';
 import { shortestPath } from '../../flow/shortest-path.ts';
 import { type Structured, structure } from '../../flow/structure.ts';
 import type { Insn } from '../../isa/insn.ts';
-import { opRow } from '../../isa/opcodes.ts';
+import { OP_NAMES, type OpName, opRow } from '../../isa/opcodes.ts';
 import { frameSlots, type FrameSlots } from '../frame-slots.ts';
 import { condition, cutLoaded, loadOf, lower } from '../lower.ts';
 import { findWideLoads, type WideLoad, type WideLoads } from '../wide-loads.ts';
@@ -20,6 +20,14 @@ const FIRST_WIDE = 64;
 /** Number of the temporary local that says whether a lookup has found something. */
 const FOUND = 31;
 
+/** Instructions that only say where control goes. */
+const LEAVES: ReadonlySet<OpName> = new Set(
+  OP_NAMES.filter((op) => {
+    const { format } = opRow(op);
+    return format === 'goto' || format === 'gotol' || format === 'exit';
+  }),
+);
+
 /** @param main true for the program itself, false for a function that it calls (which slot 0 may be too) */
 export function compileFunction(context: FunctionContext, entry: number, main: boolean): CompiledFunction {
   return new FunctionCompiler(context, entry, main).compile();
@@ -32,6 +40,9 @@ class FunctionCompiler extends FunctionCalls {
   readonly #wide: WideLoads | undefined;
   /** Locals that stand for bytes of the frame. */
   readonly #cells: readonly number[];
+
+  /** Not 0 for slots of which an analysis has found anything. */
+  readonly #found: Uint8Array;
 
   /** Control flow is in nested scopes. */
   #nested = false;
@@ -51,6 +62,11 @@ class FunctionCompiler extends FunctionCalls {
         size: (slot, register, kind) => this.#argumentSize(slot, register, kind),
         takesWord: (slot, register) => register === 2 && this.#takesWord(slot),
       });
+    }
+    this.#found = new Uint8Array(context.insns.length);
+    const { kept, rotates } = this.#rotates;
+    for (const of of [kept, rotates, this.#wide?.loads, this.#wide?.parts, this.#wide?.whole, this.#slots?.accesses]) {
+      if (of !== undefined) for (const slot of of.keys()) this.#found[slot] = 1;
     }
     this.#cells = Array.from({ length: this.#slots?.cells ?? 0 }, () => this.e.local(I64));
   }
@@ -284,14 +300,15 @@ class FunctionCompiler extends FunctionCalls {
   #straight(block: Block): void {
     const { start, end, terminator } = block;
     this.#block = block;
+    const decides = terminator.kind === 'branch' || terminator.kind === 'switch';
     for (let slot = start; slot < end; slot++) {
       const insn = this.context.insns[slot];
-      if (insn === undefined) continue;
-      const { format } = opRow(insn.op);
-      const decides = terminator.kind === 'branch' || terminator.kind === 'switch';
-      const ends = format === 'goto' || format === 'gotol' || (decides && slot === terminator.slot);
-      if (ends || format === 'exit') continue;
+      if (insn === undefined || LEAVES.has(insn.op) || (decides && slot === terminator.slot)) continue;
       this.#at(slot, insn);
+      if (this.#found[slot] === 0) {
+        lower(this, insn.op);
+        continue;
+      }
       const kept = this.#rotates.kept.get(slot);
       if (kept !== undefined) this.e.get(this.registers[insn.dst]).set(this.#place(kept));
       const rotate = this.#rotates.rotates.get(slot);

@@ -17,6 +17,9 @@ import { CONTROL, globalIndex, windowOffset } from './machine.ts';
 /** Frames up to this many words are cleared by stores; memory.fill costs a call into the runtime. */
 const MOST_STORES = 32;
 
+/** Bytes of code to expect for an instruction, so that they need not be moved often. */
+const CODE_OF_SLOT = 12;
+
 /** Parameters before the frame base: r1 and r2 of a program as addresses, r1 to r5 of a subprogram. */
 const parametersOf = (main: boolean): number => (main ? 2 : 5);
 
@@ -59,7 +62,8 @@ export abstract class FunctionSite implements Site {
     this.dominance = tabled === undefined ? dom : dominance(tabled);
     const parameters = parametersOf(main);
     this.base = parameters;
-    this.e = new Emitter(parameters + 1);
+    const slots = this.graph.blocks.reduce((sum, { start, end }) => sum + end - start, 0);
+    this.e = new Emitter(parameters + 1, CODE_OF_SLOT * slots);
     if (main) for (let i = 0; i < BATCH_LOCALS; i++) this.e.local(I32);
     for (let r = 0; r < 10; r++) this.registers.push(!main && r >= 1 && r <= 5 ? r - 1 : this.e.local(I64));
   }
