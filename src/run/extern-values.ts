@@ -1,6 +1,7 @@
 // Values of externs: `.ksyms` variables, kfuncs and `.kconfig` entries, as the caller gives them.
+import { decodeProgram } from '../isa/insn.ts';
 import type { HelperRow } from '../spec/helper.ts';
-import type { ExternSpec, MapSpec } from '../spec/object.ts';
+import type { ExternSpec, MapSpec, ProgramSpec } from '../spec/object.ts';
 
 export type KconfigValue = number | bigint | boolean | string;
 
@@ -32,6 +33,18 @@ export function ksymValue(spec: ExternSpec | undefined, { ksyms }: ExternOptions
 
 export function kfuncRow(spec: ExternSpec | undefined, { kfuncs }: ExternOptions): HelperRow | undefined {
   return spec !== undefined && kfuncs !== undefined && Object.hasOwn(kfuncs, spec.name) ? kfuncs[spec.name] : undefined;
+}
+
+/** Whether a program calls kernel functions that the caller gives. */
+export function callsGivenKfuncs(
+  { code }: ProgramSpec,
+  externs: readonly ExternSpec[],
+  options: ExternOptions,
+): boolean {
+  if (options.kfuncs === undefined) return false;
+  return decodeProgram(code).some(
+    (insn) => insn?.op === 'call_kfunc' && kfuncRow(externs[insn.imm], options) !== undefined,
+  );
 }
 
 /** The value of the `.kconfig` map, and the strong externs in it that have none. */

@@ -19,7 +19,7 @@ import type { ProgramImage } from '../spec/backend.ts';
 import { errnoName } from '../spec/errno.ts';
 import type { ObjectSpec, ProgramSpec } from '../spec/object.ts';
 import type { Platform } from '../spec/platform.ts';
-import { type ExternOptions, kconfigData, kfuncRow, ksymValue } from './extern-values.ts';
+import { callsGivenKfuncs, type ExternOptions, kconfigData, kfuncRow, ksymValue } from './extern-values.ts';
 import { LoadedObject } from './object.ts';
 import { createMaps, type MapOverride, type MapSlot } from './object-maps.ts';
 import { DEFAULT_BUDGET, LoadedProgram } from './program.ts';
@@ -203,10 +203,19 @@ class ProgramLoader {
       helper: (number) => this.#platform.helper(number, spec.type),
       layout: this.#platform.programType(spec.type)?.contexts[spec.dialect],
       budget,
-      ...(verification === undefined ? {} : { proof: (wanted) => verification.proof(wanted) }),
+      ...(verification === undefined ? {} : { proof: this.#proofOf(spec, verification) }),
       code: undefined,
     };
     return image;
+  }
+
+  /** What a function of the caller's gives back nobody has verified: the verdict is on Linux' function of that name. */
+  #proofOf(spec: ProgramSpec, verification: Verification): NonNullable<ProgramImage['proof']> {
+    let given: boolean | undefined;
+    return (wanted) => {
+      given ??= callsGivenKfuncs(spec, this.#object.externs, this.#options);
+      return given ? undefined : verification.proof(wanted);
+    };
   }
 
   /** The map that an instruction names; raises why where it could not be created. */

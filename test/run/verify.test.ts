@@ -1,8 +1,11 @@
 // The verifier in the loader: what is verified when, what back ends then leave out, and what they must not.
 import { describe, expect, test } from 'vitest';
 import { AnyBpfError } from '../../src/base/diagnostic.ts';
+import { decodeBtf } from '../../src/btf/decode.ts';
+import { encodeBtf } from '../../src/btf/encode.ts';
 import { memoryHost } from '../../src/hosts/memory/host.ts';
 import { type LoadOptions, loadObject } from '../../src/run/loader.ts';
+import { helper } from '../../src/spec/helper.ts';
 import type { EngineName } from '../../src/spec/backend.ts';
 import { DEFAULT_PROCESS, ipv4Frame, loadText, mapSpec, objectSpec } from './support.ts';
 
@@ -308,10 +311,10 @@ test.each(['reference', 'interpret', 'compile'] as const)(
   'no run sees what another left on the stack: %s',
   (engine) => {
     const write = 'r1 = r10\n r1 += -16\n *(u64 *)(r10 - 24) = r1\n *(u64 *)(r10 - 16) = 77';
-  const left = [mapSpec('jumps', 'prog_array', { slots: [{ index: 0, kind: 'program', target: 'reads' }] })];
+    const left = [mapSpec('jumps', 'prog_array', { slots: [{ index: 0, kind: 'program', target: 'reads' }] })];
     const programs = [
       // Its address goes to memory, so that the frame is there, and no local in its place.
-    { name: 'writes', text: `${write}\n r0 = 0\n exit` },
+      { name: 'writes', text: `${write}\n r0 = 0\n exit` },
       // Accepted, as Linux does, with a warning.
       { name: 'reads', text: 'r0 = *(u64 *)(r10 - 16)\n exit' },
       { name: 'reads below', text: 'r1 = 0\n call f\n exit\n f: r0 = *(u64 *)(r10 - 16)\n exit' },
@@ -334,3 +337,23 @@ test.each(['reference', 'interpret', 'compile'] as const)(
     }
   },
 );
+
+test('what functions of the caller give back is not proven', () => {
+  const names = ['bpf_rcu_read_lock', 'bpf_rcu_read_unlock'];
+  const btf = decodeBtf(
+    encodeBtf([
+      { kind: 'func_proto', returnType: 0, params: [] },
+      ...names.map((name) => ({ kind: 'func', name, type: 1, linkage: 2 }) as const),
+    ]),
+  );
+  const externs = names.map((name, i) => ({ name, kind: 'kfunc', weak: false, typeId: 2 + i }) as const);
+  const object = objectSpec([{ text: 'call kfunc(0, 0)\n call kfunc(1, 0)\n r0 = 2\n exit' }], [], { btf, externs });
+  const rows = names.map((name) =>
+    helper({ name, numbers: {}, args: [], returns: 'void', doc: 'nothing', body: () => undefined }),
+  );
+  const kfuncs = Object.fromEntries(rows.map((row) => [row.name, row]));
+  using given = loadObject(object, { host: memoryHost(), engine: 'compile', verify: 'require', kfuncs });
+  expect(given.program().verdict?.verdict).toBe('accepted');
+  expect(entersAlone(given)).toBe(false);
+  expect(given.program().run({ data }).retval).toBe(2);
+});
