@@ -154,6 +154,10 @@ describe.each(['reference', 'interpret', 'compile'] as const)('accesses that no 
   });
 });
 
+/** Goes on with the program of a slot. */
+const jump = (index: number, r1 = 'r1 = r6'): string =>
+  `r6 = r1\n ${r1}\n r2 = map_by_idx(0) ll\n r3 = ${index}\n call tail_call\n r0 = 77\n exit`;
+
 describe.each(['reference', 'interpret', 'compile'] as const)('programs of different trust: %s', (engine) => {
   const jumps = mapSpec('jumps', 'prog_array', {
     slots: [
@@ -161,8 +165,6 @@ describe.each(['reference', 'interpret', 'compile'] as const)('programs of diffe
       { index: 1, kind: 'program', target: 'refused' },
     ],
   });
-  const jump = (index: number, r1 = 'r1 = r6'): string =>
-    `r6 = r1\n ${r1}\n r2 = map_by_idx(0) ll\n r3 = ${index}\n call tail_call\n r0 = 77\n exit`;
   const load = (programs: readonly (readonly [name: string, text: string])[], more = [jumps]) =>
     loadObject(
       objectSpec(
@@ -342,7 +344,7 @@ test('what functions of the caller give back is not proven', () => {
   const names = ['bpf_rcu_read_lock', 'bpf_rcu_read_unlock'];
   const btf = decodeBtf(
     encodeBtf([
-      { kind: 'func_proto', returnType: 0, params: [] },
+      { kind: 'func_proto', type: 0, params: [] },
       ...names.map((name) => ({ kind: 'func', name, type: 1, linkage: 2 }) as const),
     ]),
   );
