@@ -19,7 +19,7 @@ interface Row {
 
 const fromBits = (w: R.Width, bits: Tnum): Range => {
   if (w === W32) return R.unsigned(W32, bits.valueLow >>> 0, (bits.valueLow | bits.maskLow) >>> 0);
-  return R.unsigned(W64, T.minimum(bits), T.maximum(bits));
+  return R.unsigned(w, T.minimum(bits), T.maximum(bits));
 };
 
 const single = (r: Range): number | undefined => (r.smin === r.smax ? r.smin : undefined);
