@@ -68,14 +68,15 @@ export function knownValues(
   };
 
   if (!blocks.some(({ start, end }) => calls(insns, start, end))) return new Map();
-  const entry = blocks.map(() => new Int32Array(REGISTERS).fill(UNREACHED));
-  entry[0].fill(UNKNOWN);
+  // Of all blocks in one array: to make one takes as long as to look at a block.
+  const entry = new Int32Array(REGISTERS * blocks.length).fill(UNREACHED);
+  entry.fill(UNKNOWN, 0, REGISTERS);
   const state = new Int32Array(REGISTERS);
   const work = [0];
   const found = new Map<number, KnownArguments>();
   for (let index = work.pop(); index !== undefined; index = work.pop()) {
     const block = blocks[index];
-    state.set(entry[index]);
+    for (let r = 0; r < REGISTERS; r++) state[r] = entry[REGISTERS * index + r];
     for (let slot = block.start; slot < block.end; slot++) {
       const insn = insns[slot];
       if (insn === undefined) continue;
@@ -89,12 +90,13 @@ export function knownValues(
       step(state, insn, slot);
     }
     for (const successor of block.successors) {
-      const target = entry[successor];
+      const target = REGISTERS * successor;
       let changed = false;
       for (let r = 0; r < REGISTERS; r++) {
-        const met = target[r] === UNREACHED || target[r] === state[r] ? state[r] : UNKNOWN;
-        if (met !== target[r]) {
-          target[r] = met;
+        const known = entry[target + r];
+        const met = known === UNREACHED || known === state[r] ? state[r] : UNKNOWN;
+        if (met !== known) {
+          entry[target + r] = met;
           changed = true;
         }
       }

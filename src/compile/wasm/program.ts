@@ -12,7 +12,7 @@ import { F64, I32, I64 } from './encoding.ts';
 import { BATCH, batchCode, ENTER, enterCode, type Entering, entryCode, MAIN } from './entries.ts';
 import { compileFunction } from './function.ts';
 import { CONTROL, type GlobalName } from './machine.ts';
-import { mapConstants } from './map-lookup.ts';
+import { type MapConstants, mapConstants } from './map-lookup.ts';
 import type { ModuleBuilder, Signature } from './module.ts';
 import { packetFields } from './packet-bytes.ts';
 
@@ -158,6 +158,14 @@ export function addProgram(
     ...[...indexOf].map(([entry, index]) => ({ index, entry, isMain: false })),
   ];
   const uses = new Set<GlobalName>();
+  const maps = new Map<number, MapConstants | undefined>();
+  const map = (number: number): MapConstants | undefined => {
+    if (!maps.has(number)) {
+      const handle = image.mapHandle(number);
+      maps.set(number, handle === undefined ? undefined : mapConstants(image.memory, handle));
+    }
+    return maps.get(number);
+  };
   const compiled = bodies.map(({ index, entry, isMain }) => {
     const result = compileFunction(
       {
@@ -165,10 +173,7 @@ export function addProgram(
         constant: (insn) => program.constants.get(insn) ?? 0n,
         functionAt: (slot) => indexOf.get(slot) as number,
         helper: imports.helper,
-        map: (number) => {
-          const handle = image.mapHandle(number);
-          return handle === undefined ? undefined : mapConstants(image.memory, handle);
-        },
+        map,
         kfunc: imports.kfunc,
         imports: imports.host,
         routine: (name, signature, body) => builder.routine(name, signature, body),
