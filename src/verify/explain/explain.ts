@@ -10,7 +10,7 @@ import { analyse, DEFAULT_LIMITS, type Verdict } from '../verify.ts';
 import type { Culprit, Walk } from '../walk.ts';
 import type { Explanation, Fact } from './explanation.ts';
 import { fixOf } from './fix.ts';
-import { lateCheck } from './late-check.ts';
+import { lateCheck, otherPathCheck } from './late-check.ts';
 import { loopAt } from './loop.ts';
 import { missingBytes, packetChecks, type PathContext, pathFacts } from './path-facts.ts';
 import { siteAt } from './site.ts';
@@ -27,15 +27,33 @@ export function verifyAndExplain(
   limits: Limits = DEFAULT_LIMITS,
   observe?: Observe,
 ): Verdict {
+  const start = performance.now();
   const first = analyse(object, spec, platform, limits, observe);
-  const { diagnostic } = first.verdict;
+  const { verdict, diagnostic } = first.verdict;
   if (diagnostic === undefined) return first.verdict;
-  const again = analyse(object, spec, platform, limits, record);
-  const same = again.verdict.diagnostic?.code === diagnostic.code;
-  const { walk, last } = same ? again : first;
-  return { ...first.verdict, explanation: explain(diagnostic, walk, pathOf(last?.trace)) };
+  // What was given up has no one path that is to blame.
+  const path = verdict === 'budget' ? undefined : pathAgain(object, spec, platform, limits, start, diagnostic);
+  return { ...first.verdict, explanation: explain(diagnostic, path?.walk ?? first.walk, path?.steps ?? []) };
 }
 
+/** The path to the same refusal; undefined where the time is over before it is found again. */
+function pathAgain(
+  object: ObjectSpec,
+  spec: ProgramSpec,
+  platform: Platform,
+  limits: Limits,
+  start: number,
+  { code, place }: Diagnostic,
+): { readonly walk: Walk | undefined; readonly steps: readonly Trace[] } | undefined {
+  const time = Math.max(LEAST_TIME, limits.time - (performance.now() - start));
+  const { verdict, walk, last } = analyse(object, spec, platform, { ...limits, time }, record);
+  const found = verdict.diagnostic;
+  if (found?.code !== code || found.place.insn !== place.insn) return undefined;
+  return { walk, steps: pathOf(last?.trace) };
+}
+
+/** Milliseconds that the second walk has in any case. */
+const LEAST_TIME = 500;
 /** Facts of a chain: its beginning and its end say most. */
 const CHAIN = 8;
 
@@ -55,8 +73,9 @@ export function explain(diagnostic: Diagnostic, walk: Walk | undefined, path: re
   const found = new Slice(walk, path, startOf(diagnostic.code, slot, walk, last)).run();
   const chain = shortened(found.map(({ slot: at, kind, text, at: step }) => fact(at, kind, text, step)));
   const named = new Set(chain.map((f) => f.insn));
-  const context: PathContext = { walk, slot, path, culprit, named, fact };
   const late = lateCheck(walk, last, culprit);
+  const elsewhere = otherPathCheck(walk, path, culprit);
+  const context: PathContext = { walk, slot, path, culprit, named, decisive: elsewhere?.branch, fact };
   const fix = fixOf({
     walk,
     diagnostic,
@@ -66,6 +85,7 @@ export function explain(diagnostic: Diagnostic, walk: Walk | undefined, path: re
     chain,
     otherChecks: packetChecks(context),
     late: late === undefined ? undefined : fact(late, 'check', 'the check'),
+    elsewhere: elsewhere === undefined ? undefined : fact(elsewhere.comparison, 'check', 'the check'),
     references: last?.references ?? [],
     missing: missingBytes(path, culprit),
   });

@@ -62,6 +62,7 @@ export type FixKind =
   | 'check-other-pointer'
   | 'check-too-small'
   | 'check-after-use'
+  | 'check-every-path'
   | 'reload-packet'
   | 'initialise'
   | 'release'

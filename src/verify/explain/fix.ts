@@ -17,6 +17,8 @@ export interface Refusal {
   readonly otherChecks: readonly Fact[];
   /** The comparison that comes only after the instruction. */
   readonly late: Fact | undefined;
+  /** The comparison on a way that the path did not take. */
+  readonly elsewhere: Fact | undefined;
   readonly references: readonly Reference[];
   /** Bytes of the stack that were asked for and hold nothing. */
   readonly missing: string | undefined;
@@ -37,7 +39,15 @@ type Row = (r: Refusal) => Fix | undefined;
 
 const last = (facts: readonly Fact[], kind: Fact['kind']): Fact | undefined => facts.findLast((f) => f.kind === kind);
 
-const nullCheck: Row = ({ chain, late }) => {
+const onEveryPath = (elsewhere: Fact, what: string): Fix =>
+  fix(
+    'check-every-path',
+    `${line(elsewhere)} compares it with ${what}, but this path does not come by there: compare it on every path`,
+    elsewhere,
+  );
+
+const nullCheck: Row = ({ chain, late, elsewhere }) => {
+  if (elsewhere !== undefined) return onEveryPath(elsewhere, 'NULL');
   if (late !== undefined)
     return fix(
       'check-after-use',
@@ -54,7 +64,7 @@ const nullCheck: Row = ({ chain, late }) => {
   );
 };
 
-const packetCheck: Row = ({ walk, slot, value, chain, otherChecks, late }) => {
+const packetCheck: Row = ({ walk, slot, value, chain, otherChecks, late, elsewhere }) => {
   if (value?.kind !== 'pointer') return undefined;
   const check = last(chain, 'length-check');
   const moved = last(chain, 'lost');
@@ -69,6 +79,7 @@ const packetCheck: Row = ({ walk, slot, value, chain, otherChecks, late }) => {
       : undefined;
   // Where the access begins within what is proven, its end was forgotten.
   if (value.offset + (walk.program.insns[slot]?.off ?? 0) <= value.range && tooSmall !== undefined) return tooSmall;
+  if (elsewhere !== undefined) return onEveryPath(elsewhere, 'data_end');
   if (late !== undefined)
     return fix(
       'check-after-use',

@@ -1,9 +1,9 @@
-// Whether the pointer that was not checked is checked after all, but too late.
+// Whether the pointer that was not checked is checked after all: too late, or on another path.
 import { jumpTarget } from '../../flow/graph.ts';
 import { registersWritten, slotsOf } from '../../isa/insn.ts';
 import { OPS } from '../../isa/opcodes.ts';
 import type { Trace } from '../trace.ts';
-import type { Value } from '../value.ts';
+import type { Pointer, Value } from '../value.ts';
 import type { Walk } from '../walk.ts';
 
 /** Instructions looked at. */
@@ -20,13 +20,59 @@ export function lateCheck(
 ): number | undefined {
   const p = culprit?.value;
   if (last === undefined || p?.kind !== 'pointer') return undefined;
-  const { registers } = last.frames[last.frames.length - 1];
+  return comparisonFrom(walk, last.slot, last, p, new Set());
+}
+
+/** Branches looked at for other paths, from the last back. */
+const MOST_BRANCHES = 32;
+
+export interface OtherPath {
+  readonly comparison: number;
+  /** Slot of the branch by which the path went past it. */
+  readonly branch: number;
+}
+
+/** A comparison of the same pointer on a way that the path did not take, before both ways meet again. */
+export function otherPathCheck(
+  walk: Walk,
+  path: readonly Trace[],
+  culprit: { readonly value: Value } | undefined,
+): OtherPath | undefined {
+  const p = culprit?.value;
+  const last = path.at(-1);
+  if (last === undefined || p?.kind !== 'pointer') return undefined;
+  const passed = new Set([last.slot]);
+  let branches = 0;
+  for (let i = path.length - 2; i >= 0 && branches < MOST_BRANCHES; i--) {
+    const { slot } = path[i];
+    const insn = walk.program.insns[slot];
+    const target = insn === undefined ? undefined : jumpTarget(insn, slot);
+    if (insn !== undefined && target !== undefined && OPS[insn.op].format.startsWith('branch')) {
+      branches++;
+      const falls = slot + slotsOf(insn.op);
+      const found = comparisonFrom(walk, path[i + 1].slot === falls ? target : falls, path[i], p, passed);
+      if (found !== undefined) return { comparison: found, branch: slot };
+    }
+    passed.add(slot);
+  }
+  return undefined;
+}
+
+/** Straight on from a slot with the registers of a state, until where it must stop. */
+function comparisonFrom(
+  walk: Walk,
+  from: number,
+  { frames }: Trace,
+  p: Pointer,
+  stop: ReadonlySet<number>,
+): number | undefined {
+  const { registers } = frames[frames.length - 1];
   const alike = (v: Value): boolean =>
     v?.kind === 'pointer' && v.region === p.region && v.id === p.id && (p.nullable || v.offset >= p.offset);
   let same = maskOf(registers, alike);
   let end = maskOf(registers, ends);
-  let slot = last.slot;
-  for (let n = 0; n < FAR; n++) {
+  let slot = from;
+  for (let n = 0; n < FAR && !stop.has(slot); n++) {
     const insn = walk.program.insns[slot];
     if (insn === undefined) return undefined;
     const { format } = OPS[insn.op];

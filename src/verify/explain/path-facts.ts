@@ -19,6 +19,8 @@ export interface PathContext {
   readonly culprit: Culprit | undefined;
   /** Slots that the value's history names already. */
   readonly named: ReadonlySet<number>;
+  /** Slot of the branch by which the path went past a comparison of the value. */
+  readonly decisive: number | undefined;
   /** `step`: index of the path's node; behind the path where absent. */
   fact(slot: number, kind: FactKind, text: string, step?: number): Fact;
 }
@@ -32,6 +34,7 @@ const STORES = 4;
 
 const ROWS: Readonly<Record<string, Row>> = {
   'verify/packet-bounds': (c) => packetChecks(c).slice(-2),
+  'verify/null': (c) => decisions(c, sinceMade(c)).slice(-2),
   'verify/uninitialised-register': (c) => decisions(c, 0),
   'verify/uninitialised-stack': (c) => stores(c),
   'verify/return-value': (c) => decisions(c, 0),
@@ -46,7 +49,13 @@ const ROWS: Readonly<Record<string, Row>> = {
 /** What the path decided, in its order; the calls that it is in come with every refusal. */
 export function pathFacts(code: string, context: PathContext): readonly Fact[] {
   const own = ROWS[code]?.(context) ?? [];
-  return code === 'verify/stack-limit' ? own : [...calls(context), ...own];
+  if (code === 'verify/stack-limit') return own;
+  const { decisive } = context;
+  const past =
+    decisive === undefined || own.some((fact) => fact.insn === decisive)
+      ? []
+      : everyDecision(context, 0).filter((fact) => fact.insn === decisive);
+  return [...calls(context), ...own, ...past];
 }
 
 /** The calls that the path is in. */
@@ -101,8 +110,11 @@ function* branches(walk: Walk, path: readonly Trace[], from = 0): Iterable<Branc
   }
 }
 
-/** The last decisions of the path since a node, each branch once, without those that are named already. */
-function decisions({ walk, path, named, fact }: PathContext, from: number): Fact[] {
+/** The last decisions of the path since a node. */
+const decisions = (c: PathContext, from: number): Fact[] => everyDecision(c, from).slice(-DECISIONS);
+
+/** Decisions of the path since a node, each branch once, without those that are named already. */
+function everyDecision({ walk, path, named, fact }: PathContext, from: number): Fact[] {
   const found = new Map<number, Fact>();
   for (const { i, insn, before } of branches(walk, path, from)) {
     if (named.has(before.slot)) continue;
@@ -110,7 +122,16 @@ function decisions({ walk, path, named, fact }: PathContext, from: number): Fact
     found.delete(before.slot);
     found.set(before.slot, fact(before.slot, 'decision', condition(insn, before.slot, path[i].slot), i - 1));
   }
-  return [...found.values()].slice(-DECISIONS);
+  return [...found.values()];
+}
+
+/** Index of the node after that in which the pointer was made. */
+function sinceMade({ path, culprit }: PathContext): number {
+  const p = culprit?.value;
+  if (p?.kind !== 'pointer') return path.length;
+  return path.findIndex(({ frames }) =>
+    frames.some((frame) => frame.registers.some((v) => v?.kind === 'pointer' && v.id === p.id)),
+  );
 }
 
 /** Where what is held was taken, and what the path decided since then. */
