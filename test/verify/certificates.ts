@@ -181,6 +181,21 @@ export function certificateMutant(certificate: Certificate, choose: (count: numb
     () => point((x) => without(x, 'head')),
     () => point((p) => ({ ...p, head: choose(2) === 0 ? [] : [0, choose(10), 8, choose(2) === 0 ? 1 : -1] })),
     () => point((x) => without(x, 'references')),
+    () =>
+      point((p) => ({
+        ...p,
+        frames: p.frames.map((frame) =>
+          frame.callback === undefined
+            ? frame
+            : {
+                ...frame,
+                callback: {
+                  ...frame.callback,
+                  [['once', 'atMost', 'args', 'slot'][choose(4)]]: [true, 0, [], 1][choose(4)],
+                },
+              },
+        ),
+      })),
     () => point((p) => ({ ...p, slot: p.slot + choose(5) - 2 })),
     () => point((p) => ({ ...p, frames: p.frames.slice(choose(2)) })),
     () => point((p) => ({ ...p, frames: p.frames.map((frame) => ({ ...frame, bytes: 'f'.repeat(1 + choose(128)) })) })),

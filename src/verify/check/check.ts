@@ -152,8 +152,12 @@ class Check {
     if (here === undefined) return false;
     const answer = (point: Point): boolean =>
       (point.index < origin || comesNearer(point, state)) && answers(point, state, this.#points);
-    const point = here.find((p) => this.#used.has(p) && answer(p)) ?? here.find((p) => !this.#used.has(p) && answer(p));
-    if (point === undefined) return false;
+    let place = here.findIndex((p) => this.#used.has(p) && answer(p));
+    if (place < 0) place = here.findIndex((p) => !this.#used.has(p) && answer(p));
+    if (place < 0) return false;
+    const [point] = here.splice(place, 1);
+    // What has answered is likely to answer again.
+    here.unshift(point);
     this.#used.add(point);
     return true;
   }

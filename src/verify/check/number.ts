@@ -50,6 +50,9 @@ function agreed(w: Bits, { umin, umax, smin, smax }: Interval): Interval | undef
   for (let round = 0; round < 2; round++) {
     if (umax <= top) [smin, smax] = [max(smin, umin), min(smax, umax)];
     else if (umin > top) [smin, smax] = [max(smin, umin - turn), min(smax, umax - turn)];
+    // Positive numbers and negative ones are two stretches of the unsigned reading: where it has room for one only, the other is out.
+    if (smin < 0n && smax >= 0n && umin > smax) smax = -1n;
+    else if (smin < 0n && smax >= 0n && umax < smin + turn) smin = 0n;
     if (smin >= 0n) [umin, umax] = [max(umin, smin), min(umax, smax)];
     else if (smax < 0n) [umin, umax] = [max(umin, smin + turn), min(umax, smax + turn)];
   }

@@ -8,7 +8,7 @@ import {
   Frame,
   newId,
   Num,
-  type Point,
+  Point,
   type Pointer,
   pointer,
   type Rank,
@@ -129,12 +129,9 @@ function pointOf(maps: readonly MapSpec[], facts: readonly Facts[], record: Any,
     const [head, id, delta, asked] = list(x);
     return { head: integer(head, index, FAR), id: name(id), delta: distance(delta), asked: integer(asked, 0, depth) };
   });
-  return {
-    index,
-    state: new State(integer(point.slot, 0, FAR), frames, references, loops),
-    head: point.head !== undefined,
-    rank: point.head === undefined || list(point.head).length === 0 ? undefined : rankOf(list(point.head), depth),
-  };
+  const head = point.head === undefined ? undefined : list(point.head);
+  const state = new State(integer(point.slot, 0, FAR), frames, references, loops);
+  return new Point(index, state, head !== undefined, head?.length ? rankOf(head, depth) : undefined);
 }
 
 function rankOf([frame, place, size, direction]: readonly Any[], depth: number): Rank {

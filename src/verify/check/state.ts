@@ -1,6 +1,6 @@
 // What the certificate checker knows at one point of one path: registers, stack, references, and which states answer for it.
 import type { MapSpec } from '../../spec/object.ts';
-import { arithmetic, constant, type Facts, includes, intersect, isConstant, ofWidth, truncate } from './number.ts';
+import { ANY, arithmetic, constant, type Facts, includes, intersect, isConstant, ofWidth, truncate } from './number.ts';
 
 export type Region =
   | 'ctx' | 'stack' | 'packet' | 'packetMeta' | 'packetEnd' | 'map' | 'mapKey' | 'mapValue' | 'socket' | 'sockCommon'
@@ -214,6 +214,8 @@ class Names {
   readonly #of = new Map<number, readonly [other: number, distance: number]>();
 
   same(id: number, other: number, distance: number): boolean {
+    // Addresses in maps have names that mean the same everywhere.
+    if (id < 0) return id === other;
     const known = this.#of.get(id);
     if (known === undefined) this.#of.set(id, [other, distance]);
     return known === undefined || (known[0] === other && known[1] === distance);
@@ -280,43 +282,73 @@ export function contentOf(frame: Frame, offset: number, size: number): Num | Poi
 export const partOf = (whole: Facts, at: number, size: number): Facts =>
   truncate(at === 0 ? whole : arithmetic('rsh', 64, whole, constant(BigInt(8 * at))), 8 * size);
 
-function sameValue(names: Names, old: Value, next: Value): boolean {
-  if (old === undefined) return true;
+function sameValue(names: Names, old: Num | Pointer, next: Value): boolean {
   if (next === undefined) return false;
   if (old.kind === 'number') return next.kind === 'number' && sameNumber(names, old, next);
   return next.kind === 'pointer' && samePointer(names, old, next);
 }
 
-function sameStack(names: Names, old: Frame, next: Frame): boolean {
+/** One thing that a point says: of a register (0 to 9), or of bytes of the stack (below 0). */
+interface Held {
+  readonly frame: number;
+  readonly at: number;
+  readonly size: 4 | 8;
+  readonly value: Num | Pointer;
+}
+
+/** What tells states apart first: constants, pointers, bounds. */
+function heldBy(frames: readonly Frame[]): readonly Held[] {
+  const order = ({ value }: Held): number =>
+    value.kind === 'pointer' ? 1 : isConstant(value.facts) ? 0 : value.facts === ANY ? 3 : 2;
+  const held = frames.flatMap(({ registers, cells }, frame) => [
+    ...registers
+      .slice(0, 10)
+      .flatMap((value, at): Held[] => (value === undefined ? [] : [{ frame, at, size: 8, value }])),
+    ...[...cells].map(([at, { size, value }]): Held => ({ frame, at, size, value })),
+  ]);
+  return held.sort((a, b) => order(a) - order(b));
+}
+
+function sameCall(names: Names, old: Frame, next: Frame): boolean {
+  const [a, b] = [old.callback, next.callback];
+  if (old.entry !== next.entry || old.callSite !== next.callSite) return false;
+  if (a === undefined || b === undefined) return a === b;
+  return (
+    a.slot === b.slot &&
+    a.atMost === b.atMost &&
+    a.once === b.once &&
+    a.held.length === b.held.length &&
+    a.held.every((id, i) => names.same(id, b.held[i], 0)) &&
+    a.args.every((value, i) => value === undefined || sameValue(names, value, b.args[i]))
+  );
+}
+
+/** Bytes that hold something do so, and are no pointers where they are not said to be. */
+function sameBytes(old: Frame, next: Frame): boolean {
   if ((old.init & ~next.init) !== 0n) return false;
   for (const [offset, { value }] of next.cells) {
     if (value.kind !== 'pointer' || (old.init & bytesAt(offset, 8)) === 0n) continue;
     if (old.cells.get(offset)?.value.kind !== 'pointer') return false;
   }
-  for (const [offset, { size, value }] of old.cells) {
-    if (!sameValue(names, value, contentOf(next, offset, size))) return false;
-  }
   return true;
 }
 
-function sameFrame(names: Names, old: Frame, next: Frame): boolean {
-  const [a, b] = [old.callback, next.callback];
-  if (old.entry !== next.entry || old.callSite !== next.callSite || a?.slot !== b?.slot) return false;
-  if (a !== undefined && b !== undefined) {
-    if (a.held.length !== b.held.length || !a.held.every((id, i) => names.same(id, b.held[i], 0))) return false;
-    if (!a.args.every((value, i) => sameValue(names, value, b.args[i]))) return false;
-  }
-  for (let r = 0; r < 10; r++) if (!sameValue(names, old.registers[r], next.registers[r])) return false;
-  return sameStack(names, old, next);
-}
-
 /** A state that was written down, where it stands among the others, and what moves on with each round where it heads a loop. */
-export interface Point {
+export class Point {
   readonly index: number;
   readonly state: State;
   /** Whether a path may come back to it from what lies behind it. */
   readonly head: boolean;
   readonly rank: Rank | undefined;
+  readonly held: readonly Held[];
+
+  constructor(index: number, state: State, head: boolean, rank: Rank | undefined) {
+    this.index = index;
+    this.state = state;
+    this.head = head;
+    this.rank = rank;
+    this.held = heldBy(state.frames);
+  }
 }
 
 /** The place of a number (10 and up: the stack from -512 on) or pointer that goes towards a bound. */
@@ -338,7 +370,12 @@ export function answers(point: Point, state: State, points: readonly Point[]): b
     if (a.what !== b.what || !names.same(a.id, b.id, 0)) return false;
     if (a.owner !== 0 && !names.same(a.owner, b.owner, 0)) return false;
   }
-  for (let i = frames.length - 1; i >= 0; i--) if (!sameFrame(names, frames[i], state.frames[i])) return false;
+  for (let i = 0; i < frames.length; i++) if (!sameCall(names, frames[i], state.frames[i])) return false;
+  for (const { frame, at, size, value } of point.held) {
+    const other = state.frames[frame];
+    if (!sameValue(names, value, at < 0 ? contentOf(other, at, size) : other.registers[at])) return false;
+  }
+  for (let i = 0; i < frames.length; i++) if (!sameBytes(frames[i], state.frames[i])) return false;
   return rounds.every((round) => {
     const other = state.rounds.find(({ head }) => head === round.head);
     if (other === undefined) return false;
