@@ -300,3 +300,24 @@ it.each(HOLES)('$name', ({ text, code, options }) => {
   const verdict = verdictOf(text, options);
   expect(verdict.diagnostic?.code ?? verdict.verdict, verdict.diagnostic?.message).toBe(code);
 });
+
+it('a number that is above all positive ones is negative', () => {
+  const verdict = verdictOf(`
+  call bpf_get_prandom_u32
+  r4 = r0
+  r4 &= 255
+  r9 = r4
+  r9 += -1
+  if r9 >= 256 goto next
+next:
+  r4 += -1
+  if r4 > 8 goto out
+  r1 = r10
+  r1 += -8
+  r1 += r9
+  r0 = *(u8 *)(r1 - 1)
+out:
+  r0 = 0
+  exit`);
+  expect(verdict.verdict, verdict.diagnostic?.message).toBe('accepted');
+});

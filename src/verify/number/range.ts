@@ -48,6 +48,11 @@ export function range(w: Width, umin: number, umax: number, smin: number, smax: 
     if (smax >= exact) smax = w.smax;
     else if (smax < -exact) smax = -exact;
   }
+  if (smin < 0 && smax >= 0) {
+    // Of both signs: above what is positive, or below what is negative, only one is left.
+    if (umin > smax) smax = -1;
+    else if (umax < smin - 2 * w.smin) smin = 0;
+  }
   if (smin >= 0) {
     if (smin > umin) umin = smin;
     if (smax < umax) umax = smax === w.smax && exact !== w.umax ? umax : smax;
