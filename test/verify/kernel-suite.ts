@@ -33,12 +33,23 @@ function run(command: string, args: readonly string[], cwd: string, seconds: num
   return done;
 }
 
-/** Downloads (150 MB) and unpacks what the tests need of the kernel's tree. */
+/** 150 MB. Where the lists of packages are old or missing, they are fetched first. */
+function download(folder: string): void {
+  try {
+    run('apt-get', ['download', PACKAGE], folder, 300);
+  } catch (error) {
+    if (!(error instanceof StepFailed)) throw error;
+    run('apt-get', ['update', '-qq'], folder, 120);
+    run('apt-get', ['download', PACKAGE], folder, 300);
+  }
+}
+
+/** Downloads and unpacks what the tests need of the kernel's tree. */
 function unpack(folder: string): string {
   const tree = path.join(folder, PACKAGE);
   if (existsSync(path.join(tree, PARTS[0]))) return tree;
   const isPackage = (name: string): boolean => name.startsWith(PACKAGE) && name.endsWith('.deb');
-  if (!readdirSync(folder).some(isPackage)) run('apt-get', ['download', PACKAGE], folder, 300);
+  if (!readdirSync(folder).some(isPackage)) download(folder);
   const archive = readdirSync(folder).find(isPackage);
   if (archive === undefined) throw new StepFailed(`apt-get download ${PACKAGE} left no package`);
   const script = `set -e; dpkg-deb --fsys-tarfile '${archive}' | tar xO --wildcards '*/${PACKAGE}.tar.xz' |
