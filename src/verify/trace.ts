@@ -6,29 +6,35 @@ export interface Trace {
   readonly slot: number;
   readonly frames: readonly Frame[];
   readonly references: readonly Reference[];
-  /** Instructions of the path up to here. */
+  /** Instructions of the path up to here, without those that were not recorded. */
   readonly count: number;
-  before: Trace | undefined;
+  /** Whether instructions follow that were not recorded. */
+  readonly gap: boolean;
+  readonly before: Trace | undefined;
 }
 
-/** Instructions of a path that are remembered at least; twice as many at most. */
-const KEPT = 1 << 14;
+/** Instructions visited at the beginning and at the end of a walk that are recorded: where values come from, and how it ended. */
+const RECORDED = 1 << 14;
 
-/** Notes the state before the instruction that it stands at. An observer of the walk (engine.ts). */
-export function record(state: State): void {
+/**
+ * An observer of a walk (engine.ts) that has so many visits: notes in each state how it came to be, and leaves out the middle of long
+ * walks, whose memory nothing would bound.
+ */
+export function recorder(visits: number): (state: State) => void {
+  let visit = 0;
+  return (state) => {
+    visit++;
+    if (visit <= RECORDED || visit > visits - RECORDED) record(state);
+    else if (state.trace?.gap === false) state.trace = { ...state.trace, gap: true };
+  };
+}
+
+function record(state: State): void {
   // The next to change a frame copies it, so that what is remembered stays as it is.
   for (const frame of state.frames) frame.owner = undefined;
   const { slot, references, trace } = state;
   const count = (trace?.count ?? 0) + 1;
-  const node: Trace = { slot, frames: state.frames.slice(), references, count, before: trace };
-  if (count % KEPT === 0) cut(node);
-  state.trace = node;
-}
-
-function cut(last: Trace): void {
-  let node: Trace | undefined = last;
-  for (let n = 0; n < KEPT && node !== undefined; n++) node = node.before;
-  if (node !== undefined) node.before = undefined;
+  state.trace = { slot, frames: state.frames.slice(), references, count, gap: false, before: trace };
 }
 
 /** The path as a list, from its beginning. */

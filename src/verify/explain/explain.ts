@@ -5,7 +5,7 @@ import { OPS } from '../../isa/opcodes.ts';
 import type { ObjectSpec, ProgramSpec } from '../../spec/object.ts';
 import type { Platform } from '../../spec/platform.ts';
 import type { Limits, Observe } from '../engine.ts';
-import { pathOf, record, type Trace } from '../trace.ts';
+import { pathOf, recorder, type Trace } from '../trace.ts';
 import { analyse, DEFAULT_LIMITS, type Verdict } from '../verify.ts';
 import type { Culprit, Walk } from '../walk.ts';
 import type { Explanation, Fact } from './explanation.ts';
@@ -32,7 +32,7 @@ export function verifyAndExplain(
   const { verdict, diagnostic } = first.verdict;
   if (diagnostic === undefined) return first.verdict;
   // What was given up has no one path that is to blame.
-  const path = verdict === 'budget' ? undefined : pathAgain(object, spec, platform, limits, start, diagnostic);
+  const path = verdict === 'budget' ? undefined : pathAgain(object, spec, platform, limits, start, first.verdict);
   return { ...first.verdict, explanation: explain(diagnostic, path?.walk ?? first.walk, path?.steps ?? []) };
 }
 
@@ -43,12 +43,12 @@ function pathAgain(
   platform: Platform,
   limits: Limits,
   start: number,
-  { code, place }: Diagnostic,
+  { diagnostic, visits }: Verdict,
 ): { readonly walk: Walk | undefined; readonly steps: readonly Trace[] } | undefined {
   const time = Math.max(LEAST_TIME, limits.time - (performance.now() - start));
-  const { verdict, walk, last } = analyse(object, spec, platform, { ...limits, time }, record);
+  const { verdict, walk, last } = analyse(object, spec, platform, { ...limits, time }, recorder(visits));
   const found = verdict.diagnostic;
-  if (found?.code !== code || found.place.insn !== place.insn) return undefined;
+  if (found?.code !== diagnostic?.code || found?.place.insn !== diagnostic?.place.insn) return undefined;
   return { walk, steps: pathOf(last?.trace) };
 }
 

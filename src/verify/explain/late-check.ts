@@ -47,7 +47,7 @@ export function otherPathCheck(
     const { slot } = path[i];
     const insn = walk.program.insns[slot];
     const target = insn === undefined ? undefined : jumpTarget(insn, slot);
-    if (insn !== undefined && target !== undefined && OPS[insn.op].format.startsWith('branch')) {
+    if (insn !== undefined && target !== undefined && !path[i].gap && OPS[insn.op].format.startsWith('branch')) {
       branches++;
       const falls = slot + slotsOf(insn.op);
       const found = comparisonFrom(walk, path[i + 1].slot === falls ? target : falls, path[i], p, passed);

@@ -104,7 +104,7 @@ function* branches(walk: Walk, path: readonly Trace[], from = 0): Iterable<Branc
   for (let i = from + 1; i < path.length; i++) {
     const before = path[i - 1];
     const insn = walk.program.insns[before.slot];
-    if (insn === undefined) continue;
+    if (insn === undefined || before.gap) continue;
     const { format } = OPS[insn.op];
     if (format === 'branch_imm' || format === 'branch_reg') yield { i, insn, before };
   }

@@ -63,7 +63,11 @@ export class Slice {
 
   /** The facts in the order of the path, each instruction once for each thing that it did (in a loop: the last time). */
   run(): readonly Found[] {
-    for (let i = this.#path.length - 1; i > 0 && this.#places.length > 0; i--) this.#back(i);
+    for (let i = this.#path.length - 1; i > 0 && this.#places.length > 0; i--) {
+      // Nobody knows what came between.
+      if (this.#path[i - 1].gap) break;
+      this.#back(i);
+    }
     return this.#found.reverse();
   }
 
