@@ -1,8 +1,6 @@
 // Random programs under the verifier, and those that it accepts under the checked reference interpreter: an abort is a hole in the
 // verifier, and so is a state that it did not foresee.
 import { AnyBpfError } from '../../src/base/diagnostic.ts';
-import { InterpretedCode } from '../../src/compile/reference/interpreter.ts';
-import { referenceBackend } from '../../src/compile/reference/backend.ts';
 import { memoryHost } from '../../src/hosts/memory/host.ts';
 import { builtInPlatform } from '../../src/hosts/platform.ts';
 import { disassemble } from '../../src/isa/disassembler.ts';
@@ -11,7 +9,8 @@ import type { ObjectSpec, ProgramSpec } from '../../src/spec/object.ts';
 import type { Limits } from '../../src/verify/engine.ts';
 import { type Verdict, verify } from '../../src/verify/verify.ts';
 import { Random } from '../support/random.ts';
-import { Containment, Visits } from '../verify/containment.ts';
+import { Visits } from '../verify/containment.ts';
+import { watch } from '../verify/watched.ts';
 import { joinedProgram } from './joined-program.ts';
 import { codeOf, type Line, MEMORY_MAPS, memoryProgram, shrinkLines } from './memory-program.ts';
 import { RANDOM_SPEC } from './random-program.ts';
@@ -77,28 +76,13 @@ export function runAccepted(
     memoryLimit: 4 << 20,
   });
   const [program] = object.programs;
-  const { runtime } = object;
-  const image = runtime.program(program.id);
-  if (image === undefined) throw new Error('no image');
-  const loaded = referenceBackend.load(image) as InterpretedCode;
-  image.code = loaded;
-  const containment = visits === undefined ? undefined : new Containment(visits, strict);
+  const containment = visits === undefined ? undefined : watch(object, program, visits, strict);
   const hash = object.maps[1];
   const element = new Uint8Array(64);
   for (let key = 0; key < 3; key++) hash.set(Uint8Array.of(key, 0, 0, 0), element.fill(key * 9));
   for (const data of inputs) {
     counters.runs++;
     try {
-      containment?.watch(loaded, {
-        memory: runtime.memory,
-        get ctx() {
-          return loaded.invocation?.ctx ?? 0;
-        },
-        get packet() {
-          return loaded.invocation?.packet;
-        },
-        mapAt: (handle) => runtime.mapAt(handle),
-      });
       program.runRaw({ data });
     } catch (error) {
       if (!(error instanceof AnyBpfError)) throw error;
