@@ -10,7 +10,7 @@ import { type EngineName, MAX_TAIL_CALLS } from '../../src/spec/backend.ts';
 import { loadText, mapSpec, objectSpec } from '../run/support.ts';
 import { samplePackets } from '../support/packets.ts';
 import { corpusFolder } from '../support/shared.ts';
-import { OTHER_ENGINES, trace } from './trace.ts';
+import { REFERENCE, trace } from './trace.ts';
 
 const ENGINE_NAMES = Object.keys(ENGINES) as EngineName[];
 const FRAME = new Uint8Array(64);
@@ -145,11 +145,14 @@ describe('12: programs of Cilium, with the helpers that they call', () => {
   const there = existsSync(file);
   if (!there) console.log(`programs of Cilium are not run: ${'path' in corpus ? `no ${file}` : corpus.reason}`);
 
-  test.skipIf(!there).each(OTHER_ENGINES)('%s: as the reference', (engine) => {
+  test.skipIf(!there).each([
+    ['interpret', 'off'],
+    ['compile', 'prefer'],
+  ] as const)('%s, verify: %s: as the reference', (engine, verify) => {
     const bytes = readFileSync(file);
     const packets = samplePackets(4, 3);
-    const expected = trace(bytes, 'reference', packets);
-    expect(trace(bytes, engine, packets)).toEqual(expected);
+    const expected = trace(bytes, REFERENCE, packets);
+    expect(trace(bytes, [engine, verify], packets)).toEqual(expected);
     // They get somewhere: verdicts of several kinds, and maps that they wrote.
     const steps = [...expected.values()].flatMap((program) => program.steps);
     expect(new Set(steps).size).toBeGreaterThan(3);

@@ -4,14 +4,24 @@ import path from 'node:path';
 import { toHex } from '../../src/base/bytes.ts';
 import { AnyBpfError } from '../../src/base/diagnostic.ts';
 import { memoryHost } from '../../src/hosts/memory/host.ts';
-import { ENGINES } from '../../src/run/engines.ts';
+import { linkObject } from '../../src/link/link.ts';
 import { loadObject } from '../../src/run/loader.ts';
 import type { LoadedObject } from '../../src/run/object.ts';
+import type { VerifyMode } from '../../src/run/verification.ts';
 import type { EngineName } from '../../src/spec/backend.ts';
 import { corpusFolder, filesBelow, PROJECT_ROOT } from '../support/shared.ts';
 
-/** Engines to compare with the reference interpreter. */
-export const OTHER_ENGINES = (Object.keys(ENGINES) as EngineName[]).filter((engine) => engine !== 'reference');
+/** An engine, and which programs it runs without checks. */
+export type Way = readonly [engine: EngineName, verify: VerifyMode];
+
+/** What is compared with the reference interpreter, which checks everything. */
+export const OTHER_WAYS: readonly Way[] = [
+  ['interpret', 'off'],
+  ['interpret', 'require'],
+  ['compile', 'off'],
+  ['compile', 'prefer'],
+];
+export const REFERENCE: Way = ['reference', 'off'];
 
 /** Objects of the examples and, where it is there, of the corpus. */
 export function objectFiles(): string[] {
@@ -51,13 +61,16 @@ function contents(object: LoadedObject): string[] {
   });
 }
 
-/** By program: outcome of every packet, and the maps afterwards. Programs that cannot be run on packets are left out. */
-export function trace(bytes: Uint8Array, engine: EngineName, packets: readonly Uint8Array[]): Map<string, Trace> {
+/**
+ * By program: outcome of every packet, and the maps afterwards. Programs that cannot be run on packets are left out, and with
+ * `require` those that are refused.
+ */
+export function trace(bytes: Uint8Array, [engine, verify]: Way, packets: readonly Uint8Array[]): Map<string, Trace> {
   const traces = new Map<string, Trace>();
-  const names = loadObject(bytes, { host: memoryHost(), engine }).programs.map(({ name }) => name);
+  const names = linkObject(bytes).programs.map(({ name }) => name);
   for (const name of names) {
     // A fresh object for each program: no program sees what another left in the maps.
-    using object = loadObject(bytes, { host: memoryHost({ cpus: 2 }), engine, budget: 100_000 });
+    using object = loadObject(bytes, { host: memoryHost({ cpus: 2 }), engine, verify, budget: 100_000 });
     const program = object.programs.find((candidate) => candidate.name === name);
     if (program === undefined || program.diagnostic !== undefined) continue;
     const steps = packets.map((data) =>
@@ -71,3 +84,7 @@ export function trace(bytes: Uint8Array, engine: EngineName, packets: readonly U
   }
   return traces;
 }
+
+/** The reference's traces of the same programs. */
+export const ofSame = (traces: ReadonlyMap<string, Trace>, others: ReadonlyMap<string, Trace>): Map<string, Trace> =>
+  new Map([...others].filter(([name]) => traces.has(name)));
