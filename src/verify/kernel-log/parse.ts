@@ -27,8 +27,10 @@ export interface KernelLog {
   readonly microseconds: number;
 }
 
-/** `12: (61) r1 = *(u32 *)(r0 +0)    ; R1=scalar()`; after a jump the state may follow without the semicolon. */
-const STEP = /^(\d+): \(([0-9a-f]{2})\) (.*?)(?:\s*; (.*)|\s+\d+: (.*))?$/;
+/** `12: (61) r1 = *(u32 *)(r0 +0)    ; R1=scalar()`. */
+const STEP = /^(\d+): \(([0-9a-f]{2})\) (.*?)(?:\s*; (.*))?$/;
+/** Behind a jump the next line may follow on the same: the state where it goes, or what is wrong there. */
+const JUMP = /^(.*\bgoto pc[+-]\d+) (\S.*)$/;
 /** `4: R1=0 R10=fp0`, ` R0=inv(id=0) R10=fp0`, `9: frame1: R1=...`. */
 const STATE = /^(?:\d+: | )(?:frame\d+: )?(R\d+(?:_\w+)?=.*)$/;
 const FROM = /^from (\d+) to (\d+)(?: \(speculative execution\))?: ?(.*)$/;
@@ -122,7 +124,12 @@ class LogReader {
 
   line(line: string): void {
     const step = STEP.exec(line);
-    if (step !== null) return this.#step(step);
+    if (step !== null) {
+      const jump = JUMP.exec(step[3]);
+      if (jump === null) return this.#step(step, step[3]);
+      this.#step(step, jump[1]);
+      return this.line(jump[2]);
+    }
     const state = STATE.exec(line);
     if (state !== null) return this.#know(valuesOf(state[1]));
     const from = FROM.exec(line);
@@ -142,7 +149,7 @@ class LogReader {
     else if (!this.#ended && !ASIDE.some((pattern) => pattern.test(line))) this.#messages.push(line.trim());
   }
 
-  #step([, slot, opcode, text, after, jumped]: RegExpExecArray): void {
+  #step([, slot, opcode, , after = '']: RegExpExecArray, text: string): void {
     // What was said before this instruction was no refusal.
     this.#messages = [];
     const last = this.#path.at(-1);
@@ -154,7 +161,7 @@ class LogReader {
       text: text.trim(),
       source: this.#source,
       depth,
-      after: merged(known, valuesOf(after ?? jumped ?? '')),
+      after: merged(known, valuesOf(after)),
     });
   }
 
