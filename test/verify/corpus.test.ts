@@ -2,7 +2,7 @@
 import { describe, expect, it } from 'vitest';
 import { builtInPlatform } from '../../src/hosts/platform.ts';
 import { type Verdict, verify } from '../../src/verify/verify.ts';
-import { REFUSED } from '../known/corpus-verdicts.ts';
+import { HARMLESS, REFUSED } from '../known/corpus-verdicts.ts';
 import { kernelCapability } from '../support/bpf.ts';
 import { type CorpusProgram, corpusPrograms } from './corpus.ts';
 import { compareWithKernel } from './corpus-kernel.ts';
@@ -12,6 +12,10 @@ const corpus = corpusPrograms();
 
 /** Objects whose programs the kernel takes long for: test:long compares them. */
 const LARGE: ReadonlySet<string> = new Set(['cilium', 'cilium-core', 'falco']);
+
+/** Names of objects that say what is wrong with them. */
+const FAULTY_NAME =
+  /^build\/(\w*bad\w*|\w*(over|under)flow|[\w-]*overrun|exposeptr\d?|null\w+|infinite_loop|divzero|ptr_arith|ctxoffset|\w*reallocate|\w*uninit)\.o /;
 
 describe.skipIf('reason' in corpus)('corpus objects', () => {
   const programs = 'reason' in corpus ? [] : corpus;
@@ -32,12 +36,18 @@ describe.skipIf('reason' in corpus)('corpus objects', () => {
       return verdict === 'accepted' ? [] : [[p.id, diagnostic?.code]];
     });
     expect(Object.fromEntries(refused)).toEqual(REFUSED);
-  });
+  }, 180_000);
 
   it.each(['cilium', 'cilium-core', 'ovs', 'suricata'])('accepts all of %s', (folder) => {
     const own = programs.filter((p) => p.folder === folder);
     expect(own.length).toBeGreaterThan(3);
     expect(own.filter((p) => verdictOf(p).verdict !== 'accepted').map((p) => p.id)).toEqual([]);
+  });
+
+  it('refuses each program that is named after a fault, unless reading shows that it has none', () => {
+    const named = programs.filter((p) => FAULTY_NAME.test(p.id)).map((p) => p.id);
+    expect(named.length).toBeGreaterThan(10);
+    expect(named.filter((id) => REFUSED[id] === undefined).sort()).toEqual(Object.keys(HARMLESS).sort());
   });
 
   it('accepts a program of which Linux sees no end', () => {
