@@ -21,6 +21,8 @@ const MAX_WIDENINGS = 16;
 const BY_CONSTANTS = 8;
 /** Trials of one loop that may fail. */
 const MAX_FAILURES = 3;
+/** Instructions that may be visited in a trial in which kept states do not answer for others. */
+const MOST_STRIDES = 20_000;
 /** Trials within trials: each is a call of this program's own. */
 const MAX_TRIALS = 64;
 /** Instructions on a path before the next state is kept: fewer are quicker verified again than compared. */
@@ -248,8 +250,10 @@ export class Engine {
     const list = this.#limits.answers === false ? [] : (this.#entries.get(slot) ?? []);
     const pinned =
       this.#trials.length === 0 ? NONE : this.#trials.flatMap((trial) => [...(trial.ranking?.values() ?? [])]);
+    const since = this.#trials.find(({ sums }) => sums !== undefined)?.entry.visit ?? Number.POSITIVE_INFINITY;
     for (let i = list.length - 1; i >= 0; i--) {
       const entry = list[i];
+      if (entry.visit >= since) continue;
       if (!answersFor(entry, state, pinned) || !this.#asksAgain(entry, state)) continue;
       askAs(entry, state);
       this.#close(state.parent);
@@ -376,7 +380,11 @@ export class Engine {
     }
     if (!TRY_AT.has(round) || (this.#failures.get(slot) ?? 0) >= MAX_FAILURES) return false;
     if (this.#trials.length >= MAX_TRIALS) return false;
-    if (this.#try(state, before)) {
+    const { compared } = walk;
+    walk.compared ??= new Map();
+    const verified = this.#try(state, before, undefined);
+    walk.compared = compared;
+    if (verified) {
       this.#close(state.parent);
       return true;
     }
@@ -385,12 +393,16 @@ export class Engine {
   }
 
   /** Verifies from a state that stands for any number of rounds. */
-  #try(state: State, before: Entry): boolean {
+  #try(state: State, before: Entry, sums: Set<Scalar> | undefined): boolean {
     const { walk } = this;
+    const outerSums = walk.sums;
+    const outerUntil = this.#until;
+    const joins = this.#joins;
+    let endless = false;
     let old: { readonly frames: readonly Frame[]; readonly references: Entry['references'] } = before;
     let next = state;
     for (let n = 0; n < MAX_WIDENINGS; n++) {
-      const wide = widened(old, next, n < BY_CONSTANTS ? walk.program.thresholds : []);
+      const wide = widened(old, next, n < BY_CONSTANTS ? walk.program.thresholds : [], walk.compared);
       if (wide === undefined) return false;
       wide.parent = state.parent;
       wide.written = state.written.slice();
@@ -398,11 +410,14 @@ export class Engine {
       for (const frame of wide.frames) frame.owner = undefined;
       wide.parent = entry;
       wide.written = new Int32Array(wide.written.length);
-      const trial: Trial = { entry, arrivals: 0, bounded: true, ranking: undefined };
+      const trial: Trial = { entry, sums, arrivals: 0, bounded: true, ranking: undefined };
       const done = this.#done.length;
-      const joins = this.#joins;
       this.#roots.add(entry);
       this.#trials.push(trial);
+      if (sums !== undefined) {
+        walk.sums = sums;
+        this.#until = Math.min(this.#until, walk.visits + MOST_STRIDES);
+      }
       try {
         this.#explore(wide);
         if (mayNotEnd(trial)) throw new NoEnd();
@@ -418,19 +433,25 @@ export class Engine {
           next = error.state;
           continue;
         }
+        if (error instanceof GivenUp && walk.visits < outerUntil) return false;
         if (error instanceof NoEnd) {
-          // What a joined state has lost may have been the end.
-          if (this.#joins > joins || this.#until < Number.POSITIVE_INFINITY) return false;
-          this.#endless ??= state.slot;
-          this.#most = Math.min(this.#most, walk.visits + MORE_ROUNDS);
-          return false;
+          endless = true;
+          break;
         }
         if (error instanceof Budget || !(error instanceof AnyBpfError)) throw error;
         return false;
       } finally {
         this.#trials.pop();
+        walk.sums = outerSums;
+        this.#until = outerUntil;
       }
     }
+    if (!endless || sums !== undefined) return false;
+    if (walk.sums === undefined && this.#try(state, before, new Set())) return true;
+    // What a joined state has lost may have been the end.
+    if (this.#joins > joins || this.#until < Number.POSITIVE_INFINITY) return false;
+    this.#endless ??= state.slot;
+    this.#most = Math.min(this.#most, walk.visits + MORE_ROUNDS);
     return false;
   }
 

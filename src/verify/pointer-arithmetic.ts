@@ -4,7 +4,7 @@ import { arithmetic64, type BinaryOperation } from './number/arithmetic.ts';
 import { constant, describeBounds, isConstant, LIMIT, newId, type Scalar, valueOf } from './number/scalar.ts';
 import { markPrecise, type State } from './state.ts';
 import { describePointer, MOVABLE, type Pointer, type Value } from './value.ts';
-import { anyNumber, loaded, number, placeAt, refuse, type Walk } from './walk.ts';
+import { anyNumber, loaded, noteSum, number, placeAt, refuse, type Walk } from './walk.ts';
 
 /** Largest distance that a pointer may be moved by (BPF_MAX_VAR_OFF). */
 const MAX_DISTANCE = 2 ** 29;
@@ -70,7 +70,10 @@ function moved(
   let variable: Scalar;
   if (before === undefined)
     variable = operation === 'add' ? by : number(state, arithmetic64('sub', number(state, ZERO_BOUNDS), by), by);
-  else variable = number(state, arithmetic64(operation, before, by), before, by);
+  else {
+    variable = number(state, arithmetic64(operation, before, by), before, by);
+    if (operation === 'add') noteSum(walk, variable, before, by);
+  }
   const v = variable.r64;
   if (v.smin < -MAX_DISTANCE || v.smax > MAX_DISTANCE) return no(`the distance may be ${describeBounds(variable)}`);
   markPrecise(variable);

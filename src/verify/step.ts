@@ -34,9 +34,10 @@ import * as N from './number/scalar.ts';
 import { newId, Scalar } from './number/scalar.ts';
 import * as T from './number/tnum.ts';
 import { pointerOperation } from './pointer-arithmetic.ts';
+import { noteCompared } from './widen.ts';
 import { Frame, markPrecise, MAX_FRAMES, type State } from './state.ts';
 import { pointer, type Value } from './value.ts';
-import { anyNumber, loaded, number, placeAt, refuse, type Walk, warn } from './walk.ts';
+import { anyNumber, loaded, noteSum, number, placeAt, refuse, type Walk, warn } from './walk.ts';
 
 /** What follows an instruction: the state goes on where it stands, ends, or goes on as two. */
 export type Next = 'on' | 'end' | { readonly fork: State };
@@ -94,7 +95,9 @@ function binary(walk: Walk, state: State, insn: Insn, b: Exclude<Value, undefine
     if ((op === 'add' || op === 'sub') && N.isConstant(b) && !N.isConstant(a)) {
       kept = tied(state, a, b, bounds, op === 'add' ? N.valueOf(b) : -N.valueOf(b), width as 32 | 64);
     } else if (op === 'rsh' && width === 64) kept = extendedByShifts(walk, state, a, b);
-    result = kept ?? number(state, bounds, a, b);
+    const computed = kept ?? number(state, bounds, a, b);
+    if (op === 'add' && (width === 64 || a.r64.umax + b.r64.umax < 2 ** 32)) noteSum(walk, computed, a, b);
+    result = computed;
   }
   write(walk, state, insn.dst, result);
   return forward(state, insn);
@@ -153,9 +156,10 @@ const unary =
     return forward(state, insn);
   };
 
-const branchOn = (_walk: Walk, state: State, insn: Insn, a: Value, b: Value): Next => {
+const branchOn = (walk: Walk, state: State, insn: Insn, a: Value, b: Value): Next => {
   const { operation, width } = OPS[insn.op];
   const { slot } = state;
+  if (walk.compared !== undefined && a?.kind === 'scalar' && b?.kind === 'scalar') noteCompared(walk.compared, a, b);
   const { taken, otherwise } = ways(operation as Comparison, width as 32 | 64, a, b, slot);
   const target = slot + 1 + insn.off;
   if (taken === undefined && otherwise === undefined) return 'end';

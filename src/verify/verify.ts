@@ -93,6 +93,8 @@ export function analyse(
         (rule) => rule.attach === undefined || (attachType !== undefined && rule.attach.includes(attachType)),
       ),
       checkedAt: new Set(),
+      compared: undefined,
+      sums: undefined,
       visits: 0,
       culprit: undefined,
       calls: new Map(),

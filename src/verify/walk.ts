@@ -3,7 +3,7 @@ import { type Diagnostic, fail, type Place } from '../base/diagnostic.ts';
 import type { ObjectSpec, ProgramSpec } from '../spec/object.ts';
 import type { Platform } from '../spec/platform.ts';
 import type { ContextLayout, ProgramTypeRow, ReturnRule } from '../spec/program.ts';
-import { ANY, type Bounds, constant, newId, Scalar, zeroExtended } from './number/scalar.ts';
+import { ANY, type Bounds, constant, LIMIT, newId, Scalar, zeroExtended } from './number/scalar.ts';
 import type { PreparedProgram } from './program.ts';
 import type { State } from './state.ts';
 import type { Value } from './value.ts';
@@ -27,6 +27,10 @@ export interface Walk {
   readonly strict: true | readonly string[];
   /** What was let pass, by code and instruction. */
   readonly warnings: Map<string, Diagnostic>;
+  /** While a loop is on trial: what numbers were compared with, by id: where their bounds are likely to end. */
+  compared: Map<number, Set<number>> | undefined;
+  /** While a loop is on trial whose steps come from data: numbers that are the sum of two others, neither of which wraps. */
+  sums: Set<Scalar> | undefined;
   /** Instructions visited. */
   visits: number;
   /** The register and value that the refusal is about. */
@@ -41,6 +45,15 @@ export interface Culprit {
 }
 
 export const placeAt = (walk: Walk, slot: number): Place => ({ program: walk.spec.name, insn: slot });
+
+/** Whether there are bounds within what JavaScript numbers hold. */
+const exact = ({ r64 }: Scalar): boolean => r64.smin > -LIMIT && r64.smax < LIMIT;
+
+/** Notes that a number is the sum of two others, where that is asked and holds of them as integers. */
+export function noteSum(walk: Walk, sum: Scalar, a: Scalar, b: Scalar): void {
+  if (walk.sums === undefined || sum.from !== a || sum.also !== b) return;
+  if (exact(a) && exact(b) && exact(sum)) walk.sums.add(sum);
+}
 
 /** Refuses the program because of the value in a register. */
 export function refuse(

@@ -23,11 +23,39 @@ export class Common {
 interface Widening {
   readonly common: Common;
   readonly thresholds: readonly number[];
+  readonly compared: ReadonlyMap<number, ReadonlySet<number>> | undefined;
   readonly at: number;
 }
 
+/** Notes what each of two numbers is compared with, as if it had not moved since the head of the loop. */
+export function noteCompared(compared: Map<number, Set<number>>, a: Scalar, b: Scalar): void {
+  const note = (s: Scalar, { r64 }: Scalar): void => {
+    if (N.isConstant(s)) return;
+    let known = compared.get(s.id);
+    if (known === undefined) compared.set(s.id, (known = new Set()));
+    for (const bound of [r64.smin, r64.smax]) {
+      if (Math.abs(bound) >= N.LIMIT || known.size >= MOST_COMPARED) continue;
+      for (const near of [-1, 0, 1]) known.add(bound - s.delta + near);
+    }
+  };
+  note(a, b);
+  note(b, a);
+}
+/** Bounds that are remembered of one number. */
+const MOST_COMPARED = 48;
+
+/** Where bounds of a number that moved are let end: by what it was compared with, beyond that by the constants of the program. */
+function thresholdsOf({ compared, thresholds }: Widening, { id, delta }: Scalar): readonly number[] {
+  const known = compared?.get(id);
+  if (known === undefined) return thresholds;
+  const own = [...known].map((bound) => bound + delta).sort((x, y) => x - y);
+  const [least = 0] = own;
+  const most = own.at(-1) ?? 0;
+  return [...thresholds.filter((t) => t < least), ...own, ...thresholds.filter((t) => t > most)];
+}
+
 function scalar(w: Widening, old: Scalar, next: Scalar): Scalar {
-  const bounds = N.includes(old, next) ? old : N.widen(old, N.union(old, next), w.thresholds);
+  const bounds = N.includes(old, next) ? old : N.widen(old, N.union(old, next), thresholdsOf(w, old));
   // What the loop leaves alone is the same number still.
   const id =
     old.id === next.id && old.delta === next.delta ? old.id : w.common.of(old.id, next.id, next.delta - old.delta);
@@ -98,10 +126,11 @@ export function widened(
   old: { readonly frames: readonly Frame[]; readonly references: readonly Reference[] },
   next: State,
   thresholds: readonly number[],
+  compared?: ReadonlyMap<number, ReadonlySet<number>>,
 ): State | undefined {
   if (old.references.length !== next.references.length) return undefined;
   if (!old.references.every((ref, i) => ref.id === next.references[i].id)) return undefined;
-  const w: Widening = { common: new Common(), thresholds, at: next.slot };
+  const w: Widening = { common: new Common(), thresholds, compared, at: next.slot };
   const frames = next.frames.map((frame, f) => {
     const before = old.frames[f];
     const registers = frame.registers.map((v, r) => value(w, before.registers[r], v));
