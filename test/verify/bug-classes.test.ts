@@ -20,14 +20,15 @@ const verdictOf = ({ text, options }: Variant): string => {
   return verdict === 'accepted' ? 'accepted' : `${diagnostic?.code}`;
 };
 
-/** What Linux says: `accepted`, or the end of its log. */
-function linuxVerdict({ text, options }: Variant): string {
+/** What Linux says: `accepted`, `refused`, or, where it is asked to explain, the end of its log. */
+function linuxVerdict({ text, options }: Variant, explain = false): string {
   const { object, program } = programOf(text, options);
   const kernel = new KernelObject(object);
   try {
     const { fd, reason } = kernel.load(program);
     if (reason !== undefined) throw new Error(reason);
-    return fd >= 0 ? 'accepted' : kernel.explain(program.name);
+    if (fd >= 0) return 'accepted';
+    return explain ? kernel.explain(program.name) : 'refused';
   } finally {
     kernel.dispose();
   }
@@ -52,16 +53,21 @@ describe.each(CLASSES.map((c) => [`${c.number}: ${c.name} (${c.source})`, c] as 
     expect(refused.map(([{ name, text }, verdict]) => `${name}: ${verdict}\n${text}`)).toEqual([]);
   });
 
-  it.skipIf(!kernelCapability().ok)('agrees with Linux', () => {
-    const unlike = [
-      ...variants.flatMap((v) =>
-        (linuxVerdict(v) === 'accepted') === (v.linuxAccepts === undefined) ? [`variant ${v.name}\n${v.text}`] : [],
-      ),
-      ...twins.flatMap((v) => {
-        const verdict = linuxVerdict(v);
-        return verdict === 'accepted' ? [] : [`twin ${v.name}\n${v.text}\n${verdict}`];
-      }),
-    ];
-    expect(unlike).toEqual([]);
-  });
+  it.skipIf(!kernelCapability().ok)(
+    'agrees with Linux',
+    () => {
+      const unlike = [
+        ...variants.flatMap((v) =>
+          (linuxVerdict(v) === 'accepted') === (v.linuxAccepts === undefined) ? [`variant ${v.name}\n${v.text}`] : [],
+        ),
+        ...twins.flatMap((v) => {
+          const verdict = linuxVerdict(v, true);
+          return verdict === 'accepted' ? [] : [`twin ${v.name}\n${v.text}\n${verdict}`];
+        }),
+      ];
+      expect(unlike).toEqual([]);
+      // Linux follows loops without an end for a million instructions.
+    },
+    120_000,
+  );
 });
