@@ -2,7 +2,7 @@
 import { helperArgument } from '../base/messages/verify.ts';
 import { describeValue } from './access.ts';
 import { finish, release } from './after-call.ts';
-import { type KfuncCall, resultOf, structOf } from './kfunc-call.ts';
+import { type KfuncCall, resultOf } from './kfunc-call.ts';
 import { newId } from './number/scalar.ts';
 import type { Next } from './step.ts';
 import { put, putSpecial } from './stack.ts';
@@ -13,16 +13,15 @@ import { constantNumber, placeAt, refuse } from './walk.ts';
 const wrong = ({ walk, state, name }: KfuncCall, wanted: string, value: Value): never =>
   refuse(walk, helperArgument(placeAt(walk, state.slot), name, 1, wanted, describeValue(value)), 1, value);
 
-/** The struct of the first parameter. */
-function structNamed({ btf, proto }: KfuncCall): { readonly name: string; readonly slots: number } {
-  const id = structOf(btf, proto.params[0].type);
-  return { name: btf.nameOf(id), slots: Math.ceil(btf.sizeOf(id) / 8) };
+/** Its struct, which all of its functions are named after. */
+function structOf({ name, row }: KfuncCall): { readonly name: string; readonly slots: number } {
+  return { name: name.replace(/_(new|next|destroy)$/, ''), slots: row.words ?? 1 };
 }
 
 export function newIterator(call: KfuncCall): Value {
   const { walk, state, args } = call;
   const [p] = args;
-  const { name, slots } = structNamed(call);
+  const { name, slots } = structOf(call);
   if (p?.kind !== 'pointer' || p.region !== 'stack') return wrong(call, `${8 * slots} bytes of the stack`, p);
   const id = newId();
   putSpecial(walk, state, p, 'iterator', id, slots, 1, name);
@@ -34,7 +33,7 @@ export function newIterator(call: KfuncCall): Value {
 function iteratorAt(call: KfuncCall): { readonly p: Pointer; readonly found: Special; readonly slots: number } {
   const { state, args } = call;
   const [p] = args;
-  const { name, slots } = structNamed(call);
+  const { name, slots } = structOf(call);
   const wanted = `an iterator ${name} on the stack`;
   if (p?.kind !== 'pointer' || p.region !== 'stack' || p.variable !== undefined || p.offset % 8 !== 0)
     return wrong(call, wanted, p);

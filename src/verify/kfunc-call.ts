@@ -1,6 +1,5 @@
-// A call of a kernel function under check, and what its prototype says.
+// A call of a kernel function under check, and its result.
 import type { Btf } from '../btf/btf.ts';
-import type { BtfType } from '../btf/format.ts';
 import type { KfuncRow } from './kfuncs.ts';
 import { newId } from './number/scalar.ts';
 import type { State } from './state.ts';
@@ -13,32 +12,22 @@ export interface KfuncCall {
   readonly state: State;
   readonly name: string;
   readonly row: KfuncRow;
+  /** The object's own types. */
   readonly btf: Btf;
-  readonly proto: Proto;
-  /** By argument, from 0. */
+  /** By argument, from 0; none is undefined. */
   readonly args: readonly Value[];
 }
 
-export type Proto = Extract<BtfType, { kind: 'func_proto' }>;
+/** A struct by its name in the object's BTF; 0 where the object does not know it. */
+export const structNamed = (btf: Btf, name: string): number =>
+  btf.findByName(name, 'struct') ?? btf.findByName(name, 'fwd') ?? 0;
 
-/** The struct that a pointer type points to, 0 where it is none. */
-export function structOf(btf: Btf, id: number): number {
-  const type = btf.resolved(id);
-  if (type.kind !== 'ptr') return 0;
-  const target = btf.resolve(type.type);
-  const { kind } = btf.type(target);
-  return kind === 'struct' || kind === 'union' || kind === 'fwd' ? target : 0;
-}
-
-/** By the prototype: a number, or an object of the kernel, or memory of one number. */
-export function resultOf({ state, btf, proto, row }: Pick<KfuncCall, 'state' | 'btf' | 'proto' | 'row'>): Value {
-  const type = btf.resolved(proto.type);
-  if (type.kind === 'void') return undefined;
-  if (type.kind !== 'ptr') return anyNumber(state);
-  const nullable = row.nullable === true;
+/** By the row: a number, or an object of the kernel, or memory of one number. */
+export function resultOf({ state, btf, row }: Pick<KfuncCall, 'state' | 'btf' | 'row'>): Value {
+  const { returns, nullable = false } = row;
+  if (returns === undefined) return anyNumber(state);
+  if (returns === 'void') return undefined;
   const id = nullable ? newId() : 0;
-  const target = structOf(btf, proto.type);
-  if (target !== 0) return pointer('kernel', state.slot, { target, nullable, id });
-  const size = btf.resolved(type.type).kind === 'void' ? 0 : btf.sizeOf(type.type);
-  return pointer('memory', state.slot, { size, nullable, id });
+  if (returns === 'int*') return pointer('memory', state.slot, { size: 4, nullable, id });
+  return pointer('kernel', state.slot, { target: structNamed(btf, returns.slice('struct '.length)), nullable, id });
 }

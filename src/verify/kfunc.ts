@@ -1,4 +1,4 @@
-// Calls of kernel functions: arguments by the prototype in the object's BTF, results, and what only some of them do.
+// Calls of kernel functions: arguments, results, and what only some of them do.
 import { helperArgument, kfuncNotKnown, lockRule, notOwned, uninitialisedRegister } from '../base/messages/verify.ts';
 import type { Btf } from '../btf/btf.ts';
 import type { Insn } from '../isa/insn.ts';
@@ -9,7 +9,7 @@ import { cloneDynptr, dynptrOfPacket, dynptrSlice } from './dynptr.ts';
 import * as graph from './graph.ts';
 import { finish, release } from './after-call.ts';
 import { destroyIterator, newIterator, nextOfIterator } from './iterator.ts';
-import { type KfuncCall, type Proto, resultOf, structOf } from './kfunc-call.ts';
+import { type KfuncCall, resultOf, structNamed } from './kfunc-call.ts';
 import { type KfuncAction, type KfuncArg, KFUNCS } from './kfuncs.ts';
 import { newId } from './number/scalar.ts';
 import { blur } from './stack.ts';
@@ -53,20 +53,8 @@ const ACTIONS: { readonly [A in KfuncAction]: Action } = {
   dynptrSlice,
   dynptrClone: cloneDynptr,
   // What it gives is the kernel's own structure, of which loads give numbers.
-  castContext: ({ state, btf }) => pointer('kernel', state.slot, { target: btf.findByName('sk_buff', 'struct') ?? 0 }),
+  castContext: ({ state, btf }) => pointer('kernel', state.slot, { target: structNamed(btf, 'sk_buff') }),
 };
-
-/** Actions that look at their arguments themselves. */
-const OWN_ARGUMENTS: ReadonlySet<KfuncAction> = new Set<KfuncAction>([
-  'objectNew',
-  'objectDrop',
-  'objectCopy',
-  'treeAdd',
-  'treeRemove',
-  'treeFirst',
-  'listPush',
-  'listPop',
-]);
 
 /** Kernel functions may be called with a spin lock held only where they work on what it protects. */
 const WITH_LOCK: ReadonlySet<KfuncAction> = new Set<KfuncAction>([
@@ -91,8 +79,7 @@ export function callKfunc(walk: Walk, state: State, insn: Insn): { readonly next
   const { btf } = walk.object;
   const name = extern?.name.replace(/___\w+$/, '') ?? `${insn.imm}`;
   const row = Object.hasOwn(KFUNCS, name) ? KFUNCS[name] : undefined;
-  const proto = btf === undefined || extern === undefined ? undefined : protoOf(btf, extern.typeId);
-  if (row === undefined || btf === undefined || proto === undefined) return refuse(walk, kfuncNotKnown(place, name));
+  if (row === undefined || btf === undefined) return refuse(walk, kfuncNotKnown(place, name));
   if (row.types?.includes(walk.spec.type) === false)
     refuse(walk, lockRule(place, `${walk.spec.type} programs may not call ${name}`));
   if (row.sleepable === true && (!walk.spec.sleepable || mayNotSleep(state)))
@@ -102,12 +89,12 @@ export function callKfunc(walk: Walk, state: State, insn: Insn): { readonly next
   const locked = state.references.some(({ what }) => what === 'lock');
   if (locked && (row.does === undefined || !WITH_LOCK.has(row.does)))
     refuse(walk, lockRule(place, `${name} may not be called while a spin lock is held`));
-  const args = proto.params.map((_, i) => {
+  const args = row.args.map((_, i) => {
     const value = state.register(i + 1);
     return value ?? refuse(walk, uninitialisedRegister(place, i + 1), i + 1);
   });
-  const call: KfuncCall = { walk, state, name, row, btf, proto, args };
-  if (row.does === undefined || !OWN_ARGUMENTS.has(row.does)) checkArguments(call);
+  const call: KfuncCall = { walk, state, name, row, btf, args };
+  checkArguments(call);
   if (row.releases !== undefined) giveBack(call, row.releases);
   const result = row.does === undefined ? resultOf(call) : ACTIONS[row.does](call);
   if (result !== undefined && 'next' in result) return result;
@@ -120,46 +107,24 @@ export function callKfunc(walk: Walk, state: State, insn: Insn): { readonly next
   return { next: 'on' };
 }
 
-function protoOf(btf: Btf, id: number): Proto | undefined {
-  const type = id === 0 ? undefined : btf.type(id);
-  const proto = type?.kind === 'func' ? btf.type(type.type) : undefined;
-  return proto?.kind === 'func_proto' && proto.params.length <= 5 ? proto : undefined;
-}
-
-/** What a parameter stands for: a kind as helpers have them, or something that only kernel functions take. */
-function kindOf({ btf, proto, name, row, args }: KfuncCall, index: number): KfuncArg {
-  if (row.args !== undefined) return row.args[index] ?? 'scalar';
-  const { type } = proto.params[index];
-  if (btf.resolved(type).kind !== 'ptr') return 'scalar';
-  const struct = structOf(btf, type);
-  const of = struct === 0 ? '' : btf.nameOf(struct);
-  if (of === 'bpf_dynptr') return 'dynptr';
-  if (of.startsWith('bpf_iter_') && name.startsWith(of)) return 'iterator';
-  const value = args[index];
-  return value?.kind === 'pointer' && value.region === 'ctx' ? 'ctx' : 'object';
-}
-
-/** Kinds that no helper has: checked here, or by the action. */
-const OWN_KINDS: ReadonlySet<KfuncArg> = new Set<KfuncArg>(['ignored', 'iterator', 'object', 'objectOrNull']);
-const isOwn = (kind: KfuncArg): kind is Exclude<KfuncArg, ArgKind> => OWN_KINDS.has(kind);
+const isHelperKind = (kind: KfuncArg): kind is ArgKind => Object.hasOwn(ARGUMENTS, kind);
 
 function checkArguments(call: KfuncCall): void {
-  const { walk, state, name, args, proto } = call;
-  const kinds = proto.params.map((_, i) => kindOf(call, i));
+  const { walk, state, name, args, row } = call;
   const asHelper: HelperRow = {
     name,
     numbers: {},
-    args: kinds.map((kind) => (isOwn(kind) ? 'scalar' : kind)),
+    args: row.args.map((kind) => (isHelperKind(kind) ? kind : 'scalar')),
     returns: 'void',
     doc: '',
     body: () => 0,
   };
   const check: Call = { walk, state, row: asHelper, map: undefined, size: 0, fills: [] };
-  kinds.forEach((kind, i) => {
+  row.args.forEach((kind, i) => {
     const value = args[i];
-    if (!isOwn(kind)) {
+    if (isHelperKind(kind)) {
       if (kind !== 'memOutOrNull' || !isNull(value)) ARGUMENTS[kind](check, value, i + 1);
-    } else if (kind === 'object' || (kind === 'objectOrNull' && !isNull(value))) checkObject(call, i);
+    } else if (kind !== 'own' && kind !== 'any') checkObject(call, i, kind);
   });
   // What is written needs no more room than was checked: unknown numbers afterwards.
   for (const { p, size, register } of check.fills) blur(walk, state, p, p.offset, size, register, true);
@@ -173,25 +138,29 @@ const wrong = ({ walk, state, name }: KfuncCall, index: number, wanted: string, 
     value,
   );
 
-/** A kernel object of the parameter's struct. Whether others are one is not known here. */
-function checkObject(call: KfuncCall, index: number): void {
-  const { btf, proto, args } = call;
-  const { type } = proto.params[index];
+/** An object of the kernel. What the struct of others is, is not known here. */
+function checkObject(call: KfuncCall, index: number, kind: string): void {
+  const { btf, args } = call;
   const value = args[index];
-  const struct = structOf(btf, type);
-  const wanted = `a struct ${struct === 0 ? '' : btf.nameOf(struct)} of the kernel`;
-  if (value?.kind !== 'pointer' || value.region !== 'kernel' || value.nullable || value.offset !== 0)
-    return wrong(call, index, wanted, value);
-  if (!beginsWith(btf, value.target, struct) || value.variable !== undefined) wrong(call, index, wanted, value);
+  if (kind.endsWith('?') && isNull(value)) return;
+  const name = kind.slice('struct '.length).replace('?', '');
+  const is =
+    value?.kind === 'pointer' &&
+    value.region === 'kernel' &&
+    !value.nullable &&
+    value.offset === 0 &&
+    value.variable === undefined &&
+    beginsWith(btf, value.target, name);
+  if (!is) wrong(call, index, `a struct ${name} of the kernel`, value);
 }
 
-/** Whether a struct is the other, or has it as its first member. */
-function beginsWith(btf: Btf, struct: number, wanted: number, depth = 0): boolean {
-  if (struct === 0 || wanted === 0 || depth > 8) return false;
-  if (btf.nameOf(struct) === btf.nameOf(wanted)) return true;
+/** Whether a struct has this name, or one of it as its first member. */
+function beginsWith(btf: Btf, struct: number, name: string, depth = 0): boolean {
+  if (struct === 0 || depth > 8) return false;
+  if (btf.nameOf(struct) === name) return true;
   const type = btf.type(struct);
   const first = type.kind === 'struct' ? type.members.at(0) : undefined;
-  return first !== undefined && beginsWith(btf, btf.resolve(first.type), wanted, depth + 1);
+  return first !== undefined && beginsWith(btf, btf.resolve(first.type), name, depth + 1);
 }
 
 /** Gives back what an argument stands for. */

@@ -1,4 +1,4 @@
-// Kernel functions that programs may call: what their prototypes in the object's BTF do not say. One row each.
+// Kernel functions that programs may call, as the kernel has them: what an object's BTF says of them proves nothing. One row each.
 // Sources: kernel/bpf/helpers.c (generic_btf_ids, common_btf_ids), kernel/bpf/cpumask.c, fs/bpf_fs_kfuncs.c, net/core/filter.c,
 // kernel/trace/bpf_trace.c of Linux 6.12 to 6.18.
 import type { ArgKind } from '../spec/helper.ts';
@@ -25,16 +25,24 @@ export type KfuncAction =
   | 'dynptrClone'
   | 'castContext';
 
-/** What an argument is where its type does not say it: prototypes of externs have no names that would. */
-export type KfuncArg = ArgKind | 'ignored' | 'iterator' | 'object' | 'objectOrNull';
+type Struct = `struct ${string}`;
+
+/**
+ * As helpers have them, or: `own`: the action looks at it itself; `any`: nobody does; a struct: an object of the kernel, which with
+ * `?` may be NULL.
+ */
+export type KfuncArg = ArgKind | 'own' | 'any' | Struct | `${Struct}?`;
 
 export interface KfuncRow {
-  /** Absent: as their types say. */
-  readonly args?: readonly KfuncArg[];
+  readonly args: readonly KfuncArg[];
+  /** A struct: a pointer to an object of the kernel; `int*`: to 4 bytes. Absent: a number. */
+  readonly returns?: Struct | 'int*' | 'void';
   /** Absent: all. */
   readonly types?: readonly ProgramTypeName[];
   readonly does?: KfuncAction;
-  /** What `take` and `giveBack` hold, and what the result must be given back as. */
+  /** Iterators: 8-byte words of their struct. */
+  readonly words?: number;
+  /** What `take` and `giveBack` hold. */
   readonly holds?: Reference['what'];
   /** The result must be given back. */
   readonly acquires?: boolean;
@@ -56,89 +64,138 @@ const SKB = [
   ...(['lwt_in', 'lwt_out', 'lwt_xmit', 'lwt_seg6local'] as const),
 ] as const;
 
-const only = (types: readonly ProgramTypeName[] | undefined): Pick<KfuncRow, 'types'> =>
-  types === undefined ? {} : { types };
+const FIRST: readonly KfuncArg[] = ['own'];
+const SECOND: readonly KfuncArg[] = ['own', 'own'];
 
-const iterator = (
-  name: string,
-  types?: readonly ProgramTypeName[],
-  more: Pick<KfuncRow, 'args' | 'rcu'> = {},
-): Record<string, KfuncRow> => ({
-  [`bpf_iter_${name}_new`]: { does: 'iteratorNew', ...only(types), ...more },
-  [`bpf_iter_${name}_next`]: { does: 'iteratorNext', ...only(types), ...(more.rcu === true ? { rcu: true } : {}) },
-  [`bpf_iter_${name}_destroy`]: { does: 'iteratorDestroy', ...only(types) },
+interface IteratorRow extends Pick<KfuncRow, 'returns' | 'types' | 'rcu'> {
+  readonly words: number;
+  /** Of `_new`, after the iterator. */
+  readonly of: readonly KfuncArg[];
+}
+
+const iterator = (name: string, { of, words, returns, types, rcu }: IteratorRow): Record<string, KfuncRow> => {
+  const all = { words, ...(types === undefined ? {} : { types }) };
+  const locked = rcu === true ? { rcu } : {};
+  return {
+    [`bpf_iter_${name}_new`]: { ...all, ...locked, args: ['own', ...of], does: 'iteratorNew' },
+    [`bpf_iter_${name}_next`]: {
+      ...all,
+      ...locked,
+      args: FIRST,
+      does: 'iteratorNext',
+      ...(returns === undefined ? {} : { returns }),
+    },
+    [`bpf_iter_${name}_destroy`]: { ...all, args: FIRST, does: 'iteratorDestroy', returns: 'void' },
+  };
+};
+
+/** A reference to an object of the kernel, or NULL. */
+const got = (returns: Struct, args: readonly KfuncArg[], types: readonly ProgramTypeName[] = GENERIC): KfuncRow => ({
+  args,
+  returns,
+  types,
+  acquires: true,
+  nullable: true,
+});
+const givenBack = (struct: Struct, types: readonly ProgramTypeName[] = GENERIC): KfuncRow => ({
+  args: [struct],
+  returns: 'void',
+  types,
+  releases: 1,
 });
 
-const OF_CONTEXT: readonly KfuncArg[] = ['ctx', 'scalar', 'dynptrOut'];
-const SLICE: readonly KfuncArg[] = ['dynptr', 'scalar', 'memOutOrNull', 'sizeOrZero'];
+const LSM = ['lsm'] as const;
+const KEYS = ['tracing', 'lsm'] as const;
+const OF_PACKET: KfuncRow = { args: ['ctx', 'scalar', 'dynptrOut'], does: 'dynptrOfPacket' };
+const SLICE: KfuncRow = { args: ['dynptr', 'scalar', 'memOutOrNull', 'sizeOrZero'], does: 'dynptrSlice' };
 
-const got = { acquires: true, nullable: true } as const;
+const MASK = 'struct cpumask';
+const OWN_MASK = 'struct bpf_cpumask';
+const mask = (...args: readonly KfuncArg[]): KfuncRow => ({ args, types: CPUMASK });
 
 export const KFUNCS: Readonly<Record<string, KfuncRow>> = {
-  ...iterator('num'),
-  ...iterator('bits', undefined, { args: ['iterator', 'ignored', 'scalar'] }),
-  ...iterator('task_vma'),
-  ...iterator('task', GENERIC, { args: ['iterator', 'objectOrNull', 'scalar'], rcu: true }),
-  ...iterator('css', GENERIC, { rcu: true }),
-  ...iterator('css_task', ['lsm']),
+  ...iterator('num', { of: ['scalar', 'scalar'], words: 1, returns: 'int*' }),
+  ...iterator('bits', { of: ['any', 'scalar'], words: 2, returns: 'int*' }),
+  ...iterator('task_vma', { of: ['struct task_struct', 'scalar'], words: 1, returns: 'struct vm_area_struct' }),
+  ...iterator('task', {
+    of: ['struct task_struct?', 'scalar'],
+    words: 3,
+    returns: 'struct task_struct',
+    types: GENERIC,
+    rcu: true,
+  }),
+  ...iterator('css', {
+    of: ['struct cgroup_subsys_state', 'scalar'],
+    words: 3,
+    returns: 'struct cgroup_subsys_state',
+    types: GENERIC,
+    rcu: true,
+  }),
+  ...iterator('css_task', {
+    of: ['struct cgroup_subsys_state', 'scalar'],
+    words: 1,
+    returns: 'struct task_struct',
+    types: LSM,
+  }),
 
-  bpf_preempt_disable: { does: 'take', holds: 'preempt' },
-  bpf_preempt_enable: { does: 'giveBack', holds: 'preempt' },
-  bpf_rcu_read_lock: { does: 'take', holds: 'rcu' },
-  bpf_rcu_read_unlock: { does: 'giveBack', holds: 'rcu' },
+  bpf_preempt_disable: { args: [], returns: 'void', does: 'take', holds: 'preempt' },
+  bpf_preempt_enable: { args: [], returns: 'void', does: 'giveBack', holds: 'preempt' },
+  bpf_rcu_read_lock: { args: [], returns: 'void', does: 'take', holds: 'rcu' },
+  bpf_rcu_read_unlock: { args: [], returns: 'void', does: 'giveBack', holds: 'rcu' },
 
-  bpf_obj_new_impl: { types: GENERIC, does: 'objectNew' },
-  bpf_obj_drop_impl: { types: GENERIC, does: 'objectDrop' },
-  bpf_refcount_acquire_impl: { types: GENERIC, does: 'objectCopy' },
-  bpf_rbtree_add_impl: { types: GENERIC, does: 'treeAdd' },
-  bpf_rbtree_remove: { types: GENERIC, does: 'treeRemove' },
-  bpf_rbtree_first: { types: GENERIC, does: 'treeFirst' },
-  bpf_list_push_front_impl: { types: GENERIC, does: 'listPush' },
-  bpf_list_push_back_impl: { types: GENERIC, does: 'listPush' },
-  bpf_list_pop_front: { types: GENERIC, does: 'listPop' },
-  bpf_list_pop_back: { types: GENERIC, does: 'listPop' },
+  // The last argument or two of these the verifier of the kernel sets itself.
+  bpf_obj_new_impl: { args: ['own', 'any'], types: GENERIC, does: 'objectNew' },
+  bpf_obj_drop_impl: { args: ['own', 'any'], types: GENERIC, does: 'objectDrop' },
+  bpf_refcount_acquire_impl: { args: ['own', 'any'], types: GENERIC, does: 'objectCopy' },
+  bpf_rbtree_add_impl: { args: ['own', 'own', 'own', 'any', 'any'], types: GENERIC, does: 'treeAdd' },
+  bpf_rbtree_remove: { args: SECOND, types: GENERIC, does: 'treeRemove' },
+  bpf_rbtree_first: { args: FIRST, types: GENERIC, does: 'treeFirst' },
+  bpf_list_push_front_impl: { args: ['own', 'own', 'any', 'any'], types: GENERIC, does: 'listPush' },
+  bpf_list_push_back_impl: { args: ['own', 'own', 'any', 'any'], types: GENERIC, does: 'listPush' },
+  bpf_list_pop_front: { args: FIRST, types: GENERIC, does: 'listPop' },
+  bpf_list_pop_back: { args: FIRST, types: GENERIC, does: 'listPop' },
 
-  bpf_task_acquire: { types: GENERIC, ...got },
-  bpf_task_release: { types: GENERIC, releases: 1 },
-  bpf_task_from_pid: { types: GENERIC, ...got },
-  bpf_task_from_vpid: { types: GENERIC, ...got },
-  bpf_cgroup_acquire: { types: GENERIC, ...got },
-  bpf_cgroup_release: { types: GENERIC, releases: 1 },
-  bpf_cgroup_from_id: { types: GENERIC, ...got },
-  bpf_cgroup_ancestor: { types: GENERIC, ...got },
+  bpf_task_acquire: got('struct task_struct', ['struct task_struct']),
+  bpf_task_release: givenBack('struct task_struct'),
+  bpf_task_from_pid: got('struct task_struct', ['scalar']),
+  bpf_task_from_vpid: got('struct task_struct', ['scalar']),
+  bpf_cgroup_acquire: got('struct cgroup', ['struct cgroup']),
+  bpf_cgroup_release: givenBack('struct cgroup'),
+  bpf_cgroup_from_id: got('struct cgroup', ['scalar']),
+  bpf_cgroup_ancestor: got('struct cgroup', ['struct cgroup', 'scalar']),
 
-  bpf_cpumask_create: { types: CPUMASK, ...got },
-  bpf_cpumask_acquire: { types: CPUMASK, acquires: true },
-  bpf_cpumask_release: { types: CPUMASK, releases: 1 },
-  bpf_cpumask_set_cpu: { types: CPUMASK },
-  bpf_cpumask_clear_cpu: { types: CPUMASK },
-  bpf_cpumask_test_cpu: { types: CPUMASK },
-  bpf_cpumask_test_and_set_cpu: { types: CPUMASK },
-  bpf_cpumask_test_and_clear_cpu: { types: CPUMASK },
-  bpf_cpumask_first: { types: CPUMASK },
-  bpf_cpumask_first_zero: { types: CPUMASK },
-  bpf_cpumask_empty: { types: CPUMASK },
-  bpf_cpumask_full: { types: CPUMASK },
-  bpf_cpumask_copy: { types: CPUMASK },
-  bpf_cpumask_weight: { types: CPUMASK },
-  bpf_cpumask_setall: { types: CPUMASK },
-  bpf_cpumask_clear: { types: CPUMASK },
+  bpf_cpumask_create: got(OWN_MASK, [], CPUMASK),
+  bpf_cpumask_acquire: { args: [OWN_MASK], returns: OWN_MASK, types: CPUMASK, acquires: true },
+  bpf_cpumask_release: givenBack(OWN_MASK, CPUMASK),
+  bpf_cpumask_set_cpu: mask('scalar', OWN_MASK),
+  bpf_cpumask_clear_cpu: mask('scalar', OWN_MASK),
+  bpf_cpumask_test_cpu: mask('scalar', MASK),
+  bpf_cpumask_test_and_set_cpu: mask('scalar', OWN_MASK),
+  bpf_cpumask_test_and_clear_cpu: mask('scalar', OWN_MASK),
+  bpf_cpumask_first: mask(MASK),
+  bpf_cpumask_first_zero: mask(MASK),
+  bpf_cpumask_empty: mask(MASK),
+  bpf_cpumask_full: mask(MASK),
+  bpf_cpumask_copy: mask(OWN_MASK, MASK),
+  bpf_cpumask_weight: mask(MASK),
+  bpf_cpumask_setall: mask(OWN_MASK),
+  bpf_cpumask_clear: mask(OWN_MASK),
 
-  bpf_get_task_exe_file: { types: ['lsm'], ...got },
-  bpf_put_file: { types: ['lsm'], releases: 1 },
-  bpf_path_d_path: { types: ['lsm'], args: ['object', 'memOut', 'sizeOrZero'] },
-  bpf_lookup_user_key: { types: ['tracing', 'lsm'], ...got, sleepable: true },
-  bpf_lookup_system_key: { types: ['tracing', 'lsm'], ...got },
-  bpf_key_put: { types: ['tracing', 'lsm'], releases: 1 },
+  bpf_get_task_exe_file: got('struct file', ['struct task_struct'], LSM),
+  bpf_put_file: givenBack('struct file', LSM),
+  bpf_path_d_path: { args: ['struct path', 'memOut', 'sizeOrZero'], types: LSM },
+  bpf_lookup_user_key: { ...got('struct bpf_key', ['scalar', 'scalar'], KEYS), sleepable: true },
+  bpf_lookup_system_key: got('struct bpf_key', ['scalar'], KEYS),
+  bpf_key_put: givenBack('struct bpf_key', KEYS),
 
-  bpf_dynptr_from_skb: { types: SKB, args: OF_CONTEXT, does: 'dynptrOfPacket' },
-  bpf_dynptr_from_xdp: { types: ['xdp'], args: OF_CONTEXT, does: 'dynptrOfPacket' },
-  bpf_dynptr_slice: { args: SLICE, does: 'dynptrSlice', nullable: true },
-  bpf_dynptr_slice_rdwr: { args: SLICE, does: 'dynptrSlice', nullable: true },
-  bpf_dynptr_adjust: {},
-  bpf_dynptr_is_null: {},
-  bpf_dynptr_is_rdonly: {},
-  bpf_dynptr_size: {},
+  bpf_dynptr_from_skb: { ...OF_PACKET, types: SKB },
+  bpf_dynptr_from_xdp: { ...OF_PACKET, types: ['xdp'] },
+  bpf_dynptr_slice: SLICE,
+  bpf_dynptr_slice_rdwr: SLICE,
+  bpf_dynptr_adjust: { args: ['dynptr', 'scalar', 'scalar'] },
+  bpf_dynptr_is_null: { args: ['dynptr'] },
+  bpf_dynptr_is_rdonly: { args: ['dynptr'] },
+  bpf_dynptr_size: { args: ['dynptr'] },
   bpf_dynptr_clone: { args: ['dynptr', 'dynptrOut'], does: 'dynptrClone' },
 
   bpf_cast_to_kern_ctx: { args: ['ctx'], does: 'castContext' },

@@ -213,7 +213,6 @@ export const LESS: readonly Difference[] = [
       'code that is never reached is looked at, since it needs more than bounds and known bits to see that: numbers stored in 1 or 2 bytes, intervals that wrap around',
     programs: [
       'verifier_bounds/bounds_deduct_positive_overlap',
-      'verifier_bounds/signed_unsigned_intersection32_case2',
       'verifier_bounds_mix_sign_unsign/signed_and_unsigned_variant_9',
       'verifier_spill_fill/fill_32bit_after_spill_64bit_preserve_id',
       'verifier_spill_fill/spill_16bit_of_16bit_ok',

@@ -48,9 +48,10 @@ const CONTEXT: ContextLayout = {
 
 const linux = builtInPlatform('linux');
 
-/** As Linux, with the cases' context and every helper for every type. */
 /** As PREVAIL, which refuses what Linux lets programs with privileges do. */
 const LIMITS = { ...DEFAULT_LIMITS, strict: ['verify/uninitialised-stack'] };
+
+/** As Linux, with the cases' context and every helper for every type. */
 const PLATFORM: Platform = {
   dialect: 'linux',
   families: linux.families,
