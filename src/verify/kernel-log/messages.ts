@@ -45,6 +45,74 @@ const INITIALISE = ['initialise', 'give the variable a value on every path'] as 
 /** In the sentences `R` is the register, as `r3`. */
 const ROWS: readonly Row[] = [
   row(
+    /^R(?<register>\d+) (?:unbounded memory access, use|min value is negative, either use unsigned or 'var)/,
+    'verify/helper-argument',
+    ({ R }) => `the size in ${R} has no bound`,
+    LIMIT_FIRST,
+  ),
+  row(/^div by zero/, 'verify/division-by-zero', () => 'a division by the constant 0'),
+  row(/^read from map forbidden/, 'verify/no-access', () => 'programs may not read this map'),
+  row(
+    /^(?<what>\w+) pointer offset (?<off>-?\d+) is not allowed/,
+    'verify/pointer-arithmetic',
+    ({ what, off }) => `a ${what} pointer is moved by ${off}, out of all bounds`,
+  ),
+  row(
+    /^(?:negative offset|variable) ctx (?:ptr |access )(?:R(?<register>\d+))?/,
+    'verify/context-access',
+    () => 'the context is accessed from before its start, or at an offset that varies',
+  ),
+  row(
+    /^R(?<register>\d+) invalid (?<what>\w*sock\w*) access off=(?<off>-?\d+) size=(?<size>\d+)/,
+    'verify/context-access',
+    ({ what, off, size }) => `${bytes(size)} at offset ${off} of a ${what} may not be accessed so`,
+  ),
+  row(
+    /^R(?<register>\d+) (?:invalid variable buffer offset|invalid \w+ buffer access)/,
+    'verify/bounds',
+    ({ R }) => `the access through ${R} may lie outside of the buffer`,
+    LIMIT_FIRST,
+  ),
+  row(
+    /^invalid (?:unbounded )?variable-offset .*stack R(?<register>\d+)/,
+    'verify/stack-access',
+    ({ R }) => `the offset in ${R} may lead out of the frame`,
+    LIMIT_FIRST,
+  ),
+  row(
+    /^(?:only read (?:from \w+ )?is supported|R(?<register>\d+) is \S+ invalid (?:negative access|variable offset))/,
+    'verify/no-access',
+    () => 'the fields of this kernel object may only be read, where they are',
+  ),
+  row(
+    /^same insn cannot be used with different pointers/,
+    'verify/no-access',
+    () => 'one instruction accesses different kinds of memory on different paths',
+    ['other', 'compilers join branches that do the same: keep them apart (asm volatile("") in one of them)'],
+  ),
+  row(
+    /^missing btf func_info/,
+    'verify/callback',
+    () => 'a callback, or a function that is verified on its own, needs the BTF of functions',
+    ['other', 'compile with -g'],
+  ),
+  row(
+    /^(?:get_local_storage\(\) doesn't support|helper access to the packet is not allowed|R(?<register>\d+) must have zero offset)/,
+    'verify/helper-argument',
+    () => 'an argument is not what the function takes',
+  ),
+  row(
+    /^(?<type>tracing|socket filter) progs cannot use (?<what>\S+)/,
+    'verify/helper',
+    ({ type, what }) => `${type} programs may not use maps with ${what}`,
+  ),
+  row(
+    /^(?:fd -?\d+ is not pointing to valid bpf_map|R\d+ is invalid)/,
+    'verify/unsupported',
+    () => 'the code names what is not there: it was not linked, or not by a loader that knows it',
+  ),
+  row(/^LD_ABS is only allowed/, 'verify/packet-load', () => 'ld_abs is only for functions that return int'),
+  row(
     /^invalid access to packet, off=(?<off>-?\d+) size=(?<size>\d+), R(?<register>\d+)\(id=(?<id>\d+),off=-?\d+,r=(?<range>\d+)\)/,
     'verify/packet-bounds',
     ({ R, off, size, range }) =>
