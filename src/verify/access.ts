@@ -296,10 +296,11 @@ function packet(walk: Walk, state: State, p: Pointer, { register, off, size, kin
   );
 }
 
-/** Values of maps that no one can change are known. */
+/** Values of maps that no one can change are known: neither the application (frozen) nor programs, by whatever way. */
 function loadMapValue(_walk: Walk, state: State, p: Pointer, { off, size }: Access): Value {
   const { map } = p;
   if (map?.frozen !== true || map.data === undefined || p.variable !== undefined) return undefined;
+  if ((map.flags & MAP_FLAGS.RDONLY_PROG) === 0 || map.maxEntries !== 1) return undefined;
   const at = p.offset + off;
   const bytes = map.data.subarray(at, at + size);
   if (bytes.length < size) return undefined;

@@ -3,7 +3,9 @@ import { MAX_LOOPS } from '../spec/helper.ts';
 import { markPrecise, type State } from './state.ts';
 import { type Pointer, pointer, type Value } from './value.ts';
 import { loaded, number } from './walk.ts';
-import { between } from './number/scalar.ts';
+import { between, newId } from './number/scalar.ts';
+import { MAP_FLAGS } from '../spec/map-types.ts';
+import type { MapSpec } from '../spec/object.ts';
 
 export interface CallbackRow {
   /** Argument (from 1) that names the function, and the one that is handed on to it. */
@@ -16,6 +18,10 @@ export interface CallbackRow {
   /** Called at most once. */
   readonly once?: boolean;
 }
+
+/** A value of a map, of which a lock is not that of another. */
+const element = (state: State, map: MapSpec | undefined): Pointer =>
+  pointer('mapValue', state.slot, { map, id: newId(), writable: ((map?.flags ?? 0) & MAP_FLAGS.RDONLY_PROG) === 0 });
 
 /** By helper name. */
 export const CALLBACKS: Readonly<Record<string, CallbackRow>> = {
@@ -36,7 +42,7 @@ export const CALLBACKS: Readonly<Record<string, CallbackRow>> = {
     context: 3,
     parameters: (state, args) => {
       const map = (args[0] as Pointer).map;
-      return [args[0], pointer('mapKey', state.slot, { map }), pointer('mapValue', state.slot, { map })];
+      return [args[0], pointer('mapKey', state.slot, { map }), element(state, map)];
     },
     returnsAtMost: 1,
   },
@@ -45,11 +51,7 @@ export const CALLBACKS: Readonly<Record<string, CallbackRow>> = {
     context: 0,
     parameters: (state, args) => {
       const map = (args[0] as Pointer).map;
-      return [
-        pointer('map', state.slot, { map }),
-        pointer('mapKey', state.slot, { map }),
-        pointer('mapValue', state.slot, { map }),
-      ];
+      return [pointer('map', state.slot, { map }), pointer('mapKey', state.slot, { map }), element(state, map)];
     },
     returnsAtMost: 0,
     once: true,

@@ -136,7 +136,7 @@ export function callHelper(walk: Walk, state: State, insn: Insn): CallOutcome {
   });
   const { map } = call;
   if (map !== undefined && row.args.includes('map')) {
-    const works = worksOn(row.name, map.type) && mayChange(row.name, map.type, spec);
+    const works = worksOn(row.name, map.type) && mayChange(row.name, map, spec);
     if (!works) refuse(walk, helperMap(place, row.name, map.type, map.name));
   }
   const result = RETURNS[row.returns](call, state);

@@ -1,6 +1,6 @@
 // Which map types a helper works on (check_map_func_compatibility of the kernel's verifier).
-import type { MapTypeName } from '../spec/map-types.ts';
-import type { ProgramSpec } from '../spec/object.ts';
+import { MAP_FLAGS, type MapTypeName } from '../spec/map-types.ts';
+import type { MapSpec, ProgramSpec } from '../spec/object.ts';
 import type { ProgramTypeName } from '../spec/program-types.ts';
 
 /** Maps that only the helpers named here may be given. */
@@ -101,8 +101,13 @@ const PUTS_SOCKETS: ReadonlySet<ProgramTypeName> = new Set([
   'sk_lookup',
 ]);
 
-/** Whether a program of this type may change maps of this type by this helper. */
-export function mayChange(helper: string, type: MapTypeName, { type: program, attachType }: ProgramSpec): boolean {
+/** Helpers that change elements (record_func_map of the kernel). */
+const CHANGES: ReadonlySet<string> = new Set(['map_update_elem', 'map_delete_elem', 'map_push_elem', 'map_pop_elem']);
+
+/** Whether a program of this type may change this map by this helper. */
+export function mayChange(helper: string, map: MapSpec, { type: program, attachType }: ProgramSpec): boolean {
+  if (CHANGES.has(helper) && (map.flags & MAP_FLAGS.RDONLY_PROG) !== 0) return false;
+  const { type } = map;
   if ((type !== 'sockmap' && type !== 'sockhash') || !['map_update_elem', 'map_delete_elem'].includes(helper))
     return true;
   if (PUTS_SOCKETS.has(program) || attachType === 'trace_iter') return true;

@@ -19,6 +19,7 @@ const NO_FAULT: ReadonlySet<string> = new Set([
   'run/no-test-run',
   'run/test-run-refused',
   'run/budget',
+  'run/helper-refused',
   'run/missing-helper',
   'run/missing-kfunc',
   'run/call-depth',

@@ -46,6 +46,7 @@ const keyOf = (slot: number, calls: readonly number[]): string => `${slot} ${cal
 /** The states that a walk came by: `visits.see` is its observer. */
 export class Visits {
   readonly #byPlace = new Map<string, Visit[]>();
+  readonly #proven = new Map<string, readonly Visit[]>();
   /** States that may be remembered; beyond, nothing can be told. */
   #room: number;
 
@@ -75,12 +76,14 @@ export class Visits {
     list.push({ frames, parent: state.parent, written: state.written.slice() });
   };
 
-  /** Those that are part of the proof. */
+  /** Those that are part of the proof. To be asked when the walk is over. */
   at(slot: number, calls: readonly number[]): readonly Visit[] {
     const key = keyOf(slot, calls);
-    const list = this.#byPlace.get(key) ?? [];
-    const kept = list.filter((visit) => !abandoned(visit.parent));
-    this.#byPlace.set(key, kept);
+    let kept = this.#proven.get(key);
+    if (kept === undefined) {
+      kept = (this.#byPlace.get(key) ?? []).filter((visit) => !abandoned(visit.parent));
+      this.#proven.set(key, kept);
+    }
     return kept;
   }
 }

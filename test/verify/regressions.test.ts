@@ -1,8 +1,11 @@
 // Holes that the verifier had, each as the program that it let through.
 import { expect, it } from 'vitest';
+import type { MapSpec } from '../../src/spec/object.ts';
 import { map, type ProgramOptions, verdictOf } from './support.ts';
 
 const VALUE = [map('values', 'array', 4, 64, { maxEntries: 1 })];
+const LOCKED = (name: string): MapSpec =>
+  map(name, 'array', 4, 16, { special: [{ kind: 'spin_lock', offset: 0, size: 4 }] });
 const HASH = [map('hash', 'hash', 4, 8)];
 const lookup = `
   r6 = 0
@@ -293,6 +296,91 @@ body:
   r0 = 0
   exit`,
     code: 'verify/stack-access',
+  },
+  {
+    name: 'the application may not change a map, the program may: what it holds is not known',
+    text: `${lookup}
+  if r0 == 0 goto out
+  *(u8 *)(r0 + 0) = 5
+  r1 = map_val(map_by_idx(0)) + 0 ll
+  r2 = *(u8 *)(r1 + 0)
+  r3 = r10
+  r3 += r2
+  *(u64 *)(r3 - 8) = 0
+out:
+  r0 = 0
+  exit`,
+    code: 'verify/stack-access',
+    options: { maps: [map('values', 'array', 4, 64, { maxEntries: 1, frozen: true, data: new Uint8Array(64) })] },
+  },
+  {
+    name: 'a helper that changes a map which programs may only read',
+    text: `
+  r6 = 0
+  *(u64 *)(r10 - 8) = r6
+  r2 = r10
+  r2 += -8
+  r3 = r2
+  r4 = 0
+  r1 = map[values]
+  call bpf_map_update_elem
+  r0 = 0
+  exit`,
+    code: 'verify/helper-map',
+    options: {
+      maps: [map('values', 'array', 4, 8, { maxEntries: 1, frozen: true, flags: 128, data: new Uint8Array(8) })],
+    },
+  },
+  {
+    name: 'a callback that writes to values of a map which programs may only read',
+    text: `
+  r1 = map[values]
+  r2 = code_addr(body)
+  r3 = 0
+  r4 = 0
+  call bpf_for_each_map_elem
+  r0 = 0
+  exit
+body:
+  *(u8 *)(r3 + 0) = 1
+  r0 = 0
+  exit`,
+    code: 'verify/read-only',
+    options: {
+      maps: [map('values', 'array', 4, 8, { maxEntries: 1, frozen: true, flags: 128, data: new Uint8Array(8) })],
+    },
+  },
+  {
+    name: 'a lock in a value of one map, given back in that of another',
+    text: `
+  r1 = map[a]
+  r2 = code_addr(outer)
+  r3 = r10
+  r3 += -8
+  r4 = 0
+  call bpf_for_each_map_elem
+  r0 = 0
+  exit
+outer:
+  *(u64 *)(r10 - 8) = r3
+  r1 = map[b]
+  r2 = code_addr(inner)
+  r3 = r10
+  r3 += -8
+  r4 = 0
+  call bpf_for_each_map_elem
+  r0 = 0
+  exit
+inner:
+  r6 = r3
+  r1 = *(u64 *)(r4 + 0)
+  call bpf_spin_lock
+  r1 = r6
+  call bpf_spin_unlock
+  r0 = 0
+  exit`,
+    code: 'verify/lock',
+    options: { maps: [LOCKED('a'), LOCKED('b')] },
   },
 ];
 

@@ -206,7 +206,8 @@ interface CallbackRow {
 }
 const element = (args: readonly Value[]): readonly Value[] => {
   const { map } = args[0] as Pointer;
-  return [pointer('map', { map }), pointer('mapKey', { map }), pointer('mapValue', { map })];
+  const writable = ((map?.flags ?? 0) & MAP_FLAGS.RDONLY_PROG) === 0;
+  return [pointer('map', { map }), pointer('mapKey', { map }), pointer('mapValue', { map, writable, id: newId() })];
 };
 const CALLBACKS: Readonly<Record<string, CallbackRow>> = {
   loop: {
@@ -273,7 +274,7 @@ export function call(
   if (
     made.map !== undefined &&
     row.args.includes('map') &&
-    !(worksOn(row.name, made.map.type) && mayChange(row.name, made.map.type, spec))
+    !(worksOn(row.name, made.map.type) && mayChange(row.name, made.map, spec))
   )
     no(`${row.name} does not work on ${made.map.type}`);
   let r0 = result(made);

@@ -242,6 +242,7 @@ function loadContext(c: Checked, p: Pointer, off: number, size: number): Num | P
 /** Values of maps that no one can change are known. */
 function frozen({ map, variable, offset }: Pointer, off: number, size: number): Facts | undefined {
   if (map?.frozen !== true || map.data === undefined || variable !== undefined) return undefined;
+  if ((map.flags & MAP_FLAGS.RDONLY_PROG) === 0 || map.maxEntries !== 1) return undefined;
   const bytes = map.data.subarray(offset + off, offset + off + size);
   return bytes.length < size ? undefined : constant(bytes.reduceRight((bits, byte) => (bits << 8n) | BigInt(byte), 0n));
 }
