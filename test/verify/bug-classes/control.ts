@@ -80,6 +80,26 @@ const SOCKET = `
   r5 = 0
   call bpf_sk_lookup_tcp`;
 const RELEASE = '\n  r1 = r6\n  call bpf_sk_release';
+/** Another view of the socket in r6, in r8; used after the socket was given back. */
+const viewed = (helper: string): string =>
+  `${TUPLE}${SOCKET}\n if r0 == 0 goto out\n r6 = r0\n r1 = r6\n call ${helper}\n r8 = r0${RELEASE}\n if r8 == 0 goto out\n r0 = *(u32 *)(r8 + 4)`;
+
+const RING_DYNPTR = `
+  r1 = map[ring]
+  r2 = 16
+  r3 = 0
+  r4 = r10
+  r4 += -16
+  call bpf_ringbuf_reserve_dynptr
+  r1 = r10
+  r1 += -16
+  r2 = 0
+  r3 = 8
+  call bpf_dynptr_data
+  r6 = r0
+  r1 = r10
+  r1 += -16
+  r2 = 0`;
 
 const HELD: Readonly<Record<string, string>> = {
   'a socket is kept': `${TUPLE}${SOCKET}`,
@@ -93,7 +113,12 @@ const HELD: Readonly<Record<string, string>> = {
   'it is given back though it may be NULL': `${TUPLE}${SOCKET}\n r1 = r0\n call bpf_sk_release`,
   'another pointer is given back': `${TUPLE}${SOCKET}\n if r0 == 0 goto out\n r1 = map[target][0]+0\n call bpf_sk_release`,
   'it is moved and given back': `${TUPLE}${SOCKET}\n if r0 == 0 goto out\n r1 = r0\n r1 += 4\n call bpf_sk_release`,
+  'its TCP part is used afterwards': viewed('bpf_tcp_sock'),
+  'its full form is used afterwards': viewed('bpf_sk_fullsock'),
   'a record is kept': `${RESERVE}`,
+  'a record of a dynptr is kept': RING_DYNPTR,
+  'the bytes of a dynptr are used afterwards': `${RING_DYNPTR}\n call bpf_ringbuf_submit_dynptr\n if r6 == 0 goto out\n r0 = *(u64 *)(r6 + 0)`,
+  'a dynptr is submitted twice': `${RING_DYNPTR}\n call bpf_ringbuf_submit_dynptr\n r1 = r10\n r1 += -16\n r2 = 0\n call bpf_ringbuf_submit_dynptr`,
   'a record is submitted twice': `${RESERVE}\n r6 = r0\n r1 = r0\n r2 = 0\n call bpf_ringbuf_submit\n r1 = r6\n r2 = 0\n call bpf_ringbuf_submit`,
   'a record is written after it was submitted': `${RESERVE}\n r6 = r0\n r1 = r0\n r2 = 0\n call bpf_ringbuf_submit\n *(u64 *)(r6 + 0) = 0`,
   'a record is discarded and submitted': `${RESERVE}\n r6 = r0\n r1 = r0\n r2 = 0\n call bpf_ringbuf_discard\n r1 = r6\n r2 = 0\n call bpf_ringbuf_submit`,

@@ -215,7 +215,14 @@ export const POINTERS: readonly BugClass[] = [
     number: 14,
     name: 'pointers into a packet that has moved',
     source: 'CVE-2024-58098, CVE-2024-58100, CVE-2024-58237',
-    variants: moverVariants(false),
+    variants: [
+      ...moverVariants(false),
+      {
+        name: 'a tail call in a subprogram, as the program that it goes to may move it',
+        text: moved('xdp', 'r2 = map[programs]\n r3 = 0\n call bpf_tail_call', true, false),
+        options: { type: 'xdp', maps: [map('programs', 'prog_array', 4, 4)] },
+      },
+    ],
     twins: moverVariants(true),
   },
   {
