@@ -64,11 +64,17 @@ export class Slice {
   /** The facts in the order of the path, each instruction once for each thing that it did (in a loop: the last time). */
   run(): readonly Found[] {
     for (let i = this.#path.length - 1; i > 0 && this.#places.length > 0; i--) {
-      // Nobody knows what came between.
-      if (this.#path[i - 1].gap) break;
-      this.#back(i);
+      if (this.#path[i - 1].gap) this.#acrossGap(i);
+      else this.#back(i);
     }
     return this.#found.reverse();
+  }
+
+  /** Nobody knows what came between, but values tell whether they are still those of before. */
+  #acrossGap(i: number): void {
+    this.#places = this.#places.filter((place) =>
+      isSame(valueAt(this.#path[i - 1], place), valueAt(this.#path[i], place)),
+    );
   }
 
   #note(at: number, kind: FactKind, text: string, what: string): void {
@@ -194,6 +200,14 @@ export class Slice {
   get #names(): Names {
     return this.#walk;
   }
+}
+
+/** Whether both came from the same instruction at the same time. */
+function isSame(before: Slot, after: Slot): boolean {
+  if (before?.kind === 'scalar' && after?.kind === 'scalar')
+    return before.id === after.id && before.delta === after.delta;
+  if (before?.kind !== 'pointer' || after?.kind !== 'pointer') return false;
+  return before.at === after.at && before.region === after.region && before.offset === after.offset;
 }
 
 /** Whether less is known than before. */
