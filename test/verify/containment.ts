@@ -14,19 +14,19 @@ import type { Bytes, Pointer, Slot, Value } from '../../src/verify/value.ts';
 const u64 = (x: bigint): bigint => BigInt.asUintN(64, x);
 const s64 = (x: bigint): bigint => BigInt.asIntN(64, x);
 
-const within = (r: R.Range, w: R.Width, u: bigint, s: bigint): boolean =>
-  u >= BigInt(r.umin) &&
-  (r.umax === w.umax || u <= BigInt(r.umax)) &&
-  s >= BigInt(r.smin) &&
-  (r.smax === w.smax || s <= BigInt(r.smax));
+const within = (r: R.Range, w: R.Width, u: number, s: number): boolean =>
+  u >= r.umin && (r.umax === w.umax || u <= r.umax) && s >= r.smin && (r.smax === w.smax || s <= r.smax);
 
-/** Whether a number is one of the abstract one's, by its definition. */
+/**
+ * Whether a number is one of the abstract one's, by its definition. Bounds of 64 bits are below 2^53 or none, so that numbers beyond
+ * may be rounded to compare with them.
+ */
 export function has({ r64, r32, bits }: Bounds, raw: bigint): boolean {
-  const x = u64(raw);
-  const low = x & 0xffff_ffffn;
-  const mask = (BigInt(bits.maskHigh >>> 0) << 32n) | BigInt(bits.maskLow >>> 0);
-  const value = (BigInt(bits.valueHigh >>> 0) << 32n) | BigInt(bits.valueLow >>> 0);
-  return within(r64, R.W64, x, s64(x)) && within(r32, R.W32, low, BigInt.asIntN(32, low)) && (x & ~mask) === value;
+  const low = Number(BigInt.asIntN(32, raw));
+  const high = Number(BigInt.asIntN(32, raw >> 32n));
+  if ((low & ~bits.maskLow) !== bits.valueLow || (high & ~bits.maskHigh) !== bits.valueHigh) return false;
+  const rest = low >>> 0;
+  return within(r32, R.W32, rest, low) && within(r64, R.W64, (high >>> 0) * 2 ** 32 + rest, high * 2 ** 32 + rest);
 }
 
 /** A state as it was when the verifier came by. */
@@ -124,7 +124,8 @@ class Comparison {
   readonly #ids = new Map<number, bigint>();
   /** Pointers met, by id: whether NULL, or where the packet's varying part begins. */
   readonly #pointers = new Map<string, bigint>();
-  wrong = '';
+  /** Of the first thing that is not as foreseen; made only where it is shown. */
+  wrong: () => string = () => '';
 
   constructor(run: RunContext, frames: readonly Concrete[], strict: boolean) {
     this.#run = run;
@@ -132,9 +133,15 @@ class Comparison {
     this.#strict = strict;
   }
 
-  #no(what: string): boolean {
+  #no(what: () => string): boolean {
     this.wrong = what;
     return false;
+  }
+
+  /** Says where it is. */
+  #in(place: string): boolean {
+    const { wrong } = this;
+    return this.#no(() => `${place}: ${wrong()}`);
   }
 
   holds(visit: Visit): boolean {
@@ -144,7 +151,7 @@ class Comparison {
       const concrete = this.#frames[f];
       for (let r = 0; r < 10; r++) {
         const x = concrete.registers[r];
-        if (x !== undefined && !this.#value(registers[r], x)) return this.#no(`frame ${f} r${r}: ${this.wrong}`);
+        if (x !== undefined && !this.#value(registers[r], x)) return this.#in(`frame ${f} r${r}`);
       }
       for (let i = 0; i < stack.length; i++) {
         const counts =
@@ -153,7 +160,7 @@ class Comparison {
           ((written[2 * f + (i >>> 5)] >>> (i & 31)) & 1) !== 0 ||
           wasRead(parent, f, i);
         if (counts && !this.#slot(stack[i], concrete.top - 8 * (i + 1)))
-          return this.#no(`frame ${f} r10-${8 * (i + 1)}: ${this.wrong}`);
+          return this.#in(`frame ${f} r10-${8 * (i + 1)}`);
       }
     }
     return true;
@@ -177,26 +184,30 @@ class Comparison {
 
   #scalar(s: Scalar, x: bigint): boolean {
     if (!this.#strict && !s.precise) return true;
-    if (!has(s, x)) return this.#no(`${x} (${s64(x)}) is not in ${JSON.stringify([s.r64, s.r32, s.bits])}`);
+    if (!has(s, x)) return this.#no(() => `${x} (${s64(x)}) is not in ${JSON.stringify([s.r64, s.r32, s.bits])}`);
     const origin = u64(x - BigInt(s.delta));
     const before = this.#ids.get(s.id);
     this.#ids.set(s.id, origin);
     return (
-      before === undefined || before === origin || this.#no(`${x} is not tied to others of id ${s.id} by ${s.delta}`)
+      before === undefined ||
+      before === origin ||
+      this.#no(() => `${x} is not tied to others of id ${s.id} by ${s.delta}`)
     );
   }
 
   #tied(name: string, x: bigint): boolean {
     const before = this.#pointers.get(name);
     this.#pointers.set(name, x);
-    return before === undefined || before === x || this.#no(`${x} differs from another pointer of ${name}`);
+    return before === undefined || before === x || this.#no(() => `${x} differs from another pointer of ${name}`);
   }
 
   /** Whether the distance from where a region begins is one that the pointer may have. */
   #distance(p: Pointer, distance: bigint): boolean {
     const varying = distance - BigInt(p.offset);
     const fits = p.variable === undefined ? varying === 0n : has(p.variable, varying);
-    return fits || this.#no(`${p.region} + ${distance} is not at ${p.offset} + ${JSON.stringify(p.variable?.r64)}`);
+    return (
+      fits || this.#no(() => `${p.region} + ${distance} is not at ${p.offset} + ${JSON.stringify(p.variable?.r64)}`)
+    );
   }
 
   #pointer(p: Pointer, x: bigint): boolean {
@@ -204,7 +215,7 @@ class Comparison {
       if (!this.#tied(`null ${p.id}`, x === 0n ? 1n : 0n)) return false;
       if (x === 0n) return true;
     }
-    if (x === 0n && p.variable === undefined) return this.#no(`NULL for a ${p.region} that is not`);
+    if (x === 0n && p.variable === undefined) return this.#no(() => `NULL for a ${p.region} that is not`);
     const { memory, ctx, packet } = this.#run;
     switch (p.region) {
       case 'ctx':
@@ -218,14 +229,14 @@ class Comparison {
         if (!this.#distance(p, x - BigInt(from))) return false;
         const reach = x - BigInt(p.offset) + BigInt(p.range);
         if (p.range > 0 && reach > BigInt(to))
-          return this.#no(`packet + ${x - BigInt(from)}: range ${p.range} is too long`);
+          return this.#no(() => `packet + ${x - BigInt(from)}: range ${p.range} is too long`);
         return p.variable === undefined || this.#tied(`packet ${p.id}`, x - BigInt(p.offset));
       }
       case 'packetEnd':
-        return packet === undefined || x === BigInt(packet.end) || this.#no('not the end of the packet');
+        return packet === undefined || x === BigInt(packet.end) || this.#no(() => 'not the end of the packet');
       case 'map': {
         const map = this.#run.mapAt(Number(x));
-        return map?.spec.valueSize === p.map?.valueSize || this.#no(`${x} is not the map ${p.map?.name}`);
+        return map?.spec.valueSize === p.map?.valueSize || this.#no(() => `${x} is not the map ${p.map?.name}`);
       }
       case 'mapValue':
         return this.#element(p, x, 'map-value', p.map?.valueSize ?? 0);
@@ -236,11 +247,11 @@ class Comparison {
           p.variable !== undefined ||
           p.size === 0 ||
           memory.accessible(Number(x) - p.offset, p.size, false) ||
-          this.#no('no memory there')
+          this.#no(() => 'no memory there')
         );
       case 'socket':
       case 'sockCommon':
-        return memory.regionAt(Number(x) - p.offset)?.kind === 'socket' || this.#no('no socket there');
+        return memory.regionAt(Number(x) - p.offset)?.kind === 'socket' || this.#no(() => 'no socket there');
       case 'tcpSocket':
       case 'mapKey':
       case 'flowKeys':
@@ -312,7 +323,7 @@ export class Containment {
     for (let i = visits.length - 1; i >= 0; i--) {
       const comparison = new Comparison(this.#run, frames, this.#strict);
       if (comparison.holds(visits[i])) return;
-      why = `${visits.length} states, none holds it; the last: ${comparison.wrong}`;
+      why = `${visits.length} states, none holds it; the last: ${comparison.wrong()}`;
     }
     this.finding = { slot, why };
   }
