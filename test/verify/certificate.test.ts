@@ -1,13 +1,9 @@
 // Certificates: that the checker accepts what the verifier does, and nothing that the verifier refuses, whatever the certificate says.
 import { describe, expect, it } from 'vitest';
 import { builtInPlatform } from '../../src/hosts/platform.ts';
-import type { ObjectSpec, ProgramSpec } from '../../src/spec/object.ts';
 import { checkCertificate } from '../../src/verify/check/check.ts';
-import { verify } from '../../src/verify/verify.ts';
-import { codeOf, MEMORY_MAPS, memoryProgram } from '../fuzz/memory-program.ts';
-import { RANDOM_SPEC } from '../fuzz/random-program.ts';
 import { Random } from '../support/random.ts';
-import { certificateMutant, certified, checkAsOwn, programMutants } from './certificates.ts';
+import { certificateMutant, certified, checkAsOwn, programMutants, randomProgram, refusal } from './certificates.ts';
 import { map, programOf, type ProgramOptions } from './support.ts';
 
 const platform = builtInPlatform('linux');
@@ -273,20 +269,6 @@ out:
   },
 };
 
-/** Programs that access memory behind checks, accepted or not. */
-function randomProgram(seed: number): { object: ObjectSpec; program: ProgramSpec } | undefined {
-  const code = codeOf(memoryProgram(new Random(seed)));
-  if (code === undefined) return undefined;
-  const program: ProgramSpec = { ...RANDOM_SPEC, code };
-  return { program, object: { ...programOf('exit').object, programs: [program], maps: MEMORY_MAPS } };
-}
-
-/** What the checker accepts though the verifier refuses it. */
-const wrongly = (object: ObjectSpec, program: ProgramSpec): string | undefined => {
-  const { verdict, diagnostic } = verify(object, program, platform, { visits: 3_000, time: 5_000 });
-  return verdict === 'refused' ? diagnostic?.code : undefined;
-};
-
 describe('certificates', () => {
   it.each(Object.entries(CASES))('of %s', (_name, { text, options }) => {
     const { object, program } = programOf(text, options);
@@ -309,7 +291,7 @@ describe('certificates', () => {
       expect(checkCertificate(object, mutant, platform, certificate).diagnostic?.code).toBe('verify/certificate-stale');
       const checked = checkAsOwn(object, mutant, platform, certificate);
       if (checked.verdict === 'refused') refused++;
-      else expect(wrongly(object, mutant)).toBeUndefined();
+      else expect(refusal(object, mutant, platform)).toBeUndefined();
     }
     expect(refused).toBeGreaterThan(10);
   });
@@ -321,7 +303,7 @@ describe('certificates', () => {
     const random = new Random(name.length);
     const choose = (count: number): number => random.below(count);
     for (const mutant of programMutants(program, choose)) {
-      const code = wrongly(object, mutant);
+      const code = refusal(object, mutant, platform);
       if (code === undefined) continue;
       for (let i = 0; i < 6; i++) {
         let lie = certificateMutant(certificate, choose);

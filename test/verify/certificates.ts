@@ -14,6 +14,10 @@ import type {
   ValueRecord,
 } from '../../src/verify/check/format.ts';
 import { type Verdict, verify } from '../../src/verify/verify.ts';
+import { codeOf, MEMORY_MAPS, memoryProgram } from '../fuzz/memory-program.ts';
+import { RANDOM_SPEC } from '../fuzz/random-program.ts';
+import { Random } from '../support/random.ts';
+import { programOf } from './support.ts';
 
 export const certified = (object: ObjectSpec, program: ProgramSpec, platform: Platform): Verdict =>
   verify(object, program, platform, { visits: 100_000, time: 5_000, certificate: true });
@@ -202,3 +206,22 @@ export function certificateMutant(certificate: Certificate, choose: (count: numb
   ];
   return kinds[choose(kinds.length)]();
 }
+
+/** Programs that access memory behind checks, accepted or not. */
+export function randomProgram(seed: number): { object: ObjectSpec; program: ProgramSpec } | undefined {
+  const code = codeOf(memoryProgram(new Random(seed)));
+  if (code === undefined) return undefined;
+  const program: ProgramSpec = { ...RANDOM_SPEC, code };
+  return { program, object: { ...programOf('exit').object, programs: [program], maps: MEMORY_MAPS } };
+}
+
+/** Why the verifier refuses a program; undefined where it does not, or gives up. */
+export const refusal = (object: ObjectSpec, program: ProgramSpec, platform: Platform): string | undefined => {
+  const reason = (visits: number): string | undefined => {
+    const { verdict, diagnostic } = verify(object, program, platform, { visits, time: 5_000 });
+    return verdict === 'refused' ? diagnostic?.code : undefined;
+  };
+  const code = reason(3_000);
+  // With more visits it may be seen to end.
+  return code === 'verify/unbounded-loop' ? reason(100_000) : code;
+};

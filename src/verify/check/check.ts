@@ -83,10 +83,13 @@ export function checkPoints(
 
 function checked(object: ObjectSpec, spec: ProgramSpec, platform: Platform): Checked {
   const insns = decodeProgram(spec.code, { program: spec.name });
-  // Control stays in the code, in the program's own function and in those that it can reach.
+  // Functions in which control stays in the code; the program's own has to be one.
+  const functions = new Set<number>();
   for (const entry of functionEntries(insns)) {
     try {
+      if (insns[entry] === undefined) continue;
       flowGraph(insns, entry);
+      functions.add(entry);
     } catch (error) {
       if (entry === 0 || !(error instanceof AnyBpfError)) throw error;
     }
@@ -97,7 +100,7 @@ function checked(object: ObjectSpec, spec: ProgramSpec, platform: Platform): Che
   );
   const layout = row?.contexts[spec.dialect];
   const parts = { stackOf: new Map(), calls: new Map(), checkedAt: new Set<number>(), readsUnwritten: false, at: 0 };
-  return { object, spec, platform, insns, layout, returns, ...parts };
+  return { object, spec, platform, insns, functions, layout, returns, ...parts };
 }
 
 class Check {

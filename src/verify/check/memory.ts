@@ -26,6 +26,8 @@ export interface Checked {
   readonly spec: ProgramSpec;
   readonly platform: Platform;
   readonly insns: readonly (Insn | undefined)[];
+  /** First slots of what may be called. */
+  readonly functions: ReadonlySet<number>;
   readonly layout: ContextLayout | undefined;
   readonly returns: readonly ReturnRule[];
   /** Bytes of stack by function, and which function calls which. */

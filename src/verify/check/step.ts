@@ -255,6 +255,7 @@ function asked(state: State): void {
 
 function enter(c: Checked, state: State, target: number, args: readonly Value[], callback?: Callback): Next {
   if (state.frames.length >= 8 || state.frames.some(({ entry }) => entry === target)) no('calls are too deep');
+  if (!c.functions.has(target)) no(`no function begins at ${target}`);
   const caller = state.own();
   caller.registers.fill(undefined, 0, 6);
   const callee = new Frame(target, state.slot, callback);
@@ -331,7 +332,10 @@ function symbol(c: Checked, state: State, insn: Insn): Value {
       const writable = !map.frozen && (map.flags & MAP_FLAGS.RDONLY_PROG) === 0;
       return pointer('mapValue', { map, offset: Number((insn.imm64 ?? 0n) >> 32n), writable, id: -1 - insn.imm });
     }
-    case 'ld_code_addr': return pointer('function', { target: state.slot + 1 + insn.imm });
+    case 'ld_code_addr': {
+      const target = state.slot + 1 + insn.imm;
+      return c.functions.has(target) ? pointer('function', { target }) : no(`no function begins at ${target}`);
+    }
     case 'ld_var_addr': {
       const { weak } = c.object.externs[insn.imm] ?? no('no such extern');
       return pointer('kernel', { nullable: weak, id: weak ? newId() : 0 });
