@@ -67,10 +67,14 @@ function contents(object: LoadedObject): string[] {
  */
 export function trace(bytes: Uint8Array, [engine, verify]: Way, packets: readonly Uint8Array[]): Map<string, Trace> {
   const traces = new Map<string, Trace>();
-  const names = linkObject(bytes).programs.map(({ name }) => name);
+  const spec = linkObject(bytes);
+  const targets = spec.maps.flatMap(({ slots }) => slots.filter(({ kind }) => kind === 'program'));
+  const names = spec.programs.map(({ name }) => name);
+  const known = targets.map(({ target }) => target).filter((target) => names.includes(target));
   for (const name of names) {
     // A fresh object for each program: no program sees what another left in the maps.
-    using object = loadObject(bytes, { host: memoryHost({ cpus: 2 }), engine, verify, budget: 100_000 });
+    const programs = [...new Set([name, ...known])];
+    using object = loadObject(spec, { host: memoryHost({ cpus: 2 }), engine, verify, programs, budget: 100_000 });
     const program = object.programs.find((candidate) => candidate.name === name);
     if (program === undefined || program.diagnostic !== undefined) continue;
     const steps = packets.map((data) =>
