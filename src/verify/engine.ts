@@ -3,13 +3,14 @@
 import { AnyBpfError } from '../base/diagnostic.ts';
 import { overBudget, stackLimit, unboundedLoop } from '../base/messages/verify.ts';
 import type { Scalar } from './number/scalar.ts';
+import { askAll, askAs } from './ask.ts';
+import { forgetDead, forgetValues, own } from './keep.ts';
 import { join, type Joined, widenTo } from './join.ts';
 import { mayNotEnd, rank, type Trial } from './ranking.ts';
 import { Rounds } from './rounds.ts';
-import { copyScalar, Entry, type Frame, markPrecise, MAX_STACK, type State } from './state.ts';
+import { Entry, type Frame, MAX_STACK, type State } from './state.ts';
 import { answersFor, checksOf, subsumes } from './subsume.ts';
 import { step } from './step.ts';
-import { Bytes, type Slot, type Value } from './value.ts';
 import { placeAt, refuse, type Walk } from './walk.ts';
 import { widened } from './widen.ts';
 
@@ -31,12 +32,8 @@ const KEEP_AFTER = 8;
 const MORE_ROUNDS = 100_000;
 /** States kept for one place. */
 const MAX_KEPT = 64;
-/** States that a place keeps before the next ones are joined, by the instructions visited so far. */
-const CROWDED = [
-  { below: 200_000, states: 512 },
-  { below: 400_000, states: 64 },
-  { below: Number.POSITIVE_INFINITY, states: 16 },
-] as const;
+/** States that a place keeps before the next ones are joined. */
+const CROWD = 32;
 /** States that a place keeps before another attempt to join where nothing could be joined. */
 const NEXT_ATTEMPT = 16;
 /** How many times as many after each join that failed there. */
@@ -296,7 +293,7 @@ export class Engine {
     if (crowd === undefined) this.#crowds.set(slot, (crowd = { kept: 0, joins: 0, failures: 0 }));
     crowd.kept++;
     const { visits } = this.walk;
-    const most = this.#limits.crowd ?? CROWDED.find(({ below }) => visits < below)?.states ?? 0;
+    const most = this.#limits.crowd ?? CROWD;
     if (crowd.kept <= most * AFTER_FAILURE ** crowd.failures || this.#limits.answers === false) return false;
     const entries = this.#entries.get(slot) ?? [];
     if (entries.length === 0) return false;
@@ -482,87 +479,3 @@ export class Engine {
 
 /** Time or visits are used up: the program is neither accepted nor shown to be wrong. */
 export class Budget extends AnyBpfError {}
-
-/** The checks say all that is still asked of a kept state. */
-function forgetValues(frame: Frame): void {
-  frame.registers.length = 0;
-  frame.stack.length = 0;
-}
-
-/** Registers that nothing reads any more hold nothing. */
-function forgetDead(walk: Walk, state: State): void {
-  const live = walk.program.live[state.slot];
-  const { registers } = state.frame;
-  for (let r = 0; r < 10; r++) {
-    if (((live >>> r) & 1) === 0 && registers[r] !== undefined) state.set(r, undefined);
-  }
-}
-
-/** Numbers get copies of their own, so that what is asked of them from here on is told from what is asked elsewhere. */
-function own(state: State): void {
-  const copies = new Map<Scalar, Scalar>();
-  const copy = (s: Scalar): Scalar => {
-    let made = copies.get(s);
-    if (made === undefined) {
-      made = copyScalar(s);
-      copies.set(s, made);
-    }
-    return made;
-  };
-  for (let f = 0; f < state.frames.length; f++) {
-    const { registers, stack } = state.own(f);
-    for (let r = 0; r < registers.length; r++) {
-      const value = registers[r];
-      if (value?.kind === 'scalar') registers[r] = copy(value);
-    }
-    for (let i = 0; i < stack.length; i++) {
-      const slot = stack[i];
-      if (slot?.kind === 'scalar') stack[i] = copy(slot);
-      else if (slot?.kind === 'bytes' && (slot.low !== undefined || slot.high !== undefined)) {
-        stack[i] = new Bytes(slot.initialised, slot.low && copy(slot.low), slot.high && copy(slot.high));
-      }
-    }
-  }
-}
-
-const askValue = (value: Value): void => {
-  if (value?.kind === 'scalar') markPrecise(value);
-};
-
-/** The verdict of an open state rests on all that the path that ended in it has. */
-function askAll(state: State): void {
-  state.frames.forEach((frame, f) => {
-    for (const value of frame.registers) askValue(value);
-    frame.stack.forEach((slot, i) => {
-      if (slot === undefined) return;
-      state.markRead(f, i);
-      if (slot.kind === 'bytes') {
-        askValue(slot.low);
-        askValue(slot.high);
-      } else if (slot.kind === 'scalar') askValue(slot);
-    });
-  });
-}
-
-/** What the kept state's verdict rests on, the path that ended in it rests on too. */
-function askAs(entry: Entry, state: State): void {
-  for (const { frame, place, value } of entry.checks ?? []) {
-    const { registers, stack } = state.frames[frame];
-    if (place >= 10) state.markRead(frame, place - 10);
-    askSlot(value, place < 10 ? registers[place] : stack[place - 10]);
-  }
-}
-
-function askSlot(old: Exclude<Slot, undefined>, next: Slot): void {
-  // A number that stands for a pointer is NULL.
-  if (old.kind === 'pointer' || (old.kind === 'scalar' && old.precise)) {
-    if (next?.kind === 'scalar') askValue(next);
-    else if (next?.kind === 'bytes') {
-      askValue(next.low);
-      askValue(next.high);
-    }
-  } else if (old.kind === 'bytes' && next?.kind === 'bytes') {
-    if (old.low?.precise === true) askValue(next.low);
-    if (old.high?.precise === true) askValue(next.high);
-  }
-}
