@@ -303,9 +303,10 @@ describe('certificates', () => {
     const random = new Random(name.length);
     const choose = (count: number): number => random.below(count);
     for (const mutant of programMutants(program, choose)) {
-      const code = refusal(object, mutant, platform);
-      if (code === undefined) continue;
-      for (let i = 0; i < 6; i++) {
+      if (random.chance(0.5)) continue;
+      const code = refusal(object, mutant, platform, 10_000);
+      if (code === undefined || code === 'verify/budget') continue;
+      for (let i = 0; i < 8; i++) {
         let lie = certificateMutant(certificate, choose);
         if (random.chance(0.5)) lie = certificateMutant(lie, choose);
         expect([code, checkAsOwn(object, mutant, platform, lie).verdict]).toEqual([code, 'refused']);
@@ -316,7 +317,7 @@ describe('certificates', () => {
   it('of random programs, and for none that is refused', () => {
     let accepted = 0;
     let without = 0;
-    for (let seed = 0; seed < 300; seed++) {
+    for (let seed = 0; seed < 150; seed++) {
       const made = randomProgram(seed);
       if (made === undefined) continue;
       const { object, program } = made;
@@ -326,7 +327,7 @@ describe('certificates', () => {
       if (certificate === undefined) without++;
       else expect(checkCertificate(object, program, platform, certificate).verdict).toBe('accepted');
     }
-    expect(accepted).toBeGreaterThan(30);
+    expect(accepted).toBeGreaterThan(15);
     expect(without / accepted).toBeLessThan(0.05);
   });
 

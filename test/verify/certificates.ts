@@ -215,13 +215,17 @@ export function randomProgram(seed: number): { object: ObjectSpec; program: Prog
   return { program, object: { ...programOf('exit').object, programs: [program], maps: MEMORY_MAPS } };
 }
 
-/** Why the verifier refuses a program; undefined where it does not, or gives up. */
-export const refusal = (object: ObjectSpec, program: ProgramSpec, platform: Platform): string | undefined => {
+/** Why the verifier does not accept a program; undefined where it does. With few visits first, as most is decided then. */
+export function refusal(
+  object: ObjectSpec,
+  program: ProgramSpec,
+  platform: Platform,
+  most = 100_000,
+): string | undefined {
   const reason = (visits: number): string | undefined => {
     const { verdict, diagnostic } = verify(object, program, platform, { visits, time: 5_000 });
-    return verdict === 'refused' ? diagnostic?.code : undefined;
+    return verdict === 'accepted' ? undefined : diagnostic?.code;
   };
-  const code = reason(3_000);
-  // With more visits it may be seen to end.
-  return code === 'verify/unbounded-loop' ? reason(100_000) : code;
-};
+  const code = reason(Math.min(most, 3_000));
+  return code === 'verify/unbounded-loop' || code === 'verify/budget' ? reason(most) : code;
+}
