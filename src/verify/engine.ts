@@ -32,6 +32,10 @@ const KEEP_AFTER = 8;
 const MORE_ROUNDS = 100_000;
 /** States kept for one place. */
 const MAX_KEPT = 64;
+/** Paths that may wait for their turn at once: twice Linux's BPF_COMPLEXITY_LIMIT_JMP_SEQ. */
+const MOST_WAITING = 16_384;
+/** Kept states on one path whose paths are not all at their end, as each round of a loop has that is walked round by round. */
+const MOST_OPEN = 65_536;
 /** States that a place keeps before the next ones are joined. */
 const CROWD = 32;
 /** States that a place keeps before another attempt to join where nothing could be joined. */
@@ -193,6 +197,7 @@ export class Engine {
       }
       if (next !== 'on') {
         if (state.parent !== undefined) state.parent.open++;
+        if (work.length >= MOST_WAITING) this.#giveUp(state, 'waiting paths', MOST_WAITING);
         // On trial it is the way back that tells whether the state is wide enough.
         if (this.#trials.length > 0 && next.fork.slot < state.slot) {
           work.push(state);
@@ -214,9 +219,15 @@ export class Engine {
         throw new GivenUp();
       }
     }
-    const place = placeAt(walk, state.slot);
+    if (over) this.#giveUp(state, 'instructions', this.#most);
+    this.#giveUp(state, 'milliseconds', this.#limits.time);
+  }
+
+  /** The end of a loop that could not be shown is the likely reason. */
+  #giveUp({ slot }: State, what: string, limit: number): never {
+    const { walk } = this;
     if (this.#endless !== undefined) refuse(walk, unboundedLoop(placeAt(walk, this.#endless), this.#endless));
-    throw new Budget(overBudget(place, over ? 'instructions' : 'milliseconds', over ? this.#most : this.#limits.time));
+    throw new Budget(overBudget(placeAt(walk, slot), what, limit));
   }
 
   /** A path has ended. Where all paths from a kept state have, what its verdict rests on is known. */
@@ -280,6 +291,7 @@ export class Engine {
   #keep(state: State, round: number): void {
     own(state);
     const entry = new Entry(state, round, this.walk.visits);
+    if (entry.depth > MOST_OPEN) this.#giveUp(state, 'states on one path', MOST_OPEN);
     for (const frame of state.frames) frame.owner = undefined;
     state.parent = entry;
     state.steps = 0;

@@ -66,7 +66,19 @@ export function prepare(spec: ProgramSpec, platform: Platform): PreparedProgram 
     meets[target] = 1;
     loopHead[target] = 1;
   });
-  return { spec, insns, meets, loopHead, live, functions, thresholds: thresholds(insns) };
+  let known: readonly number[] | undefined;
+  return {
+    spec,
+    insns,
+    meets,
+    loopHead,
+    live,
+    functions,
+    // Only loops and joins ask for them.
+    get thresholds() {
+      return (known ??= thresholds(insns));
+    },
+  };
 }
 
 const mask = (registers: readonly number[]): number => registers.reduce((bits, r) => bits | (1 << r), 0);

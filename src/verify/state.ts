@@ -91,6 +91,8 @@ export class Entry {
   open = 1;
   /** Made for an attempt that was given up: what was found from here on is not part of the verdict. */
   abandoned = false;
+  /** Kept states on the path before this one. */
+  readonly depth: number;
   /** How often the path has come by here, at the heads of loops. */
   readonly round: number;
   /** The number of the visit at which it was kept. */
@@ -111,6 +113,7 @@ export class Entry {
     this.references = state.references;
     this.parent = state.parent;
     this.written = state.written;
+    this.depth = state.parent === undefined ? 0 : state.parent.depth + 1;
     this.round = round;
     this.visit = visit;
     this.boundedAt = state.boundedAt;

@@ -131,3 +131,36 @@ describe('loops with branches', () => {
     expect(visits).toBeLessThan(400_000);
   });
 });
+
+describe('a million instructions in a row', () => {
+  const COUNT = 1_000_000;
+  /** One after the other: opcode, registers, offset and immediate of each. */
+  const row = (insn: (i: number) => readonly [number, number, number, number]): Verdict => {
+    const { object, program } = programOf('r0 = 0\nexit');
+    const code = new Uint8Array(8 * (COUNT + 2));
+    const view = new DataView(code.buffer);
+    for (let i = 0; i < COUNT; i++) {
+      const [opcode, registers, off, imm] = insn(i);
+      code[8 * i] = opcode;
+      code[8 * i + 1] = registers;
+      view.setInt16(8 * i + 2, off, true);
+      view.setInt32(8 * i + 4, imm, true);
+    }
+    code.set(program.code, 8 * COUNT);
+    const functions = program.functions.map((fn) => ({ ...fn, length: COUNT + 2 }));
+    return verify(object, { ...program, code, functions }, PLATFORM, { visits: 200_000, time: 120_000 });
+  };
+  const MOV = 0xb7;
+  const LDX_W = 0x61;
+  const JEQ = 0x15;
+
+  it('moves', () => {
+    expect(row((i) => [MOV, i % 6, 0, i]).verdict).toBe('budget');
+  });
+
+  it('branches of which each leaves a path waiting', () => {
+    const { verdict, visits } = row((i) => (i === 0 ? [LDX_W, 0x10, 0, 0] : [JEQ, 0, 0, i]));
+    expect(verdict).toBe('budget');
+    expect(visits).toBeLessThan(50_000);
+  });
+});
