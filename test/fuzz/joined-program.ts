@@ -258,6 +258,29 @@ class Joined {
     };
   }
 
+  /** A number that bounds another one, after the paths have met. */
+  limit(): Fact {
+    const { random } = this;
+    const place = this.place();
+    const most = random.pick([7, 15, 32, 40]);
+    const other = random.pick([most + 1, most + 20, 255]);
+    return {
+      make: (perturbed) => {
+        this.put('ldx8', { dst: 1, src: 2, off: 8 * random.below(7) });
+        this.bound(1, perturbed ? other : most);
+        this.keep(1, place);
+      },
+      use: () => {
+        const skip = this.label();
+        const by = this.fetch(place, 1);
+        this.put('ldx16', { dst: 0, src: VALUE, off: 0 });
+        this.put(random.pick(['jgt64_reg', 'jgt32_reg', 'jge64_reg'] as const), { dst: 0, src: by }, skip);
+        this.index(0, most);
+        this.mark(skip);
+      },
+    };
+  }
+
   constant(): Fact {
     const { random } = this;
     const place = this.place();
@@ -454,6 +477,7 @@ class Joined {
       () => this.number(),
       () => this.number(),
       () => this.constant(),
+      () => this.limit(),
       () => this.pair(),
       () => this.pair(),
       () => this.packet(),
@@ -483,6 +507,15 @@ class Joined {
     facts.forEach((fact, i) => {
       fact.make(i === wrong && different);
     });
+    if (back !== undefined && random.chance(0.3)) {
+      // What counts the rounds goes another way on this path: most of these never end.
+      this.put('ldx64', { dst: 1, src: 10, off: -72 });
+      this.put(random.pick(['and64_imm', 'sub64_imm', 'rsh64_imm', 'add64_imm', 'mov64_imm'] as const), {
+        dst: 1,
+        imm: random.below(3),
+      });
+      this.put('stx64', { dst: 10, src: 1, off: -72 });
+    }
     this.mark(joined);
     for (let n = random.below(10); n > 0; n--) this.put('mov64_imm', { dst: 0, imm: n });
     for (let n = facts.length + random.below(2); n > 0; n--) random.pick(facts).use();
