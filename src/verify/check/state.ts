@@ -1,6 +1,17 @@
 // What the certificate checker knows at one point of one path: registers, stack, references, and which states answer for it.
 import type { MapSpec } from '../../spec/object.ts';
-import { ANY, arithmetic, constant, type Facts, includes, intersect, isConstant, ofWidth, truncate } from './number.ts';
+import {
+  ANY,
+  arithmetic,
+  constant,
+  type Facts,
+  includes,
+  intersect,
+  isConstant,
+  isZero,
+  ofWidth,
+  truncate,
+} from './number.ts';
 
 export type Region =
   | 'ctx' | 'stack' | 'packet' | 'packetMeta' | 'packetEnd' | 'map' | 'mapKey' | 'mapValue' | 'socket' | 'sockCommon'
@@ -234,6 +245,8 @@ const sameNumber = (names: Names, old: Num, next: Num): boolean =>
 
 /** Stands for the name of a varying part that is not there. */
 const NOT_VARYING = -(2 ** 52);
+/** Stands for the name of a pointer that is NULL. */
+const NULL = NOT_VARYING - 1;
 
 /** The varying part is what is left of the whole distance without the kept state's constant part. */
 function sameDistance(names: Names, old: Pointer, next: Pointer): boolean {
@@ -285,7 +298,10 @@ export const partOf = (whole: Facts, at: number, size: number): Facts =>
 function sameValue(names: Names, old: Num | Pointer, next: Value): boolean {
   if (next === undefined) return false;
   if (old.kind === 'number') return next.kind === 'number' && sameNumber(names, old, next);
-  return next.kind === 'pointer' && samePointer(names, old, next);
+  // A pointer that may be NULL is, with all of its name.
+  if (next.kind === 'number')
+    return old.nullable && old.reference === 0 && isZero(next.facts) && (old.id === 0 || names.same(old.id, NULL, 0));
+  return samePointer(names, old, next);
 }
 
 /** One thing that a point says: of a register (0 to 9), or of bytes of the stack (below 0). */
