@@ -202,5 +202,10 @@ table(
       most(single.map(({ memory }) => memory)) - floor,
       GOAL.memory,
     ),
+    row(
+      'MB of that which the verifier adds to the linked object, the worst',
+      most(single.map(({ memory, linked }) => memory - linked)),
+      GOAL.memory,
+    ),
   ],
 );
