@@ -180,6 +180,8 @@ export function campaign(
   seed: number,
   o: {
     readonly programs: number;
+    /** Accepted ones that suffice. */
+    readonly accepted?: number;
     readonly milliseconds: number;
     readonly inputs: number;
     readonly contained: boolean;
@@ -189,7 +191,11 @@ export function campaign(
 ): { readonly counters: Counters; readonly report: string | undefined } {
   const counters = newCounters();
   const end = performance.now() + o.milliseconds;
-  for (let i = 0; i < o.programs && performance.now() < end; i++) {
+  for (
+    let i = 0;
+    i < o.programs && counters.accepted < (o.accepted ?? Number.POSITIVE_INFINITY) && performance.now() < end;
+    i++
+  ) {
     const own = (seed + i) >>> 0;
     const random = new Random(own);
     const lines = own % 2 === 0 ? joinedProgram(random) : memoryProgram(random, o.size ?? 30);
