@@ -8,7 +8,8 @@ export default defineConfig({
   test: {
     maxWorkers: 2,
     projects: [
-      { test: { name: 'default', include: ['test/**/*.test.ts'], testTimeout: 30_000, pool: 'forks' } },
+      // Far above what any test takes, for machines that others keep busy.
+      { test: { name: 'default', include: ['test/**/*.test.ts'], testTimeout: 120_000, pool: 'forks' } },
       { test: { name: 'long', include: ['test/**/*.long.ts'], testTimeout: 1_200_000, pool: 'forks' } },
       { test: { name: 'core', include: core, testTimeout: 30_000, pool: 'forks' } },
       {

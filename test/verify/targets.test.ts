@@ -14,18 +14,19 @@ import { lacksOf, parseTarget, type Target } from '../../src/verify/targets/pred
 import { versionOrder } from '../../src/verify/targets/version.ts';
 import { map, type ProgramOptions, programOf } from './support.ts';
 
-describe('the table of Linux', () => {
-  const same = (
-    rows: Readonly<Record<string, { readonly linux?: number; readonly windows?: number }>>,
-    table: readonly LinuxRow[],
-  ): string[] =>
-    Object.entries(rows).flatMap(([name, { linux }]) => {
-      const found = linux === undefined ? undefined : table[linux];
-      return found === undefined || found.name.replace(/^(trace|cgroup)_/, '') === name.replace(/^(trace|cgroup)_/, '')
-        ? []
-        : [`${name} ${linux} ${found.name}`];
-    });
+/** Rows whose name or number differs. */
+const same = (
+  rows: Readonly<Record<string, { readonly linux?: number; readonly windows?: number }>>,
+  table: readonly LinuxRow[],
+): string[] =>
+  Object.entries(rows).flatMap(([name, { linux }]) => {
+    const found = linux === undefined ? undefined : table[linux];
+    return found === undefined || found.name.replace(/^(trace|cgroup)_/, '') === name.replace(/^(trace|cgroup)_/, '')
+      ? []
+      : [`${name} ${linux} ${found.name}`];
+  });
 
+describe('the table of Linux', () => {
   test('names and numbers are those of the tables of spec and helpers', () => {
     expect(same(MAP_TYPES, LINUX_MAP_TYPES)).toEqual([]);
     expect(same(PROGRAM_TYPES, LINUX_PROGRAM_TYPES)).toEqual([]);

@@ -122,19 +122,20 @@ function linux(version: string, platform: Platform): Holdings {
   };
 }
 
+const onWindows = (row: { readonly linux?: number; readonly windows?: number }, name: string): Missing =>
+  row.windows === undefined ? { name } : HAS;
+
 /** As the tables of spec have it from eBPF for Windows' headers, and rows of helpers from its documentation. */
 function windows(platform: Platform): Holdings {
-  const numbered = (row: { readonly linux?: number; readonly windows?: number }, name: string): Missing =>
-    row.windows === undefined ? { name } : HAS;
   return {
-    programType: ({ type }) => numbered(PROGRAM_TYPES[type], type),
-    attachType: ({ attachType: type }) => (type === undefined ? HAS : numbered(ATTACH_TYPES[type], type)),
+    programType: ({ type }) => onWindows(PROGRAM_TYPES[type], type),
+    attachType: ({ attachType: type }) => (type === undefined ? HAS : onWindows(ATTACH_TYPES[type], type)),
     helper: (number, spec) => {
       const row = platform.helper(number, spec.type);
       const has = row?.numbers.windows !== undefined || row?.programNumbers !== undefined;
       return has ? HAS : { name: helperName(number, spec, platform) };
     },
-    mapType: ({ type }) => numbered(MAP_TYPES[type], type),
+    mapType: ({ type }) => onWindows(MAP_TYPES[type], type),
     op: () => HAS,
     kfunc: () => false,
   };
