@@ -26,7 +26,7 @@ export const COSTS: { readonly [E in EngineName]: EngineCost } = {
 };
 
 /** What proving takes, before compiled code can do without checks: for each instruction of the program. */
-export const PROOF_SLOT = 10_000;
+export const PROOF_SLOT = 3_000;
 
 /** How often an instruction of a program with a loop runs, before one run has shown it. */
 export const LOOP_TURNS = 10;
