@@ -139,8 +139,9 @@ function slots(old: Slot, next: Slot, mode: Mode, names: Names): boolean {
   }
   if (old.kind === 'bytes') return bytes(old, next, mode, names);
   if (next.kind !== 'bytes') return values(old, next, mode, names);
-  // A whole number was kept: single bytes are one too, of which nothing is known.
-  return old.kind === 'scalar' && next.initialised === 0xff && ((mode === 'verdict' && !old.precise) || N.isAny(old));
+  // A whole number was kept: single bytes are one too, of which nothing is known, also not that it equals another.
+  if (old.kind !== 'scalar' || next.initialised !== 0xff) return false;
+  return (mode === 'verdict' && !old.precise) || (N.isAny(old) && names.same(old.id, N.newId(), 0));
 }
 
 function bytes(old: Bytes, next: Scalar | Pointer | Bytes, mode: Mode, names: Names): boolean {

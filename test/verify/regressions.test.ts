@@ -382,6 +382,38 @@ inner:
     code: 'verify/lock',
     options: { maps: [LOCKED('a'), LOCKED('b')] },
   },
+  {
+    name: 'a number of which half was stored over is no longer another one',
+    text: `${lookup}
+  if r0 == 0 goto out
+  r1 = *(u64 *)(r0 + 0)
+  *(u64 *)(r10 - 16) = r1
+  *(u64 *)(r10 - 24) = r1
+  r1 = 2
+  r2 = code_addr(body)
+  r3 = r10
+  r3 += -16
+  r4 = 0
+  call bpf_loop
+out:
+  r0 = 0
+  exit
+body:
+  r3 = *(u64 *)(r2 + 0)
+  r4 = *(u64 *)(r2 - 8)
+  if r3 > 55 goto stored
+  r5 = r10
+  r5 += -64
+  r5 += r4
+  r0 = 0
+  *(u8 *)(r5 + 0) = r0
+stored:
+  *(u32 *)(r2 + 0) = r1
+  r0 = 0
+  exit`,
+    code: 'verify/pointer-arithmetic',
+    options: { maps: VALUE },
+  },
 ];
 
 it.each(HOLES)('$name', ({ text, code, options }) => {
