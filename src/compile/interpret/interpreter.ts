@@ -298,7 +298,9 @@ export class Interpreter {
 
   #insnAt(record: Address): Insn {
     const records = this.#programAt(record);
-    return records.program.insns[records.slotAt(record) as number] as Insn;
+    const insn = records.program.insns[records.slotAt(record) as number];
+    // Records lie in the memory: code that was not verified and is not checked can go anywhere in them.
+    return insn ?? fail(trapped({ program: records.program.image.spec.name }, 'it went to where no instruction is'));
   }
 
   /** The error with the place of the instruction that was under way, where it has none yet. */
