@@ -7,7 +7,7 @@
 // Bytes that are read and never written, or read across the border of what was written, stay in memory as well.
 import type { FlowGraph } from '../flow/graph.ts';
 import { type Insn, registersWritten } from '../isa/insn.ts';
-import { FORMATS, type Field, OP_NAMES, type OpName, opRow } from '../isa/opcodes.ts';
+import { baseOf, FORMATS, type Field, OP_NAMES, type OpName, opRow } from '../isa/opcodes.ts';
 import type { ArgKind, HelperRow } from '../spec/helper.ts';
 import { STACK_SIZE } from './limits.ts';
 
@@ -74,24 +74,6 @@ const PLAIN: ReadonlySet<OpName> = new Set(
 );
 
 const fieldsOf = (insn: Insn): readonly Field[] => FIELDS.get(insn.op) as readonly Field[];
-
-/** The register whose value an instruction takes as an address, with `off`. */
-function baseOf(insn: Insn): 'dst' | 'src' | undefined {
-  switch (opRow(insn.op).format) {
-    case 'ldx':
-    case 'load_acquire':
-      return 'src';
-    case 'st':
-    case 'stx':
-    case 'atomic':
-    case 'atomic_fetch':
-    case 'cmpxchg':
-    case 'store_release':
-      return 'dst';
-    default:
-      return undefined;
-  }
-}
 
 /** @param insns by slot */
 export function frameSlots(insns: readonly (Insn | undefined)[], graph: FlowGraph, calls: CallFacts): FrameSlots {
@@ -189,7 +171,7 @@ class Reach {
     else if (format === 'call_local' || format === 'call_kfunc' || format === 'callx') {
       if (state.some((held, register) => held !== undefined && register >= 1 && register <= 5)) this.#everywhere = true;
     } else if (!format.startsWith('branch')) {
-      const base = baseOf(insn);
+      const base = baseOf(insn.op);
       if (base !== undefined && !isDirect(insn)) {
         const at = state[insn[base]];
         if (at !== undefined) this.#touch(at.low + off, at.high + off + width / 8);

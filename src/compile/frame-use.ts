@@ -1,15 +1,7 @@
 // How much of its stack a program can look at: what has to be zero when a function begins.
 import { type Insn, registersWritten } from '../isa/insn.ts';
-import { FORMATS, opRow } from '../isa/opcodes.ts';
+import { baseOf, FORMATS, opRow } from '../isa/opcodes.ts';
 import { STACK_SIZE } from './limits.ts';
-
-/** Field that holds the base register of an access; undefined for instructions that access no memory by register. */
-function baseOf(insn: Insn): 'dst' | 'src' | undefined {
-  const { format } = opRow(insn.op);
-  const fields: readonly string[] = FORMATS[format].fields;
-  if (!fields.includes('off') || !fields.includes('dst') || format.startsWith('branch')) return undefined;
-  return format === 'ldx' || format === 'load_acquire' ? 'src' : 'dst';
-}
 
 const uses = (insn: Insn, field: 'dst' | 'src', register: number): boolean =>
   (FORMATS[opRow(insn.op).format].fields as readonly string[]).includes(field) && insn[field] === register;
@@ -24,7 +16,7 @@ export function frameUse(insns: readonly (Insn | undefined)[]): number {
   for (let slot = 0; slot < insns.length; slot++) {
     const insn = insns[slot];
     if (insn === undefined) continue;
-    const base = baseOf(insn);
+    const base = baseOf(insn.op);
     for (const field of ['dst', 'src'] as const) {
       if (!uses(insn, field, 10)) continue;
       if (field === base) low = Math.min(low, insn.off);
@@ -52,7 +44,7 @@ function copyReach(insns: readonly (Insn | undefined)[], from: number, register:
       low = Math.min(low, offset);
       continue;
     }
-    const base = baseOf(insn);
+    const base = baseOf(insn.op);
     if (base !== undefined && insn[base] === register) low = Math.min(low, offset + insn.off);
     if (insn.op === 'mov64_reg' && insn.src === register) return undefined;
     if (uses(insn, 'src', register) && base !== 'src') return undefined;

@@ -12,7 +12,7 @@ import {
 import { decodeProgram, type Insn, SLOT_SIZE, upperImm } from '../isa/insn.ts';
 import { type Format, FORMATS, OP_NAMES, OPS, type Operation, type OpName, WIDE_OPCODE } from '../isa/opcodes.ts';
 import type { ProgramImage } from '../spec/backend.ts';
-import type { LineSpec } from '../spec/object.ts';
+import { lineBefore } from '../spec/source-line.ts';
 
 /** A program whose jumps, calls and references were checked. */
 export interface LoadedProgram {
@@ -52,7 +52,7 @@ export function slotOfCode(image: ProgramImage, address: bigint): number | undef
 
 /** Place of an instruction, with its source line where BTF gave one. */
 export function placeOf(image: ProgramImage, insn: number): Place {
-  const line = lineOf(image.spec.lines, insn);
+  const line = lineBefore(image.spec.lines, insn);
   return {
     program: image.spec.name,
     insn,
@@ -67,18 +67,6 @@ export function withPlace(error: unknown, image: ProgramImage, slot: number): un
   if (!(error instanceof AnyBpfError) || error.diagnostic.place.insn !== undefined) return error;
   const place = { ...placeOf(image, slot), ...error.diagnostic.place };
   return new AnyBpfError({ ...error.diagnostic, place }, { cause: error });
-}
-
-/** The last line that begins at or before the slot. */
-function lineOf(lines: readonly LineSpec[], slot: number): LineSpec | undefined {
-  let low = 0;
-  let high = lines.length;
-  while (low < high) {
-    const middle = (low + high) >>> 1;
-    if (lines[middle].slot <= slot) low = middle + 1;
-    else high = middle;
-  }
-  return lines[low - 1];
 }
 
 /** Value of each kind of symbolic immediate. */

@@ -330,6 +330,24 @@ const ROWS: ReadonlyMap<OpName, AnyRow> = new Map(OP_NAMES.map((op) => [op, OPS[
 /** The row of an instruction whose name is known only at run time: a Map, as an object of so many fields takes five times as long. */
 export const opRow = (op: OpName): AnyRow => ROWS.get(op) as AnyRow;
 
+/** Field of the register that holds the address of an access; undefined for instructions that access no memory through one. */
+export function baseOf(op: OpName): 'dst' | 'src' | undefined {
+  switch (opRow(op).format) {
+    case 'ldx':
+    case 'load_acquire':
+      return 'src';
+    case 'st':
+    case 'stx':
+    case 'atomic':
+    case 'atomic_fetch':
+    case 'cmpxchg':
+    case 'store_release':
+      return 'dst';
+    default:
+      return undefined;
+  }
+}
+
 /** Instruction by what it does: format, operation, width, and (registers moved) the off that tells mov from movsx. */
 export function findOp(format: Format, operation: string, width: number, off?: number): OpName | undefined {
   return OP_NAMES.find((name) => {

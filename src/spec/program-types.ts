@@ -123,3 +123,14 @@ export const ATTACH_TYPES = {
 } as const satisfies Record<string, { readonly linux?: number; readonly windows?: number }>;
 
 export type AttachTypeName = keyof typeof ATTACH_TYPES;
+
+/** Program types that may not change the packet (may_access_direct_pkt_data of the kernel). */
+export const PACKET_READERS: ReadonlySet<ProgramTypeName> = new Set([
+  'cgroup_skb',
+  'lwt_in',
+  'lwt_out',
+  'lwt_seg6local',
+  'sk_reuseport',
+  'flow_dissector',
+  'socket_filter',
+]);

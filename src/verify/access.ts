@@ -13,7 +13,7 @@ import {
 } from '../base/messages/verify.ts';
 import { MAP_FLAGS } from '../spec/map-types.ts';
 import type { ContextField, ContextLayout } from '../spec/program.ts';
-import type { ProgramTypeName } from '../spec/program-types.ts';
+import { PACKET_READERS } from '../spec/program-types.ts';
 import { BPF_SOCK, BPF_TCP_SOCK } from '../spec/sockets.ts';
 import { describeBounds, newId } from './number/scalar.ts';
 import * as N from './number/scalar.ts';
@@ -69,17 +69,6 @@ interface Region {
 }
 
 const never = (): boolean => false;
-
-/** Program types that may not change the packet (may_access_direct_pkt_data of the kernel). */
-export const PACKET_READERS: ReadonlySet<ProgramTypeName> = new Set([
-  'cgroup_skb',
-  'lwt_in',
-  'lwt_out',
-  'lwt_seg6local',
-  'sk_reuseport',
-  'flow_dissector',
-  'socket_filter',
-]);
 
 const SIZE_OF: { readonly [R in RegionName]?: number } = {
   socket: BPF_SOCK.size,

@@ -4,7 +4,7 @@ import type { ArgKind, HelperRow } from '../spec/helper.ts';
 import type { MapSpec } from '../spec/object.ts';
 import { check, describeValue } from './access.ts';
 import { isExactly, LIMIT, type Scalar } from './number/scalar.ts';
-import { markPrecise, type State } from './state.ts';
+import { MAX_STACK, markPrecise, slotIndex, type State } from './state.ts';
 import { blur, readable } from './stack.ts';
 import { describePointer, type Pointer, type RegionName, type Value } from './value.ts';
 import { placeAt, refuse, type Walk } from './walk.ts';
@@ -90,10 +90,10 @@ function memory(call: Call, value: Value, register: number, size: number, use: U
   if (use === 'write' && v === undefined) {
     blur(walk, state, p, from, 0, register, true);
     call.fills.push({ p, size, register });
-    if (from < -512 || from + size > 0) blur(walk, state, p, from, size, register, true);
+    if (from < -MAX_STACK || from + size > 0) blur(walk, state, p, from, size, register, true);
     return;
   }
-  if (from < -512 || from + length > 0) blur(walk, state, p, from, length, register, false);
+  if (from < -MAX_STACK || from + length > 0) blur(walk, state, p, from, length, register, false);
   readable(walk, state, p, from, length, register);
   if (use !== 'read') blur(walk, state, p, from, length, register, false);
 }
@@ -173,7 +173,7 @@ const dynptr: Check = (call, value, register) => {
   const p = valid(call, value, register, 'a dynptr on the stack');
   const slot =
     p.region === 'stack' && p.variable === undefined
-      ? call.state.frames[p.target].stack[Math.floor((-1 - p.offset) / 8)]
+      ? call.state.frames[p.target].stack[slotIndex(p.offset)]
       : undefined;
   if (slot?.kind !== 'special' || slot.name !== 'dynptr' || slot.part !== 0 || p.offset % 8 !== 0)
     wrong(call, register, 'a dynptr on the stack', value);
@@ -250,7 +250,13 @@ export const ARGUMENTS: { readonly [K in ArgKind]: Check } = {
   timer: special('timer'),
   dynptrOut: (call, value, register) => {
     const p = valid(call, value, register, '16 bytes of the stack');
-    if (p.region !== 'stack' || p.variable !== undefined || p.offset % 8 !== 0 || p.offset < -512 || p.offset > -16)
+    if (
+      p.region !== 'stack' ||
+      p.variable !== undefined ||
+      p.offset % 8 !== 0 ||
+      p.offset < -MAX_STACK ||
+      p.offset > -16
+    )
       wrong(call, register, '16 bytes of the stack, 8-aligned', value);
   },
   dynptr,

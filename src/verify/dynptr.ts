@@ -1,6 +1,7 @@
 // Dynptrs: bytes behind an object on the stack that only helpers and kernel functions may touch.
 import { helperArgument, readOnly } from '../base/messages/verify.ts';
-import { describeValue, PACKET_READERS } from './access.ts';
+import { PACKET_READERS } from '../spec/program-types.ts';
+import { describeValue } from './access.ts';
 import type { KfuncCall } from './kfunc-call.ts';
 import { isConstant, newId, valueOf } from './number/scalar.ts';
 import { putSpecial } from './stack.ts';

@@ -12,6 +12,8 @@ import {
 } from '../base/messages/verify.ts';
 import type { Insn } from '../isa/insn.ts';
 import type { HelperRow, ReturnKind } from '../spec/helper.ts';
+import { GPL_COMPATIBLE } from '../spec/licence.ts';
+import { MAP_FLAGS } from '../spec/map-types.ts';
 import type { MapSpec } from '../spec/object.ts';
 import { ARGUMENTS, type Call } from './arguments.ts';
 import { describeValue } from './access.ts';
@@ -21,13 +23,10 @@ import { dynptrAt, OF_PACKET } from './dynptr.ts';
 import { inTreeOrder } from './graph.ts';
 import { mayChange, worksOn } from './map-helpers.ts';
 import { betweenSigned, newId } from './number/scalar.ts';
-import { type CallbackFrame, type State } from './state.ts';
+import { type CallbackFrame, slotIndex, type State } from './state.ts';
 import { blur, constantAt, putSpecial } from './stack.ts';
 import { type Pointer, pointer, type Value } from './value.ts';
 import { anyNumber, number, placeAt, refuse, type Walk } from './walk.ts';
-
-/** Licences that GPL-only helpers accept (license_is_gpl_compatible, include/linux/license.h). */
-const GPL = new Set(['GPL', 'GPL v2', 'GPL and additional rights', 'Dual BSD/GPL', 'Dual MIT/GPL', 'Dual MPL/GPL']);
 
 /** What a call leads to: the instruction after it, or a function of the program first. */
 export type CallOutcome = {
@@ -93,15 +92,12 @@ function lookedUp(call: Call, state: State, nullable: boolean): Value {
       key?.kind === 'pointer' && key.region === 'stack' ? constantAt(call.state, key, map.keySize) : undefined;
     if (index !== undefined && index < map.maxEntries) nullable = false;
   }
-  return pointer('mapValue', state.slot, { id, nullable, map, writable: (map.flags & RDONLY_PROG) === 0 });
+  return pointer('mapValue', state.slot, { id, nullable, map, writable: (map.flags & MAP_FLAGS.RDONLY_PROG) === 0 });
 }
 
 /** An array whose size is known: inner maps may be smaller than their template. */
 const isWhole = (call: Call, map: MapSpec): boolean =>
   (map.type === 'array' || map.type === 'percpu_array') && call.walk.object.maps.includes(map);
-
-/** BPF_F_RDONLY_PROG. */
-const RDONLY_PROG = 1 << 7;
 
 /** Refuses the call, or makes the state that of after it. */
 export function callHelper(walk: Walk, state: State, insn: Insn): CallOutcome {
@@ -114,7 +110,8 @@ export function callHelper(walk: Walk, state: State, insn: Insn): CallOutcome {
       helperNotAllowed(place, platform.helperName(insn.imm, spec.type) ?? `helper ${insn.imm}`, spec.type),
     );
   }
-  if (row.gplOnly === true && !GPL.has(spec.license)) refuse(walk, helperLicence(place, row.name, spec.license));
+  if (row.gplOnly === true && !GPL_COMPATIBLE.has(spec.license))
+    refuse(walk, helperLicence(place, row.name, spec.license));
   const locked = state.references.find((ref) => ref.what === 'lock');
   if (locked !== undefined && row.name !== 'spin_unlock' && !WITH_LOCK.has(row.name)) {
     refuse(walk, lockRule(place, `${row.name} may not be called while a spin lock is held`));
@@ -219,7 +216,7 @@ function effects(call: Call, args: readonly Value[]): void {
 
 function releaseDynptr(walk: Walk, state: State, p: Pointer, name: string): void {
   const { stack } = state.frames[p.target];
-  const slot = stack[Math.floor((-1 - p.offset) / 8)];
+  const slot = stack[slotIndex(p.offset)];
   if (slot?.kind !== 'special' || !state.references.some((ref) => ref.id === slot.id)) {
     return refuse(walk, notOwned(placeAt(walk, state.slot), name, 1, 'no dynptr of a ring buffer'), 1, p);
   }

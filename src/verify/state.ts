@@ -7,7 +7,7 @@ import { Bytes, type Pointer, type Slot, type Value } from './value.ts';
 export const MAX_FRAMES = 8;
 /** MAX_BPF_STACK (include/linux/filter.h): of one frame, and of all frames of a chain of calls. */
 export const MAX_STACK = 512;
-const SLOTS = MAX_STACK / 8;
+export const STACK_SLOTS = MAX_STACK / 8;
 
 /** A callback that a helper runs: what happens when it returns. */
 export interface CallbackFrame {
@@ -259,4 +259,3 @@ export const emptyFrame = (entry: number, callSite: number, registers: Value[], 
   new Frame(entry, callSite, registers, [], callback);
 
 export const slotIndex = (offset: number): number => Math.floor((-1 - offset) / 8);
-export const STACK_SLOTS = SLOTS;

@@ -14,7 +14,7 @@ import {
   writesFramePointer,
 } from '../base/messages/verify.ts';
 import { type Insn, slotsOf } from '../isa/insn.ts';
-import { type Format, OPS, type OpName } from '../isa/opcodes.ts';
+import { type Format, opRow } from '../isa/opcodes.ts';
 import { type Access, atomic, describeValue, load, ordered, store } from './access.ts';
 import { finish, invalidatePackets } from './after-call.ts';
 import { ways } from './branch.ts';
@@ -30,6 +30,7 @@ import {
   truncate,
 } from './number/arithmetic.ts';
 import type { Comparison } from './number/compare.ts';
+import { MAP_FLAGS } from '../spec/map-types.ts';
 import * as N from './number/scalar.ts';
 import { newId, Scalar } from './number/scalar.ts';
 import * as T from './number/tnum.ts';
@@ -80,10 +81,10 @@ function tied(state: State, a: Scalar, b: Scalar, bounds: N.Bounds, by: number, 
 const DIVISIONS: ReadonlySet<BinaryOperation> = new Set(['div', 'mod', 'sdiv', 'smod']);
 
 function binary(walk: Walk, state: State, insn: Insn, b: Exclude<Value, undefined>): Next {
-  const { operation, width } = OPS[insn.op];
+  const { operation, width } = opRow(insn.op);
   const op = operation as BinaryOperation;
   const a = read(walk, state, insn.dst);
-  if (DIVISIONS.has(op) && b.kind === 'scalar' && insn.imm === 0 && OPS[insn.op].format === 'alu_imm') {
+  if (DIVISIONS.has(op) && b.kind === 'scalar' && insn.imm === 0 && opRow(insn.op).format === 'alu_imm') {
     warn(walk, divisionByZero(placeAt(walk, state.slot), op), insn.dst, a);
   }
   let result: Value;
@@ -116,7 +117,7 @@ function extendedByShifts(walk: Walk, state: State, a: Scalar, b: Scalar): Scala
 
 const mov: Step = (walk, state, insn) => {
   const value = read(walk, state, insn.src);
-  const { width } = OPS[insn.op];
+  const { width } = opRow(insn.op);
   let result: Value = value;
   if (width === 32) {
     if (value.kind === 'pointer') result = loaded(state, 4);
@@ -128,7 +129,7 @@ const mov: Step = (walk, state, insn) => {
 
 const movsx: Step = (walk, state, insn) => {
   const value = read(walk, state, insn.src);
-  const row = OPS[insn.op];
+  const row = opRow(insn.op);
   const from = row.fixed as { readonly off?: number };
   let result: Value;
   if (value.kind === 'pointer') result = row.width === 64 ? anyNumber(state) : loaded(state, 4);
@@ -157,7 +158,7 @@ const unary =
   };
 
 const branchOn = (walk: Walk, state: State, insn: Insn, a: Value, b: Value): Next => {
-  const { operation, width } = OPS[insn.op];
+  const { operation, width } = opRow(insn.op);
   const { slot } = state;
   if (walk.compared !== undefined && a?.kind === 'scalar' && b?.kind === 'scalar') noteCompared(walk.compared, a, b);
   const { taken, otherwise } = ways(operation as Comparison, width as 32 | 64, a, b, slot);
@@ -182,7 +183,7 @@ const branchOn = (walk: Walk, state: State, insn: Insn, a: Value, b: Value): Nex
 
 /** A load's number as the instruction leaves it in the register. */
 function extended(walk: Walk, state: State, insn: Insn, value: Value): Value {
-  const { operation, width } = OPS[insn.op];
+  const { operation, width } = opRow(insn.op);
   if (operation !== 'ldxs' || value === undefined) return value;
   if (value.kind === 'pointer') {
     const why = 'a pointer has no sign to extend';
@@ -193,7 +194,7 @@ function extended(walk: Walk, state: State, insn: Insn, value: Value): Value {
 }
 
 const atomicStep: Step = (walk, state, insn) => {
-  const { format, width } = OPS[insn.op];
+  const { format, width } = opRow(insn.op);
   const value = read(walk, state, insn.src);
   if (format === 'cmpxchg') read(walk, state, 0);
   if (value.kind === 'pointer')
@@ -218,11 +219,11 @@ const packetLoadStep: Step = (walk, state, insn) => {
   const ctx = read(walk, state, 6);
   if (ctx.kind !== 'pointer' || ctx.region !== 'ctx' || ctx.offset !== 0)
     refuse(walk, packetLoad(place, `r6 must hold the context, it is ${describeValue(ctx)}`), 6, ctx);
-  if (OPS[insn.op].format === 'ld_ind') read(walk, state, insn.src);
+  if (opRow(insn.op).format === 'ld_ind') read(walk, state, insn.src);
   const held = state.references[0];
   if (held !== undefined) refuse(walk, packetLoad(place, `the program may end here while a ${held.what} is held`));
   if (state.depth > 0) refuse(walk, packetLoad(place, 'it would end a subprogram'));
-  finish(state, loaded(state, OPS[insn.op].width / 8));
+  finish(state, loaded(state, opRow(insn.op).width / 8));
   return forward(state, insn);
 };
 
@@ -230,9 +231,6 @@ const constantStep: Step = (walk, state, insn) => {
   write(walk, state, insn.dst, number(state, N.exactly(T.constantOf(insn.imm64 ?? 0n))));
   return forward(state, insn);
 };
-
-/** BPF_F_RDONLY_PROG. */
-const RDONLY_PROG = 1 << 7;
 
 /** Symbolic immediates. */
 const reference: Step = (walk, state, insn) => {
@@ -252,7 +250,7 @@ const reference: Step = (walk, state, insn) => {
       if (map.type !== 'array')
         refuse(walk, helperMap(placeAt(walk, at), 'the address of a value', map.type, map.name));
       const offset = Number((insn.imm64 ?? 0n) >> 32n);
-      const writable = !map.frozen && (map.flags & RDONLY_PROG) === 0;
+      const writable = !map.frozen && (map.flags & MAP_FLAGS.RDONLY_PROG) === 0;
       write(walk, state, insn.dst, pointer('mapValue', at, { map, offset, writable, id: -1 - insn.imm }));
       break;
     }
@@ -414,14 +412,14 @@ const STEPS: { readonly [F in Format]: Step } = {
   alu_imm: (walk, state, insn) => binary(walk, state, insn, immediate(state, insn)),
   alu_reg: (walk, state, insn) => binary(walk, state, insn, read(walk, state, insn.src)),
   mov_imm: (walk, state, insn) => {
-    const { width } = OPS[insn.op];
+    const { width } = opRow(insn.op);
     write(walk, state, insn.dst, number(state, N.constant(width === 32 ? insn.imm >>> 0 : insn.imm)));
     return forward(state, insn);
   },
   mov_reg: mov,
   movsx,
-  neg: unary((insn, a) => negate(a, OPS[insn.op].width as 32 | 64)),
-  endian: unary((insn, a) => ENDIAN[OPS[insn.op].operation](a, OPS[insn.op].width as 16 | 32 | 64)),
+  neg: unary((insn, a) => negate(a, opRow(insn.op).width as 32 | 64)),
+  endian: unary((insn, a) => ENDIAN[opRow(insn.op).operation](a, opRow(insn.op).width as 16 | 32 | 64)),
   cast: (walk, state) =>
     refuse(walk, unsupportedInsn(placeAt(walk, state.slot), 'a cast between address spaces (arena)')),
   goto: (_walk, state, insn) => forward(state, insn, insn.off),
@@ -450,7 +448,12 @@ const STEPS: { readonly [F in Format]: Step } = {
   ld_abs: packetLoadStep,
   ld_ind: packetLoadStep,
   ldx: (walk, state, insn) => {
-    const value = load(walk, state, { register: insn.src, off: insn.off, size: OPS[insn.op].width / 8, kind: 'read' });
+    const value = load(walk, state, {
+      register: insn.src,
+      off: insn.off,
+      size: opRow(insn.op).width / 8,
+      kind: 'read',
+    });
     write(walk, state, insn.dst, extended(walk, state, insn, value));
     return forward(state, insn);
   },
@@ -459,7 +462,7 @@ const STEPS: { readonly [F in Format]: Step } = {
     store(
       walk,
       state,
-      { register: insn.dst, off: insn.off, size: OPS[insn.op].width / 8, kind: 'write' },
+      { register: insn.dst, off: insn.off, size: opRow(insn.op).width / 8, kind: 'write' },
       immediate(state, insn),
     );
     return forward(state, insn);
@@ -467,21 +470,21 @@ const STEPS: { readonly [F in Format]: Step } = {
   stx: (walk, state, insn) => {
     read(walk, state, insn.dst);
     const value = read(walk, state, insn.src);
-    store(walk, state, { register: insn.dst, off: insn.off, size: OPS[insn.op].width / 8, kind: 'write' }, value);
+    store(walk, state, { register: insn.dst, off: insn.off, size: opRow(insn.op).width / 8, kind: 'write' }, value);
     return forward(state, insn);
   },
   atomic: atomicStep,
   atomic_fetch: atomicStep,
   cmpxchg: atomicStep,
   load_acquire: (walk, state, insn) => {
-    const access: Access = { register: insn.src, off: insn.off, size: OPS[insn.op].width / 8, kind: 'read' };
+    const access: Access = { register: insn.src, off: insn.off, size: opRow(insn.op).width / 8, kind: 'read' };
     ordered(walk, state, access);
     write(walk, state, insn.dst, load(walk, state, access));
     return forward(state, insn);
   },
   store_release: (walk, state, insn) => {
     const value = read(walk, state, insn.src);
-    const access: Access = { register: insn.dst, off: insn.off, size: OPS[insn.op].width / 8, kind: 'write' };
+    const access: Access = { register: insn.dst, off: insn.off, size: opRow(insn.op).width / 8, kind: 'write' };
     ordered(walk, state, access);
     store(walk, state, access, value);
     return forward(state, insn);
@@ -489,5 +492,4 @@ const STEPS: { readonly [F in Format]: Step } = {
 };
 
 /** Does the instruction at the state's slot. @throws AnyBpfError verify/* where the program may not do it */
-export const step = (walk: Walk, state: State, insn: Insn): Next =>
-  STEPS[OPS[insn.op as OpName].format](walk, state, insn);
+export const step = (walk: Walk, state: State, insn: Insn): Next => STEPS[opRow(insn.op).format](walk, state, insn);

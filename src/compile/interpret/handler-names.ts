@@ -1,5 +1,5 @@
 // Which handlers the interpreter has, and their numbers.
-import { OP_NAMES, OPS, type OpName } from '../../isa/opcodes.ts';
+import { baseOf, OP_NAMES, type OpName } from '../../isa/opcodes.ts';
 
 /**
  * The handler of one instruction. `op@free`: an access that needs no check, as it lies in the frame for certain or the program was
@@ -10,24 +10,6 @@ export type InsnHandler = OpName | `${OpName}@free`;
 /** Handlers that stand for no instruction of a program, and for a call of a helper that has become code (helper-code.ts). */
 export const EXTRA_HANDLERS = ['enter', 'done', 'fell_off', 'intrinsic'] as const;
 export type ExtraHandler = (typeof EXTRA_HANDLERS)[number];
-
-/** The register field that holds the address of an access; undefined for an op that is none. */
-export function baseOf(op: OpName): 'dst' | 'src' | undefined {
-  switch (OPS[op].format) {
-    case 'ldx':
-    case 'load_acquire':
-      return 'src';
-    case 'st':
-    case 'stx':
-    case 'atomic':
-    case 'atomic_fetch':
-    case 'cmpxchg':
-    case 'store_release':
-      return 'dst';
-    default:
-      return undefined;
-  }
-}
 
 const isAccess = (name: InsnHandler): name is OpName => !name.includes('@') && baseOf(name as OpName) !== undefined;
 const free = (name: InsnHandler): InsnHandler => (isAccess(name) ? `${name}@free` : name);

@@ -90,7 +90,6 @@ class HelperSite implements CallSite {
   readonly packet: PacketFields | undefined;
   readonly #call: HelperCall;
   readonly #registers: readonly number[];
-  readonly #temps = new Map<string, number>();
   readonly #builder: ModuleBuilder;
   readonly #find: number;
 
@@ -119,13 +118,7 @@ class HelperSite implements CallSite {
   }
 
   temp(type: ValueType, number: number): number {
-    const key = `${type}:${number}`;
-    let local = this.#temps.get(key);
-    if (local === undefined) {
-      local = this.e.local(type);
-      this.#temps.set(key, local);
-    }
-    return local;
+    return this.e.temp(type, number);
   }
 
   get control(): Address {

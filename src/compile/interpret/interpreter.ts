@@ -15,7 +15,7 @@ import {
 } from '../../base/messages/execute.ts';
 import { U32_MAX } from '../../base/u64.ts';
 import type { Insn } from '../../isa/insn.ts';
-import { OPS } from '../../isa/opcodes.ts';
+import { baseOf, OPS } from '../../isa/opcodes.ts';
 import { type CodeBatch, type Invocation, MAX_TAIL_CALLS, type Proof } from '../../spec/backend.ts';
 import type { ArgKind, HelperRow } from '../../spec/helper.ts';
 import type { Address, Memory } from '../../spec/memory.ts';
@@ -24,7 +24,7 @@ import { invokeHelper } from '../helper-call.ts';
 import { type LoadedProgram, placeOf, slotOfCode, withPlace } from '../load.ts';
 import { loadPacket } from '../packet-load.ts';
 import { FRAME_STRIDE, MAX_FRAMES, STACK_SIZE } from '../limits.ts';
-import { baseOf, handlerNumber } from './handler-names.ts';
+import { handlerNumber } from './handler-names.ts';
 import { interpreterModule, type InterpreterExports } from './handlers.ts';
 import { RECORD, RECORD_SIZE, STATE, STATE_SIZE, STOP, type Stop } from './layout.ts';
 import { HelperTable } from './helper-table.ts';

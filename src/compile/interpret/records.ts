@@ -1,13 +1,13 @@
 // Decodes a program into records, once: what handlers.ts reads while it runs.
 import type { Insn } from '../../isa/insn.ts';
-import { OPS } from '../../isa/opcodes.ts';
+import { baseOf, OPS } from '../../isa/opcodes.ts';
 import type { Invocation, ProgramImage, Proof } from '../../spec/backend.ts';
 import type { Address, Memory } from '../../spec/memory.ts';
 import { jumpTarget } from '../../flow/graph.ts';
 import type { LoadedProgram } from '../load.ts';
 import { frameUse } from '../frame-use.ts';
 import { STACK_SIZE } from '../limits.ts';
-import { baseOf, handlerNumber, type InsnHandler, sequenceNumber } from './handler-names.ts';
+import { handlerNumber, type InsnHandler, sequenceNumber } from './handler-names.ts';
 import { RECORD, RECORD_SIZE, STATE } from './layout.ts';
 
 /** A program as records: the call that starts it, where that call returns to, its instructions, and the end that it may not reach. */

@@ -35,6 +35,19 @@ export class Emitter {
     return this.#parameters + this.locals.length - 1;
   }
 
+  readonly #temps = new Map<string, number>();
+
+  /** The local of this type and number for values of short life, made at first use. */
+  temp(type: ValueType, number: number): number {
+    const key = `${type}:${number}`;
+    let local = this.#temps.get(key);
+    if (local === undefined) {
+      local = this.local(type);
+      this.#temps.set(key, local);
+    }
+    return local;
+  }
+
   /** Globals by their import order. */
   getGlobal(index: number): this {
     this.code.byte(0x23).u32(index);

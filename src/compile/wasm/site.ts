@@ -48,7 +48,6 @@ export abstract class FunctionSite implements Site {
   /** The instruction that is being lowered. */
   protected insn!: Insn;
   protected slot: number;
-  readonly #temps = new Map<string, number>();
 
   constructor(context: FunctionContext, entry: number, main: boolean) {
     this.context = context;
@@ -195,13 +194,7 @@ export abstract class FunctionSite implements Site {
   }
 
   temp(type: ValueType, number: number): number {
-    const key = `${type}:${number}`;
-    let local = this.#temps.get(key);
-    if (local === undefined) {
-      local = this.e.local(type);
-      this.#temps.set(key, local);
-    }
-    return local;
+    return this.e.temp(type, number);
   }
 
   get #asks(): boolean {

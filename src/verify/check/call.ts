@@ -1,5 +1,6 @@
 // Calls of helpers, after the prototypes of the platform's rows: arguments, result, and what else the call changes.
 import type { ArgKind, HelperRow } from '../../spec/helper.ts';
+import { GPL_COMPATIBLE } from '../../spec/licence.ts';
 import { MAP_FLAGS } from '../../spec/map-types.ts';
 import type { MapSpec } from '../../spec/object.ts';
 import { mayChange, worksOn } from '../map-helpers.ts';
@@ -193,9 +194,6 @@ function result(call: Call): Value {
   } // biome-ignore format: a table
 }
 
-/** Licences that GPL-only helpers accept (license_is_gpl_compatible, include/linux/license.h). */
-const GPL = ['GPL', 'GPL v2', 'GPL and additional rights', 'Dual BSD/GPL', 'Dual MIT/GPL', 'Dual MPL/GPL'];
-
 /** Callbacks: argument that names the function, argument that it gets last, what it gets before, and what it may return. */
 interface CallbackRow {
   readonly callback: number;
@@ -262,7 +260,7 @@ export function call(
 ): { readonly target: number; readonly callback: Callback } | undefined {
   const { platform, spec } = c;
   const row = platform.helper(number, spec.type) ?? no(`helper ${number} may not be called`);
-  if (row.gplOnly === true && !GPL.includes(spec.license)) no(`${row.name} is for GPL programs`);
+  if (row.gplOnly === true && !GPL_COMPATIBLE.has(spec.license)) no(`${row.name} is for GPL programs`);
   if (row.name !== 'spin_unlock' && state.references.some(({ what }) => what === 'lock')) no('call with a lock held');
   const made: Call = { c, state, row, map: undefined, size: 0, fills: [] };
   const args = row.args.map((kind, i) => {

@@ -2,6 +2,7 @@
 import type { ObjectSpec, ProgramSpec } from '../../spec/object.ts';
 import type { Platform } from '../../spec/platform.ts';
 import { MAP_FLAGS } from '../../spec/map-types.ts';
+import { PACKET_READERS } from '../../spec/program-types.ts';
 import { BPF_SOCK, BPF_TCP_SOCK } from '../../spec/sockets.ts';
 import type { ContextField, ContextLayout, ReturnRule } from '../../spec/program.ts';
 import type { Insn } from '../../isa/insn.ts';
@@ -60,10 +61,6 @@ const SIZES: { readonly [R in Region]?: number } = {
 const WHOLE_SOCKETS = ['type', 'protocol', 'mark', 'priority'];
 const WRITABLE: ReadonlySet<Region> = new Set(['mapValue', 'memory', 'ringRecord', 'flowKeys']);
 const ATOMIC: ReadonlySet<Region> = new Set(['mapValue', 'memory', 'ringRecord', 'stack']);
-/** may_access_direct_pkt_data: programs of these types only read packets. */
-const PACKET_READERS = new Set([
-  'cgroup_skb', 'lwt_in', 'lwt_out', 'lwt_seg6local', 'sk_reuseport', 'flow_dissector', 'socket_filter',
-]); // biome-ignore format: a list
 
 /** Lowest and highest distance from the region's start. */
 export const span = (p: Pointer, off: number): readonly [bigint, bigint] => {

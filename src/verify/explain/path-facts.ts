@@ -1,6 +1,7 @@
 // Decisions and places of the path that matter besides the value's own history: a row a class of refusal.
 import type { Insn } from '../../isa/insn.ts';
 import { OPS } from '../../isa/opcodes.ts';
+import { slotIndex } from '../state.ts';
 import type { Trace } from '../trace.ts';
 import type { Pointer, Slot } from '../value.ts';
 import { type Culprit, signedText, type Walk } from '../walk.ts';
@@ -149,7 +150,7 @@ function held(c: PathContext): readonly Fact[] {
 function missing(stack: readonly Slot[], from: number, size: number): number[] {
   const bytes: number[] = [];
   for (let at = from; at < from + size; at++) {
-    const index = Math.floor((-1 - at) / 8);
+    const index = slotIndex(at);
     const slot = stack[index];
     const bit = at + 8 * (index + 1);
     const there =

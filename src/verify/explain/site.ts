@@ -3,6 +3,7 @@ import { formatInsn } from '../../isa/disassembler.ts';
 import type { Insn } from '../../isa/insn.ts';
 import type { FunctionSpec, LineSpec, ObjectSpec, ProgramSpec } from '../../spec/object.ts';
 import type { Platform } from '../../spec/platform.ts';
+import { lineBefore } from '../../spec/source-line.ts';
 import type { Site, SourceLine } from './explanation.ts';
 
 /** The function that a slot lies in. */
@@ -11,15 +12,7 @@ export const functionAt = ({ functions }: ProgramSpec, slot: number): FunctionSp
 
 /** The line that an instruction was compiled from: the last one at or before it in its function. */
 export function lineAt(spec: ProgramSpec, slot: number): LineSpec | undefined {
-  const { lines } = spec;
-  let low = 0;
-  let high = lines.length;
-  while (low < high) {
-    const middle = (low + high) >>> 1;
-    if (lines[middle].slot <= slot) low = middle + 1;
-    else high = middle;
-  }
-  const line = lines[low - 1];
+  const line = lineBefore(spec.lines, slot);
   return line === undefined || line.slot < (functionAt(spec, slot)?.slot ?? 0) ? undefined : line;
 }
 

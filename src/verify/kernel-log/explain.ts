@@ -1,4 +1,5 @@
 // A refusal by Linux's verifier, explained in the form of our own: from nothing but its log.
+import { kernelRefusal } from '../../base/messages/verify.ts';
 import type { Explanation, Fact, FactKind, Fix } from '../explain/explanation.ts';
 import type { VerifyRecord } from '../report/record.ts';
 import { LIMIT_FIRST, type Reading, readMessages } from './messages.ts';
@@ -27,7 +28,7 @@ export function explainKernelLog(log: KernelLog, file: string, movesPacket: Move
   if (messages.length === 0) return { ...common, verdict: 'accepted' };
   const reading = readMessages(messages);
   const last = path.findLast(({ slot }) => slot === reading?.at) ?? path.at(-1);
-  const code = reading?.code ?? 'verify/kernel';
+  const code = reading?.code ?? kernelRefusal.of.code;
   const explanation = last === undefined ? undefined : explained(path, reading, movesPacket);
   return {
     ...common,

@@ -1,7 +1,7 @@
 // Arithmetic on abstract numbers: one row an operation, for both widths.
 import * as R from './range.ts';
 import { type Range, W32, W64 } from './range.ts';
-import { ANY, type Bounds, exactly, isConstant, low32, settled, valueOf, zeroExtended } from './scalar.ts';
+import { ANY, type Bounds, exactly, low32, settled, zeroExtended } from './scalar.ts';
 import * as T from './tnum.ts';
 import type { Tnum } from './tnum.ts';
 
@@ -147,5 +147,3 @@ export function truncate(a: Bounds, width: number): Bounds {
 
 export const fromTnum = (bits: Tnum): Bounds =>
   T.isConstant(bits) ? exactly(bits) : T.isUnknown(bits) ? ANY : settled(W64.full, W32.full, bits);
-
-export { isConstant, valueOf };

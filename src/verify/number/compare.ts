@@ -16,8 +16,11 @@ interface Operand {
 /** Two operands of which the comparison holds; undefined where it cannot. */
 type Pair = readonly [Operand, Operand] | undefined;
 
+/** A row: the comparisons, and the negation of jset, which no instruction has. */
+type RowName = Comparison | 'jclear';
+
 interface Row {
-  readonly negated: Comparison;
+  readonly negated: RowName;
   /** What is left of both where the comparison holds. */
   holds(w: Width, a: Operand, b: Operand): Pair;
 }
@@ -109,10 +112,7 @@ function withoutBits(a: Operand, b: Operand): Operand | undefined {
   return { range: a.range, bits: T.tnum(bits.valueLow, bits.valueHigh, bits.maskLow & ~low, bits.maskHigh & ~high) };
 }
 
-/** The negation of jset, which no instruction has. */
-type Row2 = Comparison | 'jclear';
-
-const COMPARISONS: { readonly [C in Row2]: Omit<Row, 'negated'> & { readonly negated: Row2 } } = {
+const COMPARISONS: { readonly [C in RowName]: Row } = {
   jeq: { negated: 'jne', holds: equal },
   jne: { negated: 'jeq', holds: (w, a, b) => pair(without(w, a, b), without(w, b, a)) },
   jgt: { negated: 'jle', holds: (w, a, b) => above(w, a, b, 1) },
@@ -154,7 +154,7 @@ function back(whole: Bounds, part: Operand, before: Operand, width: 32 | 64): Bo
 /** Both operands where the comparison holds; undefined where it never does. */
 export type Refined = readonly [Bounds, Bounds] | undefined;
 
-function refine(row: Row2, a: Bounds, b: Bounds, width: 32 | 64): Refined {
+function refine(row: RowName, a: Bounds, b: Bounds, width: 32 | 64): Refined {
   const w = width === 64 ? W64 : W32;
   const x = at(a, width);
   const y = at(b, width);

@@ -18,8 +18,6 @@ export const tnum = (valueLow: number, valueHigh: number, maskLow: number, maskH
 });
 
 export const UNKNOWN = tnum(0, 0, -1, -1);
-/** Any value of 32 bits, zero-extended. */
-export const UNKNOWN32 = tnum(0, 0, -1, 0);
 export const ZERO = tnum(0, 0, 0, 0);
 
 const TWO_32 = 0x1_0000_0000;
