@@ -13,7 +13,9 @@ import { Random } from '../support/random.ts';
 import { Visits } from '../verify/containment.ts';
 import { watch } from '../verify/watched.ts';
 import { joinedProgram } from './joined-program.ts';
-import { codeOf, type Line, MEMORY_MAPS, memoryProgram, shrinkLines } from './memory-program.ts';
+import { codeOf, type Line, shrinkLines } from './lines.ts';
+import { MEMORY_MAPS } from './memory-accesses.ts';
+import { memoryProgram } from './memory-program.ts';
 import { RANDOM_SPEC } from './random-program.ts';
 
 const PLATFORM = builtInPlatform('linux');

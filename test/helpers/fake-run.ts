@@ -13,6 +13,7 @@ import type { Address } from '../../src/spec/memory.ts';
 import type { Dialect, MapSpec } from '../../src/spec/object.ts';
 import type { ContextLayout, Harness, TestRunInput, TestRunOutput } from '../../src/spec/program.ts';
 import type { ProgramTypeName } from '../../src/spec/program-types.ts';
+import { mapSpec } from '../support/map-spec.ts';
 
 export const HELPERS: readonly HelperRow[] = HELPER_FAMILIES.flatMap(({ helpers }) => helpers);
 
@@ -130,20 +131,7 @@ export class FakeRun implements HelperEnv {
       nextMapId: () => this.#nextMapId++,
       socketByHandle: (handle) => ({ address: handle, cookie: BigInt(handle) }),
     };
-    const whole: MapSpec = {
-      name: type,
-      type,
-      keySize: 4,
-      valueSize: 8,
-      maxEntries: 4,
-      flags: 0,
-      pinning: 0,
-      kind: 'map',
-      slots: [],
-      frozen: false,
-      tags: [],
-      ...spec,
-    };
+    const whole = mapSpec(type, type, { valueSize: 8, ...spec });
     const map = createMap(MAP_TYPE_ROWS[whole.type], whole, context);
     this.#maps.set(map.handle, map);
     return map;

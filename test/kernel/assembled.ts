@@ -9,6 +9,7 @@ import { specialOf } from '../../src/link/special-fields.ts';
 import type { MapTypeName } from '../../src/spec/map-types.ts';
 import type { FunctionSpec, MapSpec, ObjectSpec, ProgramSpec } from '../../src/spec/object.ts';
 import type { AttachTypeName, ProgramTypeName } from '../../src/spec/program-types.ts';
+import { mapSpec as usualMap } from '../support/map-spec.ts';
 
 export interface AssembledProgram {
   readonly name: string;
@@ -30,20 +31,7 @@ export const mapSpec = (
   valueSize: number,
   maxEntries: number,
   more: Partial<MapSpec> = {},
-): MapSpec => ({
-  name,
-  type,
-  keySize,
-  valueSize,
-  maxEntries,
-  flags: 0,
-  pinning: 0,
-  kind: 'map',
-  slots: [],
-  frozen: false,
-  tags: [],
-  ...more,
-});
+): MapSpec => usualMap(name, type, { keySize, valueSize, maxEntries, ...more });
 
 /** Types of BTF that a test adds in front of the functions'; ids begin at 1. */
 export type ExtraTypes = readonly BtfType[];

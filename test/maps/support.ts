@@ -6,6 +6,7 @@ import type { BpfMap, MapContext } from '../../src/spec/map.ts';
 import type { MapTypeName } from '../../src/spec/map-types.ts';
 import type { Address } from '../../src/spec/memory.ts';
 import type { MapSpec } from '../../src/spec/object.ts';
+import { mapSpec } from '../support/map-spec.ts';
 
 export const spec = (
   type: MapTypeName,
@@ -14,20 +15,7 @@ export const spec = (
   maxEntries: number,
   flags = 0,
   more: Partial<MapSpec> = {},
-): MapSpec => ({
-  name: `test_${type}`,
-  type,
-  keySize,
-  valueSize,
-  maxEntries,
-  flags,
-  pinning: 0,
-  kind: 'map',
-  slots: [],
-  frozen: false,
-  tags: [],
-  ...more,
-});
+): MapSpec => mapSpec(`test_${type}`, type, { keySize, valueSize, maxEntries, flags, ...more });
 
 export interface Place extends MapContext {
   readonly memory: LinearMemory;

@@ -4,30 +4,15 @@ import { builtInPlatform } from '../../src/hosts/platform.ts';
 import { assemble } from '../../src/isa/assembler.ts';
 import { type LoadOptions, loadObject } from '../../src/run/loader.ts';
 import type { LoadedObject } from '../../src/run/object.ts';
-import type { MapTypeName } from '../../src/spec/map-types.ts';
 import type { MapSpec, ObjectSpec, ProgramSpec } from '../../src/spec/object.ts';
 import type { ProgramTypeName } from '../../src/spec/program-types.ts';
 
 export { DEFAULT_PROCESS };
+export { mapSpec } from '../support/map-spec.ts';
 
 export interface ProgramText extends Partial<Omit<ProgramSpec, 'code'>> {
   readonly text: string;
 }
-
-export const mapSpec = (name: string, type: MapTypeName, more: Partial<MapSpec> = {}): MapSpec => ({
-  name,
-  type,
-  keySize: 4,
-  valueSize: 4,
-  maxEntries: 4,
-  flags: 0,
-  pinning: 0,
-  kind: 'map',
-  slots: [],
-  frozen: false,
-  tags: [],
-  ...more,
-});
 
 /** A program of one function, or of several where the text has labels that `functions` names. */
 export function programSpec(

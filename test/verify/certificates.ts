@@ -14,7 +14,9 @@ import type {
   ValueRecord,
 } from '../../src/verify/check/format.ts';
 import { type Verdict, verify } from '../../src/verify/verify.ts';
-import { codeOf, MEMORY_MAPS, memoryProgram } from '../fuzz/memory-program.ts';
+import { codeOf } from '../fuzz/lines.ts';
+import { MEMORY_MAPS } from '../fuzz/memory-accesses.ts';
+import { memoryProgram } from '../fuzz/memory-program.ts';
 import { RANDOM_SPEC } from '../fuzz/random-program.ts';
 import { Random } from '../support/random.ts';
 import { programOf } from './support.ts';

@@ -3,6 +3,7 @@ import { assemble } from '../../src/isa/assembler.ts';
 import { builtInPlatform } from '../../src/hosts/platform.ts';
 import type { MapSpec, ObjectSpec, ProgramSpec } from '../../src/spec/object.ts';
 import type { AttachTypeName, ProgramTypeName } from '../../src/spec/program-types.ts';
+import { mapSpec } from '../support/map-spec.ts';
 import { type Verdict, verify } from '../../src/verify/verify.ts';
 
 export interface ProgramOptions {
@@ -19,20 +20,7 @@ export const map = (
   keySize: number,
   valueSize: number,
   more: Partial<MapSpec> = {},
-): MapSpec => ({
-  name,
-  type,
-  keySize,
-  valueSize,
-  maxEntries: 4,
-  flags: 0,
-  pinning: 0,
-  kind: 'map',
-  slots: [],
-  frozen: false,
-  tags: [],
-  ...more,
-});
+): MapSpec => mapSpec(name, type, { keySize, valueSize, ...more });
 
 const helperNumber = (name: string): number | undefined => {
   for (const { helpers } of builtInPlatform('linux').families) {
