@@ -23,11 +23,14 @@ const LAYERS = {
   run: 4,
   hosts: 5,
   aot: 5,
-  service: 6,
-  client: 7,
-  compat: 8,
-  cli: 8,
-  '.': 8,
+  context: 6,
+  live: 7,
+  sockets: 7,
+  service: 7,
+  client: 8,
+  compat: 9,
+  cli: 9,
+  '.': 9,
 };
 
 /** Imports inside a layer that the pipeline needs; `spec` is data for all of layer 1 and up. */
@@ -47,7 +50,7 @@ const NEVER = [
 ];
 
 /** Folders that may use Node built-ins. */
-const NODE_FOLDERS = ['cli', 'service', 'client', 'hosts/node', 'hosts/linux'];
+const NODE_FOLDERS = ['cli', 'service', 'client', 'live', 'sockets', 'hosts/node', 'hosts/linux'];
 
 function filesBelow(folder) {
   return readdirSync(folder, { withFileTypes: true, recursive: true })

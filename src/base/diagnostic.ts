@@ -29,6 +29,8 @@ export interface Diagnostic {
   readonly place: Place;
   /** What to do about it, where the class of finding has an answer. */
   readonly hint?: string;
+  /** Linux' errno (positive), where the operation has one as bpf(2) does. */
+  readonly errno?: number;
 }
 
 /** The only error that bad input may raise. Carries the finding; `message` is the sentence with its place. */
