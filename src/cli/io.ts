@@ -1,4 +1,5 @@
 // What a verb may touch of the world: streams, environment, time. Tests give their own.
+import type { Session } from '../spec/session.ts';
 
 /** A stream that text or bytes are written to, as a process's. */
 export interface Output {
@@ -17,6 +18,8 @@ export interface Io {
   now(): number;
   /** The command may start processes of its own: it runs as it is installed. */
   readonly startsProcesses?: boolean;
+  /** Takes the place of the session that `--host` and `--socket` name: how tests put a context under the command. */
+  readonly session?: () => Promise<Session>;
 }
 
 /** A process stream whose reader may go away (`anybpf dump x.o | head`): then the rest is dropped without a word. */

@@ -1,0 +1,69 @@
+// What the service and its clients refuse beside the operations of the context: connections, frames, roles, starting and stopping.
+import { type Diagnostic, message, type Place } from '../diagnostic.ts';
+
+const EACCES = 13;
+const EINVAL = 22;
+const EPROTO = 71;
+const EAGAIN = 11;
+
+const withErrno = (finding: Diagnostic, errno: number): Diagnostic => ({ ...finding, errno });
+
+export const notRunning = message('service/not-running', (socket: string) => `no service answers at ${socket}`, {
+  hint: 'start one with `anybpf service start`, name its socket with --socket or ANYBPF_SOCKET, or run beside no service with --host embedded',
+});
+
+export const cannotConnect = message(
+  'service/connect',
+  (socket: string, why: string) => `cannot connect to ${socket}: ${why}`,
+);
+
+export const noAnswer = message(
+  'service/no-answer',
+  (socket: string, milliseconds: number) => `${socket} gave no answer to the handshake within ${milliseconds} ms`,
+  { hint: 'what listens there is busy, or is no AnyBPF service' },
+);
+
+export const versionMismatch = message(
+  'service/version',
+  (theirs: string, ours: string) => `the client speaks protocol ${theirs}, the service ${ours}`,
+  { hint: 'client and service must be of releases with a protocol version in common' },
+);
+
+export const notPermitted = (place: Place, what: string, needs: string, has: string): Diagnostic =>
+  withErrno(
+    message('service/role', () => `${what} needs the role ${needs}; this connection has ${has}`)(place),
+    EACCES,
+  );
+
+export const badParams = (place: Place, method: string, why: string): Diagnostic =>
+  withErrno(message('service/params', () => `${method}: ${why}`)(place), EINVAL);
+
+export const noSuchMethod = message('service/method', (method: string) => `there is no method ${method}`);
+
+export const badFrame = (place: Place, why: string): Diagnostic =>
+  withErrno(message('service/frame', () => `the connection is ended: ${why}`)(place), EPROTO);
+
+export const tooManyRequests = (place: Place, limit: number): Diagnostic =>
+  withErrno(
+    message('service/busy', () => `${limit} requests of this connection are waiting; no more are taken`)(place),
+    EAGAIN,
+  );
+
+export const alreadyRunning = message(
+  'service/running',
+  (socket: string, pid: string) => `a service is running already at ${socket}${pid}`,
+);
+
+export const unsafePlace = message(
+  'service/place',
+  (path: string, why: string) => `${path} cannot hold the socket: ${why}`,
+);
+
+export const cannotStart = message('service/start', (why: string) => `the service did not start: ${why}`);
+
+export const cannotStop = message('service/stop', (why: string) => `the service did not stop: ${why}`);
+
+export const hostUnavailable = message(
+  'service/host',
+  (host: string, why: string) => `the host ${host} is not there: ${why}`,
+);
