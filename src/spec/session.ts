@@ -183,6 +183,31 @@ export interface ProgramLoad {
   readonly execution?: ExecutionType;
 }
 
+/** What a loader may change of a program (bpf_program__set_*). */
+export interface ProgramChange {
+  readonly type?: ProgramTypeName;
+  readonly attachType?: AttachTypeName;
+  /** In place of what follows the section's prefix. */
+  readonly attachTarget?: string;
+}
+
+/** What a loader may change of a map (bpf_map__set_*, bpf_map__reuse_fd). */
+export interface MapChange {
+  readonly type?: MapTypeName;
+  readonly keySize?: number;
+  readonly valueSize?: number;
+  readonly maxEntries?: number;
+  readonly flags?: number;
+  readonly numaNode?: number;
+  readonly extra?: bigint;
+  /** Takes this map; nothing is created. */
+  readonly reuseFd?: Fd;
+  /** Where it is pinned, and taken from if it is there already; empty for nowhere, whatever the object says. */
+  readonly pinPath?: string;
+  /** Initial value of a data section's map. */
+  readonly data?: Uint8Array;
+}
+
 /** A whole object: parsed, verified and compiled beside the context, created in it. All or nothing. */
 export interface ObjectLoad {
   /** ELF, or a module of `anybpf compile` for execution `native`. */
@@ -194,13 +219,9 @@ export interface ObjectLoad {
   /** Programs to load, by function name; without it all but those of `?` sections. */
   readonly programs?: readonly string[];
   /** Changes to programs by function name. */
-  readonly types?: Readonly<Record<string, { readonly type?: ProgramTypeName; readonly attachType?: AttachTypeName }>>;
-  readonly maps?: Readonly<
-    Record<
-      string,
-      { readonly maxEntries?: number; readonly reuseFd?: Fd; readonly pinPath?: string; readonly data?: Uint8Array }
-    >
-  >;
+  readonly types?: Readonly<Record<string, ProgramChange>>;
+  /** Changes to maps by name, before they are created. */
+  readonly maps?: Readonly<Record<string, MapChange>>;
   /** Where maps of LIBBPF_PIN_BY_NAME go; `/sys/fs/bpf` where absent. */
   readonly pinRoot?: string;
   /** Raw BTF to resolve CO-RE relocations against. */
