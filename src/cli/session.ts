@@ -42,6 +42,10 @@ export const sessionOptions = (command: Command): Command =>
     )
     .option('--socket <path>', "the service's socket (ANYBPF_SOCKET; else the usual place)");
 
+/** A session that the caller closes. Raises as withSession. */
+export const openSession = async (io: Io, options: SessionOptions): Promise<Session> =>
+  io.session?.() ?? OPEN[options.host ?? 'service'](io, options);
+
 /**
  * Runs a verb's body with a session, and closes it however the body ends. Under test the session is the one that `io.session` gives.
  *
@@ -52,7 +56,7 @@ export async function withSession<T>(
   options: SessionOptions,
   body: (session: Session) => T | Promise<T>,
 ): Promise<T> {
-  const session = await (io.session?.() ?? OPEN[options.host ?? 'service'](io, options));
+  const session = await openSession(io, options);
   try {
     return await body(session);
   } finally {
