@@ -41,6 +41,8 @@ export interface AttachTarget {
   readonly mapFd?: Fd;
   /** Of perf events, uprobes and iterators; -1 or absent: all. */
   readonly pid?: number;
+  /** netfilter: lower ones run first; its hook is `name` (`ipv4/local_in`). */
+  readonly priority?: number;
 }
 
 export interface MapInfo {
@@ -239,6 +241,8 @@ export interface LoadedObjectInfo {
 /** What happens at a hook, for those that feed it: the service's test hook, live hosts. */
 export interface HookEvent {
   readonly attachType: AttachTypeName;
+  /** Whose rules and contexts; where it is absent, those of the programs that are attached, and of Linux where both have such a hook. */
+  readonly dialect?: 'linux' | 'windows';
   readonly target?: AttachTarget;
   /** Packet, or the bytes that Windows contexts point to (a bind's application id). */
   readonly data?: Uint8Array;
@@ -388,6 +392,8 @@ export interface Methods {
       readonly target: AttachTarget;
       readonly flags?: number;
       readonly replaceFd?: Fd;
+      /** tcx, netkit: the program or link to go before or after (BPF_F_BEFORE 8, BPF_F_AFTER 16); absent: all others. */
+      readonly relativeFd?: Fd;
     };
     readonly result: None;
   };
@@ -429,6 +435,8 @@ export interface Methods {
       readonly flags?: number;
       /** Tracing programs: bpf_get_attach_cookie. */
       readonly cookie?: bigint;
+      /** As in prog.attach. */
+      readonly relativeFd?: Fd;
     };
     readonly result: ByFd;
   };
@@ -456,6 +464,7 @@ export interface Methods {
     readonly result: {
       readonly hooks: readonly {
         readonly attachType: AttachTypeName;
+        readonly dialect: 'linux' | 'windows';
         readonly types: readonly ProgramTypeName[];
         readonly limit: string;
         readonly provider: string;
