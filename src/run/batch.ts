@@ -10,6 +10,9 @@ import type { ProgramInvocation } from './invocation.ts';
 /** Most packets of one batch. */
 export const MAX_BATCH = 1024;
 
+/** A context, and the packet that it points to, laid in memory by a harness. */
+export type LaidRun = ReturnType<Harness['start']>;
+
 /** What a batch needs of its program. */
 export interface BatchProgram {
   readonly memory: Memory;
@@ -33,7 +36,7 @@ export function runOnce(code: Code, invocation: ProgramInvocation, ctx: Address)
  */
 export class Batch implements Disposable {
   readonly size: number;
-  readonly #program: BatchProgram;
+  #program: BatchProgram;
   readonly #harnesses: Harness[] = [];
   readonly #packets: (PacketArea | undefined)[] = [];
   readonly #contexts: Address;
@@ -58,6 +61,16 @@ export class Batch implements Disposable {
       count: 0,
       select: (index) => this.#select(index),
     };
+  }
+
+  /** Runs another program of the same runtime, type and attach type from here on, on what is laid. LoadedProgram.takeOver calls it. */
+  use(program: BatchProgram): void {
+    this.#program = program;
+  }
+
+  /** The context and packet at an index, for runs of another kind than the batch's own. */
+  laid(index: number): LaidRun {
+    return { ctx: this.#program.memory.u32[(this.#contexts >>> 2) + index], packet: this.#packets[index] };
   }
 
   /** The run of the context with this index begins. */

@@ -6,7 +6,7 @@ import type { PacketArea, StateKey } from '../spec/helper.ts';
 import type { Address } from '../spec/memory.ts';
 import type { ProgramSpec } from '../spec/object.ts';
 import type { Harness, ProgramTypeRow, TestRunInput, TestRunOutput } from '../spec/program.ts';
-import { Batch, runOnce } from './batch.ts';
+import { Batch, type BatchProgram, type LaidRun, runOnce } from './batch.ts';
 import { ProgramInvocation } from './invocation.ts';
 import type { Runtime } from './runtime.ts';
 import type { Verdict } from '../verify/verify.ts';
@@ -167,10 +167,33 @@ export class LoadedProgram {
 
   /** A place for `size` packets that run in one call (run/batch.ts); dispose of it before the program. */
   batch(size: number): Batch {
+    return new Batch(this.#batchProgram(), size);
+  }
+
+  /** Runs this program in a batch of another one of the same runtime, type and attach type, on what is laid there. */
+  takeOver(batch: Batch): void {
+    batch.use(this.#batchProgram());
+  }
+
+  #batchProgram(): BatchProgram {
     const { invocation, code, newHarness } = this.#prepare();
     const { memory } = this.#runtime;
     const settle = (): void => this.#settle();
-    return new Batch({ memory, invocation, code, budget: this.#budget, harness: newHarness, settle }, size);
+    return { memory, invocation, code, budget: this.#budget, harness: newHarness, settle };
+  }
+
+  /** A harness as those of its own runs; dispose of it. What it lays, `runOn` takes. */
+  newHarness(): Harness {
+    return this.#prepare().newHarness();
+  }
+
+  /**
+   * As `runRaw`, on what a harness of a program of the same runtime, type and attach type has laid: a hook lays an event once for all
+   * its programs.
+   */
+  runOn({ ctx, packet }: LaidRun): number {
+    this.#settle();
+    return this.#once(ctx, packet);
   }
 
   /** Runs each packet once, in one call; the lower 32 bits of each r0. For packets that are used again: `batch`. */

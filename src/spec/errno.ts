@@ -23,10 +23,12 @@ export const ERRNO = {
   EROFS: 30,
   EDOM: 33,
   ERANGE: 34,
+  ENAMETOOLONG: 36,
   ENOSYS: 38,
   ELOOP: 40,
   ENOTEMPTY: 39,
   ENOMSG: 42,
+  ENOLINK: 67,
   EPROTO: 71,
   EBADMSG: 74,
   EOVERFLOW: 75,
@@ -43,6 +45,7 @@ export const ERRNO = {
   ECONNREFUSED: 111,
   EHOSTUNREACH: 113,
   EALREADY: 114,
+  ESTALE: 116,
   ENOTSUPP: 524,
 } as const;
 
