@@ -1,0 +1,120 @@
+// What journals and snapshots say, as bytes: elements of maps in as few as there can be, all else as JSON with its bytes behind it.
+import { text, utf8 } from '../base/bytes.ts';
+import type { Id, ObjectKind } from '../spec/session.ts';
+
+/** Plain data: what JSON has, bytes, and 64-bit numbers. */
+export type Plain =
+  | string
+  | number
+  | boolean
+  | null
+  | bigint
+  | Uint8Array
+  | readonly Plain[]
+  | { readonly [name: string]: Plain | undefined };
+
+/** An object as it is made again. */
+export interface ObjectRecord {
+  readonly kind: ObjectKind;
+  readonly id: Id;
+  /** What has to be there before. */
+  readonly needs: readonly { readonly kind: ObjectKind; readonly id: Id }[];
+  /** Maps whose elements hold objects: of which kind, and at which byte of the value the id stands. */
+  readonly holds?: { readonly kind: ObjectKind; readonly at: number };
+  /** It holds by itself, without handle or pin. */
+  readonly root?: true;
+  /** What the context makes it of. */
+  readonly of: Plain;
+}
+
+/** One change. In a snapshot: what there is. */
+export type Entry =
+  | { readonly op: 'set'; readonly map: Id; readonly key: Uint8Array; readonly value: Uint8Array }
+  | { readonly op: 'delete'; readonly map: Id; readonly key: Uint8Array }
+  /** Bytes that objects are made of and that several may have in common (object files, BTF), by their SHA-256. */
+  | { readonly op: 'blob'; readonly digest: string; readonly bytes: Uint8Array }
+  | { readonly op: 'object'; readonly object: ObjectRecord }
+  | { readonly op: 'gone'; readonly kind: ObjectKind; readonly id: Id }
+  | { readonly op: 'pin'; readonly path: string; readonly kind: ObjectKind; readonly id: Id }
+  | { readonly op: 'unpin'; readonly path: string }
+  | { readonly op: 'frozen'; readonly map: Id }
+  /** Ids that were the last of their kinds: none of them is given again. */
+  | { readonly op: 'ids'; readonly last: Readonly<Record<ObjectKind, Id>> };
+
+const TAG = { record: 0, set: 1, delete: 2 } as const;
+const SET_HEAD = 13;
+const DELETE_HEAD = 9;
+const RECORD_HEAD = 9;
+
+function head(size: number, tag: number, ...words: readonly number[]): Uint8Array {
+  const bytes = new Uint8Array(size);
+  const view = new DataView(bytes.buffer);
+  bytes[0] = tag;
+  words.forEach((word, i) => view.setUint32(1 + 4 * i, word, true));
+  return bytes;
+}
+
+/** The entry's bytes, in pieces. */
+export function encodeEntry(entry: Entry): Uint8Array[] {
+  if (entry.op === 'set') {
+    const { map, key, value } = entry;
+    return [head(SET_HEAD, TAG.set, map, key.length, value.length), key, value];
+  }
+  if (entry.op === 'delete') return [head(DELETE_HEAD, TAG.delete, entry.map, entry.key.length), entry.key];
+  const blobs: Uint8Array[] = [];
+  let size = 0;
+  // As a function: a Buffer has become something else before it comes in as `value`.
+  function marked(this: Record<string, unknown>, name: string): unknown {
+    const value = this[name];
+    if (typeof value === 'bigint') return { $n: value.toString() };
+    if (!(value instanceof Uint8Array)) return value;
+    blobs.push(value);
+    size += value.length;
+    return { $b: [size - value.length, value.length] };
+  }
+  const json = utf8(JSON.stringify(entry, marked));
+  return [head(RECORD_HEAD, TAG.record, json.length, size), json, ...blobs];
+}
+
+/**
+ * The entries of a frame.
+ * @throws RangeError or SyntaxError where they are not what encodeEntry gives: with the right checksum, another program wrote them
+ */
+export function decodeEntries(body: Uint8Array): Entry[] {
+  const entries: Entry[] = [];
+  const view = new DataView(body.buffer, body.byteOffset, body.length);
+  let at = 0;
+  const take = (size: number): Uint8Array => {
+    if (at + size > body.length) throw new RangeError('an entry is cut off');
+    at += size;
+    return body.subarray(at - size, at);
+  };
+  while (at < body.length) {
+    const word = (index: number): number => view.getUint32(start + 1 + 4 * index, true);
+    const start = at;
+    const tag = body[start];
+    if (tag === TAG.set) {
+      take(SET_HEAD);
+      const key = take(word(1));
+      entries.push({ op: 'set', map: word(0), key, value: take(word(2)) });
+    } else if (tag === TAG.delete) {
+      take(DELETE_HEAD);
+      entries.push({ op: 'delete', map: word(0), key: take(word(1)) });
+    } else if (tag === TAG.record) {
+      take(RECORD_HEAD);
+      const json = text(take(word(0)));
+      entries.push(revived(json, take(word(1))));
+    } else throw new RangeError(`no entry begins with ${tag}`);
+  }
+  return entries;
+}
+
+function revived(json: string, blobs: Uint8Array): Entry {
+  return JSON.parse(json, (_name, value: unknown) => {
+    if (typeof value !== 'object' || value === null) return value;
+    if ('$n' in value) return BigInt(String(value.$n));
+    if (!('$b' in value)) return value;
+    const [from, length] = value.$b as readonly [number, number];
+    return blobs.slice(from, from + length);
+  }) as Entry;
+}
