@@ -27,6 +27,7 @@ const LAYERS = {
   live: 7,
   sockets: 7,
   service: 7,
+  skeleton: 7,
   client: 8,
   compat: 9,
   cli: 9,
