@@ -41,7 +41,4 @@ export const isPipe = (socket: string): boolean => /^\\\\[.?]\\pipe\\/.test(sock
 export const roleSocket = (socket: string, role: Role): string =>
   isPipe(socket) ? `${socket}-${role}` : join(dirname(socket), `${role}.sock`);
 
-/** Beside the main socket: who runs, as JSON. */
-export const lockFile = (socket: string): string => `${socket}.lock`;
-
 export const isRole = (text: string): text is Role => (ROLES as readonly string[]).includes(text);

@@ -43,11 +43,21 @@ export const noSuchMethod = message('service/method', (method: string) => `there
 export const badFrame = (place: Place, why: string): Diagnostic =>
   withErrno(message('service/frame', () => `the connection is ended: ${why}`)(place), EPROTO);
 
-export const tooManyRequests = (place: Place, limit: number): Diagnostic =>
-  withErrno(
-    message('service/busy', () => `${limit} requests of this connection are waiting; no more are taken`)(place),
-    EAGAIN,
-  );
+export const internalError = message('service/internal', (why: string) => `an error of AnyBPF itself: ${why}`, {
+  hint: 'please report it',
+});
+
+export const tooManyConnections = (place: Place, what: string, limit: number): Diagnostic =>
+  withErrno(message('service/full', () => `${what} has ${limit} connections; no more are taken`)(place), EAGAIN);
+
+export const badToken = (place: Place): Diagnostic =>
+  withErrno(message('service/token', () => 'the service asks for a token, and this is none of its own')(place), EACCES);
+
+export const wrongPeer = (place: Place, uid: number): Diagnostic =>
+  withErrno(message('service/peer', () => `user ${uid} may not use this socket`)(place), EACCES);
+
+export const noHello = (place: Place, method: string): Diagnostic =>
+  withErrno(message('service/hello', () => `${method} came before the handshake`)(place), EPROTO);
 
 export const alreadyRunning = message(
   'service/running',

@@ -1,0 +1,137 @@
+// A session with a service: calls go out at once and in order, however many wait for their answers. When the connection ends, all that
+// wait are refused; nothing is connected again behind the caller's back, because handles would mean something else then.
+import type { Socket } from 'node:net';
+import {
+  createMessageConnection,
+  type MessageConnection,
+  ParameterStructures,
+  ResponseError,
+} from 'vscode-jsonrpc/node';
+import { AnyBpfError, fail } from '../base/diagnostic.ts';
+import { sessionClosed } from '../base/messages/session.ts';
+import { fromResponse, type ErrorMessage, isErrorMessage } from '../service/errors.ts';
+import { CLIENT_FRAMES } from '../service/limits.ts';
+import {
+  eventMethod,
+  HELLO,
+  type HelloParams,
+  type HelloResult,
+  PROTOCOL,
+  type ServiceMethodName,
+  type ServiceMethods,
+} from '../service/protocol.ts';
+import { Wire } from '../service/wire.ts';
+import type { EventName, Events, MethodName, Params, Result, Role, Session } from '../spec/session.ts';
+
+const WIRE_LIMITS = { frame: CLIENT_FRAMES, frameTime: 2 ** 31 - 1, queueMost: Number.POSITIVE_INFINITY };
+
+type Listeners = { readonly [E in EventName]: Set<(data: Events[E]) => void> };
+
+export class ServiceSession implements Session {
+  readonly host = 'service';
+  readonly #wire: Wire;
+  readonly #rpc: MessageConnection;
+  readonly #listeners: Listeners = { records: new Set(), trace: new Set(), closed: new Set() };
+  readonly #ended: Promise<void>;
+  #end: () => void = () => undefined;
+  #hello: HelloResult | undefined;
+  /** What the service said before it ended the connection. */
+  #last: AnyBpfError | undefined;
+  #closed: string | undefined;
+
+  /** Use connect. */
+  constructor(socket: Socket) {
+    this.#ended = new Promise((resolve) => {
+      this.#end = resolve;
+    });
+    this.#wire = new Wire(socket, WIRE_LIMITS, {
+      arrived: (message) => {
+        if (!isErrorMessage(message)) return false;
+        this.#last = fromResponse((message as ErrorMessage).error);
+        return true;
+      },
+      ready: () => true,
+      drained: () => this.#wire.resume(),
+      keeps: () => undefined,
+      sent: () => undefined,
+      broken: (why) => this.#wire.destroy(`what the service sends cannot be understood: ${why}`),
+      closed: (why) => this.#close(why),
+    });
+    this.#rpc = createMessageConnection(this.#wire.reader, this.#wire.writer);
+    for (const event of Object.keys(this.#listeners) as EventName[])
+      this.#rpc.onNotification(eventMethod(event), (data) => this.#heard(event, data));
+    this.#rpc.listen();
+  }
+
+  /** What the handshake gave; the service's release and process. */
+  get service(): HelloResult {
+    return this.#hello ?? fail(sessionClosed({}, 'there was no handshake'));
+  }
+
+  get role(): Role {
+    return this.service.role;
+  }
+
+  /** The handshake, once. @throws AnyBpfError service/version, service/token, service/full */
+  async greet(wishes: Omit<HelloParams, 'protocol'>): Promise<void> {
+    const params: HelloParams = { protocol: [PROTOCOL.first, PROTOCOL.last], ...wishes };
+    this.#hello = await this.#request<HelloResult>(HELLO, params);
+  }
+
+  call<M extends MethodName>(method: M, params: Params<M>): Promise<Result<M>> {
+    return this.#request(method, params);
+  }
+
+  /** A method of the service itself. */
+  ask<M extends ServiceMethodName>(
+    method: M,
+    params: ServiceMethods[M]['params'],
+  ): Promise<ServiceMethods[M]['result']> {
+    return this.#request(method, params);
+  }
+
+  on<E extends EventName>(event: E, listener: (data: Events[E]) => void): () => void {
+    const listeners = this.#listeners[event] as Set<(data: Events[E]) => void>;
+    // Twice the same function is two listeners.
+    const own = (data: Events[E]): void => listener(data);
+    listeners.add(own);
+    return () => listeners.delete(own);
+  }
+
+  async close(): Promise<void> {
+    if (this.#closed === undefined) this.#wire.end('it was closed');
+    await this.#ended;
+  }
+
+  async #request<T>(method: string, params: unknown): Promise<T> {
+    if (this.#closed !== undefined) fail(sessionClosed({}, this.#closed));
+    try {
+      return await this.#rpc.sendRequest<T>(method, ParameterStructures.byName, params);
+    } catch (error) {
+      throw this.#finding(error);
+    }
+  }
+
+  #finding(error: unknown): unknown {
+    if (this.#closed !== undefined) return this.#last ?? new AnyBpfError(sessionClosed({}, this.#closed));
+    return error instanceof ResponseError ? fromResponse(error) : error;
+  }
+
+  #heard(event: EventName, data: unknown): void {
+    // Its end is told once, when the connection is over.
+    if (event === 'closed') this.#closed ??= (data as Events['closed']).why;
+    else this.#emit(event, data as Events[typeof event]);
+  }
+
+  #emit<E extends EventName>(event: E, data: Events[E]): void {
+    for (const listener of [...this.#listeners[event]]) (listener as (data: Events[E]) => void)(data);
+  }
+
+  #close(why: string): void {
+    this.#closed ??= this.#last?.diagnostic.message ?? why;
+    this.#rpc.dispose();
+    this.#emit('closed', { why: this.#closed });
+    for (const listeners of Object.values(this.#listeners)) listeners.clear();
+    this.#end();
+  }
+}

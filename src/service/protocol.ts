@@ -1,0 +1,88 @@
+// What client and service say to each other beside the context's own methods: JSON-RPC 2.0, one handshake first, then the methods of
+// spec/session.ts by their names, and the service's own.
+import * as v from 'valibot';
+import type { Diagnostic } from '../base/diagnostic.ts';
+import { ROLES, type EventName, type MethodName, type Role } from '../spec/session.ts';
+
+/** Versions of the protocol that this release speaks, first and last. */
+export const PROTOCOL = { first: 1, last: 1 } as const;
+
+/** JSON-RPC's error codes. The reason itself is the diagnostic in `error.data`. */
+export const RPC_ERRORS = { refused: -32_000, noMethod: -32_601, badParams: -32_602, internal: -32_603 } as const;
+
+export interface ErrorData {
+  readonly diagnostic: Diagnostic;
+}
+
+const MOST_TEXT = 256;
+
+/** The first request of a connection. */
+export const HELLO = 'service.hello';
+export const HELLO_PARAMS = v.strictObject({
+  /** First and last version that the client speaks. */
+  protocol: v.tuple([v.pipe(v.number(), v.safeInteger()), v.pipe(v.number(), v.safeInteger())]),
+  /** Less than the socket gives; never more. */
+  role: v.optional(v.picklist(ROLES)),
+  token: v.optional(v.pipe(v.string(), v.maxLength(MOST_TEXT))),
+  /** Who asks, for the log. */
+  client: v.optional(v.pipe(v.string(), v.maxLength(MOST_TEXT))),
+});
+export type HelloParams = v.InferOutput<typeof HELLO_PARAMS>;
+
+export interface HelloResult {
+  readonly protocol: number;
+  readonly role: Role;
+  /** Release and process of the service. */
+  readonly version: string;
+  readonly pid: number;
+}
+
+export interface ServiceStatus {
+  readonly pid: number;
+  readonly version: string;
+  readonly protocol: number;
+  readonly socket: string;
+  /** Folder of pinned objects; absent where nothing outlives the service. */
+  readonly state?: string;
+  /** Seconds. */
+  readonly uptime: number;
+  readonly connections: number;
+  readonly objects: {
+    readonly maps: number;
+    readonly programs: number;
+    readonly links: number;
+    readonly btfs: number;
+    readonly pins: number;
+  };
+  /** Bytes of memory of the service's process. */
+  readonly memory: number;
+}
+
+type None = Record<never, never>;
+
+/** Methods of the service itself. */
+export interface ServiceMethods {
+  'service.status': { readonly params: None; readonly result: ServiceStatus };
+  /** Ends the service when what was begun has its answers. */
+  'service.stop': { readonly params: None; readonly result: None };
+}
+export type ServiceMethodName = keyof ServiceMethods;
+
+export const SERVICE_ROLES: { readonly [M in ServiceMethodName]: Role } = {
+  'service.status': 'read',
+  'service.stop': 'admin',
+};
+
+export type AnyMethodName = MethodName | ServiceMethodName;
+
+/** Events of a session, as notifications. */
+export const eventMethod = (event: EventName): string => `event.${event}`;
+
+export const versionRange = ([first, last]: readonly [number, number]): string =>
+  first === last ? String(first) : `${first} to ${last}`;
+
+/** The highest version that both speak. */
+export function commonVersion([first, last]: readonly [number, number]): number | undefined {
+  const version = Math.min(last, PROTOCOL.last);
+  return version >= Math.max(first, PROTOCOL.first) ? version : undefined;
+}
