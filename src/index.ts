@@ -16,6 +16,8 @@
  * @module
  */
 export { AnyBpfError, type Diagnostic, formatDiagnostic, type Place, type Severity } from './base/diagnostic.ts';
+export { createRuntime, type EmbeddedOptions } from './context/create.ts';
+export type { ContextSession } from './context/session.ts';
 export { type MemoryHost, type MemoryHostOptions, memoryHost } from './hosts/memory/host.ts';
 export { type LoadOptions, loadObject } from './run/loader.ts';
 export type { LoadedMap } from './run/map.ts';
@@ -27,3 +29,13 @@ export type { SharedObject } from './run/share.ts';
 export type { Host, HostServices } from './spec/host.ts';
 export type { MapSpec, ObjectSpec, ProgramSpec } from './spec/object.ts';
 export type { Platform } from './spec/platform.ts';
+export type {
+  ContextObserver,
+  Events,
+  MethodName,
+  Methods,
+  Params,
+  Result,
+  Role,
+  Session,
+} from './spec/session.ts';

@@ -21,15 +21,17 @@ import type { ObjectSpec, ProgramSpec } from '../spec/object.ts';
 import type { Platform } from '../spec/platform.ts';
 import { callsGivenKfuncs, type ExternOptions, kconfigData, kfuncRow, ksymValue } from './extern-values.ts';
 import { LoadedObject } from './object.ts';
+import { ENGINE_CHOICES } from './engines.ts';
 import { createMaps, type MapOverride, type MapSlot } from './object-maps.ts';
 import { DEFAULT_BUDGET, LoadedProgram } from './program.ts';
 import { Runtime, type RuntimeOptions } from './runtime.ts';
 import { asCreated, DEFAULT_VERIFY, Verification, VERIFY_MODES, type VerifyMode } from './verification.ts';
-import type { VerifyOptions } from '../verify/verify.ts';
+import type { Verdict, VerifyOptions } from '../verify/verify.ts';
 
 export interface LoadOptions extends RuntimeOptions, ExternOptions, LinkOptions {
   /**
-   * Load into this runtime, to share maps with its other objects; `engine`, `memoryLimit`, `shared` and `attach` are then its own.
+   * Load into this runtime, to share maps with its other objects; `memoryLimit`, `shared` and `attach` are then its own, and `engine`
+   * where it is absent.
    */
   readonly runtime?: Runtime;
   /** Platform to load for, in place of the host's: one that `with` extended. */
@@ -59,6 +61,8 @@ export interface LoadOptions extends RuntimeOptions, ExternOptions, LinkOptions 
    * not found out again; it is checked and never trusted. Where it does not, the program is verified as without it.
    */
   readonly certificates?: Readonly<Record<string, unknown>>;
+  /** Verdicts that the caller has found elsewhere, with the same maps, and believes; by program name. */
+  readonly verdicts?: Readonly<Record<string, Verdict>>;
 }
 
 /**
@@ -149,12 +153,13 @@ class ProgramLoader {
 
   /** With the maps as they are here: what stands for a declared one may have other elements than the object says. */
   #verification(spec: ProgramSpec): Verification | undefined {
-    const { verify = DEFAULT_VERIFY, verifyLimits, certificates } = this.#options;
+    const { verify = DEFAULT_VERIFY, verifyLimits, certificates, verdicts } = this.#options;
     if (verify === 'off' || spec.unsupported !== undefined) return undefined;
     this.#asCreated ??= asCreated(this.#object, this.#maps, this.#runtime.memory);
     const certificate =
       certificates === undefined ? undefined : Object.entries(certificates).find(([n]) => n === spec.name)?.[1];
-    return new Verification(this.#asCreated, spec, this.#platform, verify, verifyLimits, certificate);
+    const verdict = Object.entries(verdicts ?? {}).find(([name]) => name === spec.name)?.[1];
+    return new Verification(this.#asCreated, spec, this.#platform, verify, verifyLimits, certificate, verdict);
   }
 
   /** Makes the code; gives the reason where that cannot be. */
@@ -166,7 +171,9 @@ class ProgramLoader {
     const refusal = verification?.mode === 'require' ? verification.verdict.diagnostic : undefined;
     if (refusal !== undefined) return { ...refusal, place: { section: spec.section, ...refusal.place } };
     try {
-      image.code = this.#runtime.backend.load(image, this.#runtime.codeOptions);
+      const { runtime, engine } = this.#options;
+      const backend = runtime === undefined || engine === undefined ? this.#runtime.backend : ENGINE_CHOICES[engine];
+      image.code = backend.load(image, this.#runtime.codeOptions);
       return undefined;
     } catch (error) {
       if (!(error instanceof AnyBpfError)) throw error;

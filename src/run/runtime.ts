@@ -126,6 +126,12 @@ export class Runtime implements Disposable {
     return ++this.#lastProgramId;
   }
 
+  /** Further ids are above these: they were given before, by a runtime of which this one takes the place. */
+  idsFrom(last: { readonly map: number; readonly program: number }): void {
+    this.#lastMapId = Math.max(this.#lastMapId, last.map);
+    this.#lastProgramId = Math.max(this.#lastProgramId, last.program);
+  }
+
   addProgram(image: ProgramImage): void {
     this.#programs.set(image.id, image);
   }

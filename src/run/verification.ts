@@ -59,8 +59,10 @@ export class Verification {
     mode: Exclude<VerifyMode, 'off'>,
     limits: VerifyOptions = mode === 'require' ? DEFAULT_LIMITS : PREFER_LIMITS,
     certificate?: unknown,
+    believed?: Verdict,
   ) {
     this.mode = mode;
+    if (believed !== undefined) this.#found = byAnalysis(believed);
     this.#find = () =>
       (certificate === undefined ? undefined : byCertificate(object, spec, platform, certificate)) ??
       byAnalysis(verify(object, spec, platform, limits));

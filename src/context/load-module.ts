@@ -1,0 +1,82 @@
+// object.load of a module that was made ahead of time: its maps and code come with it, in a memory of its own.
+import { openModule } from '../aot/open.ts';
+import type { LoadedObjectInfo, ObjectLoad } from '../spec/session.ts';
+import { refuse } from './errors.ts';
+import { ContextMap } from './map-object.ts';
+import { ContextProgram } from './program-object.ts';
+import type { ContextSession } from './session.ts';
+import { usedMaps } from './tag.ts';
+import type { LoadedObject } from '../run/object.ts';
+
+const OPERATION = 'object.load';
+/** `\0asm`. */
+const MAGIC = [0x00, 0x61, 0x73, 0x6d];
+
+export const isModule = (bytes: Uint8Array): boolean => MAGIC.every((byte, i) => bytes[i] === byte);
+
+/** @throws AnyBpfError aot/... for what is no module of `anybpf compile`; EINVAL for wishes that only instructions can fulfil */
+export async function loadModule(session: ContextSession, load: ObjectLoad): Promise<LoadedObjectInfo> {
+  const { execution = 'any' } = load;
+  if (execution !== 'any' && execution !== 'native') {
+    refuse(OPERATION, 'EINVAL', `a module made ahead of time runs natively, not as ${execution}`);
+  }
+  const given = load.maps ?? load.types ?? load.programs ?? load.engine;
+  if (given !== undefined) refuse(OPERATION, 'EINVAL', 'a module made ahead of time is loaded as it is');
+  const loaded = await openModule(load.object, { host: session.context.host });
+  try {
+    session.checkOpen();
+    session.checkRoom(loaded.maps.length + loaded.programs.length);
+  } catch (error) {
+    loaded[Symbol.dispose]();
+    throw error;
+  }
+  return enter(session, loaded, load.name);
+}
+
+function enter(session: ContextSession, loaded: LoadedObject, source: string): LoadedObjectInfo {
+  const { context, uid, pid } = session;
+  const { runtime } = loaded;
+  const { dialect } = loaded.spec;
+  const maps = loaded.maps.map(({ raw }) =>
+    context.maps.add(new ContextMap(context.maps.nextId(), context, { raw, runtime, dialect, memory: 0 })),
+  );
+  const mapFds = maps.map((map) => session.open(map));
+  const programs = loaded.programs.map((program) =>
+    context.programs.add(
+      new ContextProgram(context.programs.nextId(), context, {
+        loaded: program,
+        runtime,
+        maps: usedMaps(program.spec.code).map((index) => maps[index]),
+        execution: 'native',
+        source,
+        uid,
+        pid,
+        loadedAt: context.host.services.clock.boot(),
+        verifiedInsns: 0,
+      }),
+    ),
+  );
+  // The module's memory goes with the last of its objects.
+  let left = maps.length + programs.length;
+  for (const object of [...maps, ...programs]) {
+    object.onEnd(() => {
+      if (--left === 0) context.reclaimer.defer(() => runtime[Symbol.dispose]());
+    });
+  }
+  const programFds = programs.map((program) => session.open(program));
+  return {
+    programs: programs.map(({ id, name, loaded: { spec } }, i) => ({
+      name,
+      section: spec.section,
+      fd: programFds[i],
+      id,
+    })),
+    maps: maps.map(({ id, name, raw: { spec } }, i) => ({
+      name,
+      ...(spec.section === undefined ? {} : { section: spec.section }),
+      fd: mapFds[i],
+      id,
+    })),
+    diagnostics: loaded.diagnostics,
+  };
+}
