@@ -21,8 +21,10 @@ export const contextMethods: Pick<Handlers<ContextSession>, Names> = {
     counting.onEnd(session.context.wantCounts());
     return { fd: session.open(counting) };
   },
-  // Runs are over when the call that made them returns, and calls of one context follow each other: nothing is ever under way here.
-  'context.synchronize': () => ({}),
+  'context.synchronize': async ({ context }) => {
+    await context.reclaimer.synchronize();
+    return {};
+  },
   'trace.subscribe': (session) => {
     session.onClose(session.context.onTrace((event) => queueMicrotask(() => session.emit('trace', event))));
     return {};

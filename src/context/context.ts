@@ -8,12 +8,12 @@ import type { ContextObserver, Events, Id, ObjectKind } from '../spec/session.ts
 import type { VerifyOptions } from '../verify/verify.ts';
 import { ContextBtf } from './btf-object.ts';
 import { refuse } from './errors.ts';
+import { Epochs } from './hooks/epochs.ts';
 import type { ContextMap } from './map-object.ts';
 import { type ContextObject, ObjectTable } from './objects.ts';
 import { canonicalPin, type PinForm, PinTree, printPin } from './pins.ts';
 import type { LoadPipeline } from './pipeline.ts';
 import type { ContextProgram } from './program-object.ts';
-import { Reclaimer } from './reclaim.ts';
 import { ContextSession, type SessionOptions } from './session.ts';
 
 export interface ContextOptions extends Pick<RuntimeOptions, 'host' | 'engine' | 'memoryLimit' | 'shared'> {
@@ -41,12 +41,12 @@ export class ExecutionContext implements Disposable {
   readonly links: ObjectTable<ContextObject<'link'>>;
   readonly btfs: ObjectTable<ContextBtf>;
   readonly pins = new PinTree();
-  readonly reclaimer = new Reclaimer();
+  /** What a run may still use is given back through this. */
+  readonly reclaimer = new Epochs();
   /** Platforms in place of the host's, while providers have added to them. */
   readonly platforms: { [D in Dialect]?: Platform } = {};
   /** The task that a hook's event happens in; the host's where undefined. */
   process: ProcessIdentity | undefined;
-  /** Where and since when; for times that programs and lines of trace carry. */
   readonly #sessions = new Set<ContextSession>();
   readonly #traceListeners = new Set<(event: Events['trace']) => void>();
   #counting = 0;

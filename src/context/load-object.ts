@@ -133,6 +133,7 @@ function enter(session: ContextSession, { loaded, plan, btf, execution, verified
       const made = new ContextProgram(program.id, context, {
         loaded: program,
         runtime,
+        object: loaded.spec,
         maps: used,
         btf: btfObject,
         execution,

@@ -93,6 +93,7 @@ function create(
   const parts = {
     loaded: program,
     runtime: context.runtime,
+    object,
     maps,
     btf,
     execution,

@@ -1,8 +1,9 @@
 // What a request changes in an object before it is loaded, and where its maps come from.
 import { loaderDefaults } from '../maps/loader-defaults.ts';
 import type { Dialect, MapSpec, ObjectSpec, ProgramSpec } from '../spec/object.ts';
+import { MAP_TYPES } from '../spec/map-types.ts';
 import { ATTACH_TYPES, PROGRAM_TYPES } from '../spec/program-types.ts';
-import type { ObjectLoad } from '../spec/session.ts';
+import type { MapChange, ObjectLoad, ProgramChange } from '../spec/session.ts';
 import { refuse } from './errors.ts';
 import type { ContextMap } from './map-object.ts';
 import { mapOf } from './map-methods.ts';
@@ -47,29 +48,34 @@ export function changedObject(object: ObjectSpec, { maps = {}, types = {}, progr
   };
 }
 
-function changedMap(map: MapSpec, { maxEntries, data }: NonNullable<ObjectLoad['maps']>[string]): MapSpec {
+function changedMap(map: MapSpec, change: MapChange): MapSpec {
+  const { reuseFd: _reuseFd, pinPath: _pinPath, data, ...attributes } = change;
   const place = { map: map.name };
+  if (attributes.type !== undefined && !Object.hasOwn(MAP_TYPES, attributes.type)) {
+    refuse(OPERATION, 'EINVAL', `there is no map type '${attributes.type}'`, place);
+  }
   if (data !== undefined) {
     if (map.data === undefined) refuse(OPERATION, 'EINVAL', 'the map has no initial value', place);
     if (data.length !== map.valueSize) {
       refuse(OPERATION, 'EINVAL', `an initial value of ${data.length} bytes, not ${map.valueSize}`, place);
     }
   }
-  return {
-    ...map,
-    ...(maxEntries === undefined ? {} : { maxEntries }),
-    ...(data === undefined ? {} : { data: data.slice() }),
-  };
+  return { ...map, ...attributes, ...(data === undefined ? {} : { data: data.slice() }) };
 }
 
-function changedProgram(program: ProgramSpec, change: NonNullable<ObjectLoad['types']>[string]): ProgramSpec {
-  const { type = program.type, attachType } = change;
+function changedProgram(program: ProgramSpec, change: ProgramChange): ProgramSpec {
+  const { type = program.type, attachType, attachTarget } = change;
   const place = { program: program.name };
   if (!Object.hasOwn(PROGRAM_TYPES, type)) refuse(OPERATION, 'EINVAL', `there is no program type '${type}'`, place);
   if (attachType !== undefined && !Object.hasOwn(ATTACH_TYPES, attachType)) {
     refuse(OPERATION, 'EINVAL', `there is no attach type '${attachType}'`, place);
   }
-  return { ...program, type, ...(attachType === undefined ? {} : { attachType }) };
+  return {
+    ...program,
+    type,
+    ...(attachType === undefined ? {} : { attachType }),
+    ...(attachTarget === undefined ? {} : { attachTarget }),
+  };
 }
 
 /**
@@ -88,7 +94,8 @@ export function planMaps(session: ContextSession, object: ObjectSpec, load: Obje
     if (reuseFd !== undefined) return reusing(spec, dialect, mapOf(session, reuseFd, OPERATION));
     const byName = spec.pinning === PIN_BY_NAME ? `${pinRoot}/${spec.name}` : undefined;
     const wanted = pinPath ?? byName;
-    if (wanted === undefined) return { spec, dialect };
+    // An empty path is nowhere, whatever the object says.
+    if (wanted === undefined || wanted === '') return { spec, dialect };
     const pin = context.pinPath(wanted, OPERATION);
     const there = context.pins.get(pin);
     if (there !== undefined) {

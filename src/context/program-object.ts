@@ -13,6 +13,8 @@ export interface ProgramParts {
   /** Ready to run. */
   readonly loaded: LoadedProgram;
   readonly runtime: Runtime;
+  /** What it was loaded from, to load it again: its externs, and the maps that its code names by index. */
+  readonly object?: ObjectSpec | undefined;
   /** Those that its instructions use, in the order of their first use. */
   readonly maps: readonly ContextMap[];
   readonly btf?: ContextBtf | undefined;
