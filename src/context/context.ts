@@ -49,6 +49,7 @@ export class ExecutionContext implements Disposable {
   process: ProcessIdentity | undefined;
   readonly #sessions = new Set<ContextSession>();
   readonly #traceListeners = new Set<(event: Events['trace']) => void>();
+  readonly #lastIds: Record<'link' | 'btf', Id> = { link: 0, btf: 0 };
   #counting = 0;
   #disposed = false;
 
@@ -57,16 +58,18 @@ export class ExecutionContext implements Disposable {
     this.observers = new Set(options.observers);
     this.host = this.#hostOf(options.host);
     this.runtime = new Runtime({ ...options, host: this.host });
-    const { lastIds = {} } = options;
-    const counter = (kind: ObjectKind): (() => Id) => {
-      let last = lastIds[kind] ?? 0;
-      return () => ++last;
-    };
-    this.runtime.idsFrom({ map: lastIds.map ?? 0, program: lastIds.prog ?? 0 });
+    this.idsFrom(options.lastIds ?? {});
+    const counter = (kind: 'link' | 'btf') => (): Id => ++this.#lastIds[kind];
     this.maps = new ObjectTable('map', this.observers, () => this.runtime.mapContext.nextMapId());
     this.programs = new ObjectTable('prog', this.observers, () => this.runtime.nextProgramId());
     this.links = new ObjectTable('link', this.observers, counter('link'));
     this.btfs = new ObjectTable('btf', this.observers, counter('btf'));
+  }
+
+  /** Further ids are above these (ContextOptions.lastIds). */
+  idsFrom(last: NonNullable<ContextOptions['lastIds']>): void {
+    this.runtime.idsFrom({ map: last.map ?? 0, program: last.prog ?? 0 });
+    for (const kind of ['link', 'btf'] as const) this.#lastIds[kind] = Math.max(this.#lastIds[kind], last[kind] ?? 0);
   }
 
   /** A session on this context. Its handles go when it is closed. */

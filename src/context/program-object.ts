@@ -2,6 +2,7 @@
 import type { LoadedProgram } from '../run/program.ts';
 import type { Runtime } from '../run/runtime.ts';
 import { GPL_COMPATIBLE } from '../spec/licence.ts';
+import type { ObjectSpec } from '../spec/object.ts';
 import type { ExecutionType, Id, ProgramInfo } from '../spec/session.ts';
 import type { ContextBtf } from './btf-object.ts';
 import type { ExecutionContext } from './context.ts';
