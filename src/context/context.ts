@@ -9,6 +9,7 @@ import type { VerifyOptions } from '../verify/verify.ts';
 import { ContextBtf } from './btf-object.ts';
 import { refuse } from './errors.ts';
 import { Epochs } from './hooks/epochs.ts';
+import { Hooks } from './hooks/hooks.ts';
 import type { ContextMap } from './map-object.ts';
 import { type ContextObject, ObjectTable } from './objects.ts';
 import { canonicalPin, type PinForm, PinTree, printPin } from './pins.ts';
@@ -43,6 +44,8 @@ export class ExecutionContext implements Disposable {
   readonly pins = new PinTree();
   /** What a run may still use is given back through this. */
   readonly reclaimer = new Epochs();
+  /** Where programs are attached. */
+  readonly hooks: Hooks;
   /** Platforms in place of the host's, while providers have added to them. */
   readonly platforms: { [D in Dialect]?: Platform } = {};
   /** The task that a hook's event happens in; the host's where undefined. */
@@ -63,6 +66,7 @@ export class ExecutionContext implements Disposable {
     this.maps = new ObjectTable('map', this.observers, () => this.runtime.mapContext.nextMapId());
     this.programs = new ObjectTable('prog', this.observers, () => this.runtime.nextProgramId());
     this.links = new ObjectTable('link', this.observers, counter('link'));
+    this.hooks = new Hooks(this);
     this.btfs = new ObjectTable('btf', this.observers, counter('btf'));
   }
 

@@ -143,7 +143,7 @@ const SINGLE: Row = { ...BIND, limit: 'parameter' };
 
 /** Windows: netebpfext, and xdp-for-windows' hook. What extensions bring has no row here (context/providers). */
 const WINDOWS: { readonly [A in AttachTypeOf<'windows'>]?: Row } = {
-  xdp: { link: 'plain', target: 'ifindex', limit: 'parameter', chain: 'single', verdict: 1 },
+  xdp: { link: 'plain', target: 'interface', limit: 'parameter', chain: 'single', verdict: 1 },
   bind: { link: 'plain', target: 'none', limit: 'machine', chain: 'bind', verdict: 0 },
   cgroup_inet4_connect: CONNECT,
   cgroup_inet6_connect: CONNECT,

@@ -3,12 +3,22 @@ import type { AttachTarget, Id } from '../../spec/session.ts';
 import { refuse } from '../errors.ts';
 
 /** What a target is, per hook. */
-export type TargetKind = 'none' | 'compartment' | 'ifindex' | 'cgroup' | 'netns' | 'netfilter' | 'map' | 'name';
+export type TargetKind =
+  | 'none'
+  | 'compartment'
+  | 'interface'
+  | 'ifindex'
+  | 'cgroup'
+  | 'netns'
+  | 'netfilter'
+  | 'map'
+  | 'name';
 
 /** Fields that a kind takes; others are refused. */
 const FIELDS: { readonly [K in TargetKind]: readonly (keyof AttachTarget)[] } = {
   none: [],
   compartment: ['compartment'],
+  interface: ['ifindex'],
   ifindex: ['ifindex'],
   cgroup: ['cgroup'],
   netns: ['netns'],
@@ -23,8 +33,10 @@ export interface Target {
   readonly key: string;
   /** As link info gives it. */
   readonly plain: AttachTarget;
-  /** Stands for every target of its kind: a compartment of 0. */
+  /** Stands for every target of its kind: compartment 0, Windows' interface 0. */
   readonly wildcard: boolean;
+  /** Key of the target that stands for all, where the kind has one. */
+  readonly all?: string;
   /** Of netfilter; else 0. */
   readonly priority: number;
 }
@@ -69,7 +81,11 @@ const MAKE: { readonly [K in TargetKind]: Make } = {
   none: () => plain('', {}),
   compartment: ({ compartment }, operation) => {
     const id = number(operation, 'compartment', compartment, 0, U32);
-    return { ...plain(`${id}`, { compartment: id }), wildcard: id === 0 };
+    return { ...plain(`${id}`, { compartment: id }), wildcard: id === 0, all: '0' };
+  },
+  interface: ({ ifindex }, operation) => {
+    const index = number(operation, 'ifindex', ifindex, 0, U32);
+    return { ...plain(`${index}`, { ifindex: index }), wildcard: index === 0, all: '0' };
   },
   ifindex: ({ ifindex }, operation) => {
     const index = number(operation, 'ifindex', ifindex, 1, 0x7fff_ffff);
@@ -91,11 +107,14 @@ const MAKE: { readonly [K in TargetKind]: Make } = {
     // A handle means nothing to another session: link info leaves it out.
     return plain(`${mapId}`, {});
   },
-  name: ({ name, pid }) =>
-    plain(`${name ?? ''}\0${pid ?? -1}`, {
+  name: ({ name, pid = -1 }) => ({
+    ...plain(`${name ?? ''}\0${pid}`, {
       ...(name === undefined ? {} : { name }),
-      ...(pid === undefined || pid === -1 ? {} : { pid }),
+      ...(pid === -1 ? {} : { pid }),
     }),
+    wildcard: pid === -1,
+    all: `${name ?? ''}\0-1`,
+  }),
 };
 
 /**

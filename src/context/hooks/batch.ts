@@ -1,0 +1,105 @@
+// Events of a hook in batches: laid beside each other, run in one call by the program that is attached when the batch begins.
+import { fail } from '../../base/diagnostic.ts';
+import { badOption } from '../../base/messages/run.ts';
+import { type Batch, MAX_BATCH } from '../../run/batch.ts';
+import type { Runtime } from '../../run/runtime.ts';
+import type { TestRunInput, TestRunOutput } from '../../spec/program.ts';
+import type { ContextProgram } from '../program-object.ts';
+import type { Epochs } from './epochs.ts';
+import type { Chain } from './hook.ts';
+import type { PreparedHook } from './hooks.ts';
+import type { Runner } from './runner.ts';
+
+/** A place for up to `size` events. What is laid is kept over changes of what is attached. */
+export class HookBatch implements Disposable {
+  readonly size: number;
+  readonly #hook: PreparedHook;
+  readonly #runner: Runner;
+  readonly #epochs: Epochs;
+  readonly #inputs: TestRunInput[] = [];
+  readonly #verdicts: Uint32Array;
+  #batch: Batch | undefined;
+  /** What the batch's contexts were laid for. */
+  #runtime: Runtime | undefined;
+  #type = '';
+  #program: ContextProgram | undefined;
+
+  /** Use PreparedHook.batch. */
+  constructor(hook: PreparedHook, runner: Runner, epochs: Epochs, size: number) {
+    if (!Number.isInteger(size) || size < 1 || size > MAX_BATCH)
+      fail(badOption({}, 'size', `must be 1 to ${MAX_BATCH} events, not ${size}`));
+    this.size = size;
+    this.#hook = hook;
+    this.#runner = runner;
+    this.#epochs = epochs;
+    this.#verdicts = new Uint32Array(size);
+  }
+
+  /** Lays one event; it stays, and is run again, until another is laid in its place. Do not change its bytes meanwhile. */
+  lay(index: number, input: TestRunInput): void {
+    if (!Number.isInteger(index) || index < 0 || index >= this.size)
+      fail(badOption({}, 'index', `must be 0 to ${this.size - 1}, not ${index}`));
+    this.#inputs[index] = input;
+    this.#batch?.lay(index, input);
+  }
+
+  /**
+   * Runs the first `count` events, all of which must have been laid.
+   *
+   * @returns the verdicts; valid until the next run of this batch
+   * @throws AnyBpfError run/... where a run is aborted; the events before it have run
+   */
+  run(count: number = this.size): Uint32Array {
+    if (!Number.isInteger(count) || count < 0 || count > this.#inputs.length)
+      fail(badOption({}, 'count', `must be 0 to ${this.#inputs.length} laid events, not ${count}`));
+    const { chain } = this.#hook;
+    const { attachments } = chain;
+    if (attachments.length === 0) return this.#verdicts.fill(this.#hook.nothing, 0, count).subarray(0, count);
+    const epoch = this.#epochs.enter();
+    try {
+      const batch = this.#for(attachments[0].program);
+      return attachments.length === 1 && chain.whole ? batch.run(count) : this.#each(chain, batch, count);
+    } finally {
+      this.#epochs.leave(epoch);
+    }
+  }
+
+  /** Several programs, or one whose verdict means something else than it says. */
+  #each(chain: Chain, batch: Batch, count: number): Uint32Array {
+    for (let i = 0; i < count; i++)
+      this.#verdicts[i] = this.#runner.runLaid(chain, batch.laid(i), undefined, this.#inputs[i]);
+    return this.#verdicts.subarray(0, count);
+  }
+
+  /** The batch with what was laid, for a program: that of the one before where both are alike. */
+  #for(program: ContextProgram): Batch {
+    const { loaded, runtime } = program;
+    if (this.#batch === undefined || runtime !== this.#runtime || loaded.spec.type !== this.#type) {
+      this.#batch?.[Symbol.dispose]();
+      const batch = loaded.batch(this.size);
+      this.#inputs.forEach((input, index) => batch.lay(index, input));
+      this.#batch = batch;
+      this.#runtime = runtime;
+      this.#type = loaded.spec.type;
+    } else if (program !== this.#program) loaded.takeOver(this.#batch);
+    this.#program = program;
+    return this.#batch;
+  }
+
+  /** Packet and context of an event as they are after it; what was laid where nothing is attached. */
+  output(index: number): TestRunOutput {
+    if (this.#batch === undefined) return { retval: this.#hook.nothing, ...laidBytes(this.#inputs[index]) };
+    return this.#batch.output(index);
+  }
+
+  [Symbol.dispose](): void {
+    this.#batch?.[Symbol.dispose]();
+    this.#batch = undefined;
+    this.#inputs.length = 0;
+  }
+}
+
+const laidBytes = ({ data, ctx }: TestRunInput = {}): Pick<TestRunOutput, 'data' | 'ctx'> => ({
+  ...(data === undefined ? {} : { data }),
+  ...(ctx instanceof Uint8Array ? { ctx } : {}),
+});
