@@ -173,7 +173,7 @@ class ProgramLoader {
     try {
       const { runtime, engine } = this.#options;
       const backend = runtime === undefined || engine === undefined ? this.#runtime.backend : ENGINE_CHOICES[engine];
-      image.code = backend.load(image, this.#runtime.codeOptions);
+      this.#runtime.codeOf(image, backend);
       return undefined;
     } catch (error) {
       if (!(error instanceof AnyBpfError)) throw error;

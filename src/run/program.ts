@@ -268,12 +268,11 @@ export class LoadedProgram {
     const layout = this.#row?.contexts[spec.dialect];
     const harness = this.#row?.harness;
     if (layout === undefined || harness === undefined) return fail(noTestRun(place, spec.type, spec.dialect));
-    const { memory, host, backend, codeOptions } = this.#runtime;
-    this.#image.code ??= backend.load(this.#image, codeOptions);
+    const { memory, host } = this.#runtime;
     const { attachType, dialect } = spec;
     const newHarness = (): Harness => harness({ memory, host: host.services, layout, dialect, attachType });
     this.#ready = {
-      code: this.#image.code,
+      code: this.#runtime.codeOf(this.#image),
       invocation: new ProgramInvocation(this.#runtime, this.#image, layout),
       harness: newHarness(),
       newHarness,

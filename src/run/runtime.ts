@@ -1,7 +1,7 @@
 // What the maps and programs of one or several objects share: the linear memory, the ids, the host.
 import { fail } from '../base/diagnostic.ts';
 import { badOption } from '../base/messages/run.ts';
-import type { Backend, CodeOptions, EngineChoice, ProgramImage } from '../spec/backend.ts';
+import type { Backend, Code, CodeOptions, EngineChoice, ProgramImage } from '../spec/backend.ts';
 import { ERRNO } from '../spec/errno.ts';
 import type { Host } from '../spec/host.ts';
 import type { BpfMap, MapContext, Status } from '../spec/map.ts';
@@ -57,7 +57,6 @@ export class Runtime implements Disposable {
   readonly host: Host;
   readonly memory: LinearMemory;
   readonly backend: Backend;
-  readonly codeOptions: CodeOptions;
   /** What maps need of where they live. */
   readonly mapContext: MapContext;
   /** CPU of the run that is under way. */
@@ -67,6 +66,10 @@ export class Runtime implements Disposable {
   readonly #mapsByHandle = new Map<Address, BpfMap>();
   readonly #programs = new Map<number, ProgramImage>();
   readonly #owners = new Map<number, ProgArrayOwner>();
+  readonly #trusted: boolean;
+  readonly #codeOptions = new Map<EngineChoice, CodeOptions>();
+  /** Of programs that another back end runs than the one of a program which goes on with them. */
+  readonly #besides = new WeakMap<ProgramImage, Map<EngineChoice, Code>>();
   #lastMapId = 0;
   #lastProgramId = 0;
   #disposed = false;
@@ -81,7 +84,7 @@ export class Runtime implements Disposable {
     }
     this.host = host;
     this.backend = ENGINE_CHOICES[engine];
-    this.codeOptions = { trusted };
+    this.#trusted = trusted;
     this.memory = memoryFor(options);
     const { services } = host;
     this.mapContext = {
@@ -140,6 +143,40 @@ export class Runtime implements Disposable {
     this.#programs.delete(image.id);
     image.code?.dispose();
     image.code = undefined;
+    for (const code of this.#besides.get(image)?.values() ?? []) code.dispose();
+    this.#besides.delete(image);
+  }
+
+  /** The program's code; made where there is none yet, by the back end that is wished for. */
+  codeOf(image: ProgramImage, backend: Backend = this.backend): Code {
+    if (image.code === undefined) {
+      image.code = backend.load(image, this.#optionsOf(backend));
+      image.backend = backend.name;
+    }
+    return image.code;
+  }
+
+  /** Tail calls stay in the back end of the program that makes them, whatever the target was loaded for. */
+  #optionsOf(backend: Backend): CodeOptions {
+    const { name } = backend;
+    let options = this.#codeOptions.get(name);
+    if (options === undefined) {
+      options = { trusted: this.#trusted, codeOf: (image) => this.#codeIn(image, backend) };
+      this.#codeOptions.set(name, options);
+    }
+    return options;
+  }
+
+  #codeIn(image: ProgramImage, backend: Backend): Code {
+    const code = this.codeOf(image, backend);
+    if (image.backend === backend.name) return code;
+    const besides = this.#besides.get(image) ?? new Map<EngineChoice, Code>();
+    this.#besides.set(image, besides);
+    const known = besides.get(backend.name);
+    if (known !== undefined) return known;
+    const made = backend.load(image, this.#optionsOf(backend));
+    besides.set(backend.name, made);
+    return made;
   }
 
   program(id: number): ProgramImage | undefined {

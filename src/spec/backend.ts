@@ -35,6 +35,8 @@ export interface ProgramImage {
   proof?(wanted: 'now' | 'if-known'): Proof | undefined;
   /** Made by the back end at first use. */
   code: Code | undefined;
+  /** The back end that made `code`, where it was chosen for this program. */
+  backend?: EngineChoice;
 }
 
 /** What a verdict allows a back end to leave out: the checks of all accesses but these. */

@@ -220,9 +220,9 @@ class ChosenCode implements Code {
 }
 
 function chosenCode(image: ProgramImage, options: CodeOptions): ChosenCode {
-  image.code ??= autoBackend.load(image, options);
-  if (!(image.code instanceof ChosenCode)) throw new Error('a tail call into the code of another engine');
-  return image.code;
+  const code = options.codeOf?.(image) ?? (image.code ??= autoBackend.load(image, options));
+  if (!(code instanceof ChosenCode)) throw new Error('a tail call into the code of another engine');
+  return code;
 }
 
 function runOnce(code: Code, invocation: Invocation, r1: number): number {
