@@ -4,7 +4,19 @@ import type { Btf } from './btf.ts';
 import { type BtfType, INT_BOOL, INT_CHAR, INT_SIGNED, POINTER_BYTES } from './format.ts';
 import { isCharacter, printableText, ValueWalk } from './value-walk.ts';
 
+/** `plain`: as bpftool without `-j`, whose text is not quite JSON: pointers and bitfields in hexadecimal without quotes. */
+export interface FormatValueOptions {
+  readonly plain?: boolean;
+}
+
 class ValueFormatter extends ValueWalk {
+  readonly #plain: boolean;
+
+  constructor(btf: Btf, bytes: Uint8Array, { plain = false }: FormatValueOptions) {
+    super(btf, bytes);
+    this.#plain = plain;
+  }
+
   format(id: number, offset: number, depth: number): string {
     this.enter(id, '', depth);
     const type = this.btf.resolved(id);
@@ -20,7 +32,7 @@ class ValueFormatter extends ValueWalk {
         return name === undefined ? `${value}` : JSON.stringify(name);
       }
       case 'ptr':
-        return `${this.#bits(id, { offset: offset * 8, bits: POINTER_BYTES * 8 })}`;
+        return this.#pointer(this.#bits(id, { offset: offset * 8, bits: POINTER_BYTES * 8 }));
       case 'float':
         return this.#float(id, type.size, offset);
       case 'array':
@@ -33,7 +45,7 @@ class ValueFormatter extends ValueWalk {
           const text =
             field === undefined
               ? this.format(member.type, offset + member.bitOffset / 8, depth + 1)
-              : `"0x${this.#bits(member.type, { offset: offset * 8 + field.offset, bits: field.bits }).toString(16)}"`;
+              : this.#hex(this.#bits(member.type, { offset: offset * 8 + field.offset, bits: field.bits }));
           return `${JSON.stringify(member.name)}:${text}`;
         });
         return `{${parts.join(',')}}`;
@@ -63,12 +75,23 @@ class ValueFormatter extends ValueWalk {
     return readBits(this.bytes, range, this.endian);
   }
 
+  #hex(value: bigint): string {
+    const digits = `0x${value.toString(16)}`;
+    return this.#plain ? digits : `"${digits}"`;
+  }
+
+  /** printf's %p knows a word for NULL. */
+  #pointer(value: bigint): string {
+    if (!this.#plain) return `${value}`;
+    return value === 0n ? '(nil)' : this.#hex(value);
+  }
+
   /** 128-bit integers as text in hexadecimal, since readers of JSON would round them. */
   #integer(id: number, type: Extract<BtfType, { kind: 'int' }>, bitOffset: number): string {
     const raw = this.#bits(id, { offset: bitOffset + type.offset, bits: type.bits });
     if ((type.encoding & INT_BOOL) !== 0) return raw === 0n ? 'false' : 'true';
-    if (type.encoding === INT_CHAR && type.size === 1) return character(Number(raw));
-    if (type.bits > 64) return `"0x${raw.toString(16)}"`;
+    if (type.encoding === INT_CHAR && type.size === 1) return character(Number(raw), this.#plain);
+    if (type.bits > 64) return this.#hex(raw);
     return `${(type.encoding & INT_SIGNED) === 0 ? raw : BigInt.asIntN(type.bits, raw)}`;
   }
 
@@ -93,16 +116,16 @@ class ValueFormatter extends ValueWalk {
   }
 }
 
-/** A single character as JSON text; what is not printable ASCII as an escape of its code. */
-const character = (code: number): string =>
-  code >= 0x20 && code <= 0x7e
-    ? JSON.stringify(String.fromCharCode(code))
-    : `"\\u${code.toString(16).padStart(4, '0')}"`;
+/** A single character as JSON text; what is not printable ASCII as an escape of its code, plainly as the code. */
+const character = (code: number, plain: boolean): string => {
+  if (code >= 0x20 && code <= 0x7e) return JSON.stringify(String.fromCharCode(code));
+  return plain ? `0x${code.toString(16)}` : `"\\u${code.toString(16).padStart(4, '0')}"`;
+};
 
 /**
  * The value of type `id` at the start of `bytes` as JSON text: enums by name, printable char arrays as text, bitfields
  * and 128-bit integers as hexadecimal text, other integers and pointers as numbers of full precision, anonymous members
  * under the empty name. Raises btf/value.
  */
-export const formatValue = (btf: Btf, id: number, bytes: Uint8Array): string =>
-  new ValueFormatter(btf, bytes).format(id, 0, 0);
+export const formatValue = (btf: Btf, id: number, bytes: Uint8Array, options: FormatValueOptions = {}): string =>
+  new ValueFormatter(btf, bytes, options).format(id, 0, 0);

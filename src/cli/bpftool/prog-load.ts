@@ -1,0 +1,224 @@
+// `prog load` and `prog loadall`: an object's programs, pinned or attached.
+import { readFile } from 'node:fs/promises';
+import path from 'node:path';
+import { AnyBpfError, fail, formatDiagnostic } from '../../base/diagnostic.ts';
+import { wrongWords } from '../../base/messages/bpftool.ts';
+import { readElf } from '../../elf/read.ts';
+import { linkObject } from '../../link/link.ts';
+import { LIBBPF_SECTIONS, rulePrefix, sectionRule, WINDOWS_SECTIONS } from '../../link/sections.ts';
+import type { ObjectSpec } from '../../spec/object.ts';
+import type { Fd, LoadedObjectInfo, ProgramChange } from '../../spec/session.ts';
+import { readWhole } from '../files.ts';
+import { attachSpec } from './attach.ts';
+import type { Words } from './arguments.ts';
+import { deviceIndex } from './devices.ts';
+import { refuse, said, ToolError } from './errors.ts';
+import { mapOf } from './objects.ts';
+import { type Answer, DONE } from './output.ts';
+import type { Tool } from './tool.ts';
+
+/** What `type` takes: section names, as libbpf and eBPF for Windows know them. */
+export const SECTION_TYPES: readonly string[] = [
+  ...new Set([...LIBBPF_SECTIONS, ...WINDOWS_SECTIONS].map((rule) => rulePrefix(rule))),
+];
+
+/** A map of the session in the place of one of the object's. */
+type Replacement = ({ readonly name: string } | { readonly index: number }) & { readonly fd: Fd };
+
+interface LoadWords {
+  readonly file: string;
+  readonly target: string;
+  readonly type?: string;
+  readonly maps: readonly Replacement[];
+  readonly pinMaps?: string;
+  readonly autoAttach: boolean;
+  readonly kernelBtf?: string;
+}
+
+async function loadWords(tool: Tool, words: Words): Promise<LoadWords> {
+  const file = words.need(2).take();
+  const target = words.take();
+  let rest: Omit<LoadWords, 'file' | 'target'> = { maps: [], autoAttach: false };
+  while (words.left > 0) {
+    if (words.skip('type')) {
+      if (rest.type !== undefined) fail(wrongWords({}, 'program type already specified'));
+      rest = { ...rest, type: words.take() };
+    } else if (words.skip('map')) {
+      rest = { ...rest, maps: [...rest.maps, await replacementOf(tool, words, rest.maps)] };
+    } else if (words.skip('dev')) {
+      const name = words.take();
+      if (deviceIndex(name) === undefined) fail(wrongWords({}, `unrecognized netdevice '${name}': No such device`));
+      refuse('offload of programs to a device has no meaning here');
+    } else if (words.skip('pinmaps')) {
+      rest = { ...rest, pinMaps: words.take() };
+    } else if (words.skip('autoattach')) {
+      rest = { ...rest, autoAttach: true };
+    } else if (words.skip('kernel_btf')) {
+      rest = { ...rest, kernelBtf: words.take() };
+    } else {
+      fail(wrongWords({}, `expected no more arguments, 'type', 'map' or 'dev', got: '${words.next}'?`));
+    }
+  }
+  return { file, target, ...rest };
+}
+
+/** { idx IDX | name NAME } MAP */
+async function replacementOf(tool: Tool, words: Words, before: readonly Replacement[]): Promise<Replacement> {
+  words.need(4);
+  if (words.skip('idx')) {
+    const index = words.u32('idx');
+    if (before.some((other) => 'index' in other && other.index === index)) {
+      fail(wrongWords({}, `duplicate map replacement for idx ${index}`));
+    }
+    return { index, fd: (await mapOf(tool, words)).fd };
+  }
+  if (words.skip('name')) {
+    const name = words.take();
+    if (before.some((other) => 'name' in other && other.name === name)) {
+      fail(wrongWords({}, `duplicate map replacement for name '${name}'`));
+    }
+    return { name, fd: (await mapOf(tool, words)).fd };
+  }
+  return fail(wrongWords({}, `expected 'idx' or 'name', got: '${words.next}'?`));
+}
+
+/** bpftool's sentence, and ours about the object before it. */
+const failed = (sentence: string, error: unknown): never => {
+  if (!(error instanceof AnyBpfError)) throw error;
+  throw new ToolError(sentence, -1, error, `anybpf: ${formatDiagnostic(error.diagnostic)}\n`);
+};
+
+async function open(file: string): Promise<{ readonly object: Uint8Array; readonly spec: ObjectSpec }> {
+  try {
+    const object = await readWhole(file);
+    return { object, spec: linkObject(object, { name: file }) };
+  } catch (error) {
+    return failed('failed to open object file', error);
+  }
+}
+
+function mapChanges(spec: ObjectSpec, replacements: readonly Replacement[]): Record<string, { reuseFd: Fd }> {
+  return Object.fromEntries(
+    replacements.map((replacement): [string, { reuseFd: Fd }] => {
+      const { fd } = replacement;
+      if ('name' in replacement) {
+        const known = spec.maps.some(({ name }) => name === replacement.name);
+        return known ? [replacement.name, { reuseFd: fd }] : refuse(`unable to find map '${replacement.name}'`);
+      }
+      const map = spec.maps.at(replacement.index);
+      return map === undefined ? refuse(`map idx '${replacement.index}' not used`) : [map.name, { reuseFd: fd }];
+    }),
+  );
+}
+
+/** One type for all programs of the object. */
+function typeChanges(spec: ObjectSpec, type: string | undefined): Record<string, ProgramChange> {
+  if (type === undefined) return {};
+  const rule = sectionRule(type, spec.dialect)?.rule;
+  if (rule === undefined) return refuse(`failed to guess program type from section '${type}'`);
+  const change: ProgramChange = {
+    type: rule.type,
+    ...(rule.attachType === undefined ? {} : { attachType: rule.attachType }),
+  };
+  return Object.fromEntries(spec.programs.map(({ name }) => [name, change]));
+}
+
+/** Raw BTF of a file: /sys/kernel/btf/*, or an object's .BTF. */
+async function btfFile(file: string): Promise<Uint8Array> {
+  const bytes = await readFile(file).catch((error: NodeJS.ErrnoException) =>
+    refuse(`failed to parse kernel BTF: ${error.message}`),
+  );
+  if (bytes[0] !== 0x7f) return new Uint8Array(bytes);
+  const section = readElf(new Uint8Array(bytes), { file }).sections.find(({ name }) => name === '.BTF');
+  return section?.data ?? refuse(`failed to parse kernel BTF: ${file} has no .BTF`);
+}
+
+/** Names in the file system of pins have no points. */
+const pinName = (name: string): string => name.replaceAll('.', '_');
+
+/** Pins all or none. */
+async function pinAll(
+  tool: Tool,
+  pins: readonly { readonly fd: Fd; readonly path: string }[],
+  sentence: string,
+): Promise<void> {
+  const done: string[] = [];
+  try {
+    for (const each of pins) {
+      await tool.call('object.pin', each);
+      done.push(each.path);
+    }
+  } catch (error) {
+    for (const path of done) await tool.call('object.unpin', { path }).catch(() => undefined);
+    failed(sentence, error);
+  }
+}
+
+async function load(tool: Tool, words: Words, firstOnly: boolean): Promise<Answer> {
+  const given = await loadWords(tool, words);
+  const { object, spec } = await open(given.file);
+  const types = typeChanges(spec, given.type);
+  const maps = mapChanges(spec, given.maps);
+  let loaded: LoadedObjectInfo;
+  try {
+    loaded = await tool.call('object.load', {
+      object,
+      name: given.file,
+      types,
+      maps,
+      ...(given.kernelBtf === undefined ? {} : { btf: await btfFile(given.kernelBtf) }),
+    });
+  } catch (error) {
+    return failed('failed to load object file', error);
+  }
+  const [first] = loaded.programs;
+  if (first === undefined) return refuse("object file doesn't contain any bpf program");
+  const programs = firstOnly ? [first] : loaded.programs;
+  const pathOf = (name: string): string => (firstOnly ? given.target : `${given.target}/${pinName(name)}`);
+  const sentence = firstOnly ? `failed to pin program ${first.section}` : 'failed to pin all programs';
+  if (given.autoAttach) await attachAll(tool, spec, programs, pathOf);
+  else
+    await pinAll(
+      tool,
+      programs.map(({ fd, name }) => ({ fd, path: pathOf(name) })),
+      sentence,
+    );
+  if (given.pinMaps !== undefined) {
+    const folder = given.pinMaps;
+    const reused = new Set(Object.keys(maps));
+    await pinAll(
+      tool,
+      loaded.maps
+        .filter(({ name }) => !reused.has(name))
+        .map(({ fd, name }) => ({ fd, path: path.posix.join(folder, pinName(name)) })),
+      'failed to pin all maps',
+    );
+  }
+  return DONE;
+}
+
+/** Links of the programs, pinned in their place; programs that their section does not say a target of are pinned themselves. */
+async function attachAll(
+  tool: Tool,
+  spec: ObjectSpec,
+  programs: LoadedObjectInfo['programs'],
+  pathOf: (name: string) => string,
+): Promise<void> {
+  for (const { name, fd } of programs) {
+    const program = spec.programs.find((each) => each.name === name);
+    const attachment = program === undefined ? undefined : attachSpec(program);
+    if (attachment === undefined) {
+      tool.note(`Program ${name} does not support autoattach, falling back to pinning\n`);
+      await said(tool.call('object.pin', { fd, path: pathOf(name) }), () => `failed to pin program ${name}`);
+      continue;
+    }
+    const link = await said(
+      tool.call('link.create', { fd, ...attachment }),
+      (why) => `failed to autoattach program ${name}: ${why}`,
+    );
+    await said(tool.call('object.pin', { fd: link.fd, path: pathOf(name) }), () => `failed to pin program ${name}`);
+  }
+}
+
+export const loadFirst = (tool: Tool, words: Words): Promise<Answer> => load(tool, words, true);
+export const loadAll = (tool: Tool, words: Words): Promise<Answer> => load(tool, words, false);
