@@ -28,6 +28,8 @@ export type Inputs<V extends Variables> = {
 /** A data section: its size, what is in it before anything runs, and its variables. */
 export interface SectionRow<V extends Variables = Variables> {
   readonly section: string;
+  /** Name of its map in the object. */
+  readonly map: string;
   readonly size: number;
   /** Base64; absent for zeros. */
   readonly initial?: string;
@@ -36,10 +38,11 @@ export interface SectionRow<V extends Variables = Variables> {
 
 export const section = <V extends Variables>(
   name: string,
+  map: string,
   size: number,
   variables: V,
   initial?: string,
-): SectionRow<V> => ({ section: name, size, variables, ...(initial === undefined ? {} : { initial }) });
+): SectionRow<V> => ({ section: name, map, size, variables, ...(initial === undefined ? {} : { initial }) });
 
 /** Base64 as bytes. */
 export const unbase64 = (text: string): Uint8Array<ArrayBuffer> =>

@@ -132,7 +132,7 @@ export class OpenedSkeleton<P extends Programs, M extends Maps, G extends Sectio
       return Object.keys(change).length === 0 ? [] : [[rows.maps[name].map ?? name, change] as const];
     });
     const data = Object.entries<OpenedSection<Variables>>(this.globals).flatMap(([key, { image }]) =>
-      image === undefined ? [] : [[rows.globals[key].section, { data: image }] as const],
+      image === undefined ? [] : [[rows.globals[key].map, { data: image }] as const],
     );
     return {
       ...(all ? {} : { programs: programs.filter(([, { autoload }]) => autoload).map(([name]) => name) }),
@@ -159,14 +159,13 @@ export class LoadedSkeleton<P extends Programs, M extends Maps, G extends Sectio
     this.diagnostics = loaded.diagnostics;
     const programs = new Map(loaded.programs.map(({ name, fd }) => [name, fd]));
     const named = new Map(loaded.maps.map(({ name, fd }) => [name, fd]));
-    const sections = new Map(loaded.maps.flatMap(({ section, fd }) => (section === undefined ? [] : [[section, fd]])));
     this.programs = mapValues(rows.programs, (name, row) => new Program(session, name, programs.get(name), row));
     this.maps = mapValues(rows.maps, (name, row) =>
       row.open(session, name, named.get(row.map ?? name)),
     ) as LoadedSkeleton<P, M, G>['maps'];
     this.globals = mapValues(
       rows.globals,
-      (_, row) => new LoadedSection(session, row, sections.get(row.section) ?? named.get(row.section)),
+      (_, row) => new LoadedSection(session, row, named.get(row.map)),
     ) as LoadedSkeleton<P, M, G>['globals'];
   }
 

@@ -116,6 +116,66 @@ describe('skeletons', () => {
   });
 });
 
+describe('types', () => {
+  it('are exact: what does not fit is an error of the compiler', async () => {
+    for (const example of ['sampler', 'lpm_block', 'counters', 'tail_parser']) {
+      const file = path.join(EXAMPLES, example.replaceAll('_', '-'), `${example}.bpf.o`);
+      const text = await generateSkeleton(read(file), { file, producer, name: example, embed: false });
+      writeFileSync(path.join(folder, `${example}.ts`), text);
+    }
+    writeFileSync(path.join(folder, 'usage.ts'), USAGE);
+    expect(typeCheck()).toBe('');
+  });
+});
+
+/** What a user writes; each line below a `@ts-expect-error` must be one. */
+const USAGE = `
+import { counters } from './counters.ts';
+import { lpm_block } from './lpm_block.ts';
+import { Event, sampler } from './sampler.ts';
+import { tail_parser } from './tail_parser.ts';
+
+type Session = Parameters<ReturnType<typeof sampler.open>['load']>[0];
+
+export async function use(session: Session, bytes: Uint8Array): Promise<bigint> {
+  const opened = sampler.open(bytes);
+  opened.globals.rodata.set({ every: 5 });
+  // @ts-expect-error a number
+  opened.globals.rodata.set({ every: '5' });
+  // @ts-expect-error no such variable
+  opened.globals.rodata.set({ evry: 5 });
+  // @ts-expect-error no such section
+  opened.globals.data;
+  opened.programs.sample.autoload = true;
+  // @ts-expect-error no such program
+  opened.programs.sampel;
+  await using loaded = await opened.load(session, { execution: 'jit' });
+  await loaded.attach({ sample: { ifindex: 1 } });
+  // @ts-expect-error no such program
+  await loaded.attach({ sampel: { ifindex: 1 } });
+  const packets: bigint = await loaded.globals.bss.get('packets');
+  for await (const { value } of loaded.maps.events.records(Event)) {
+    const header: Uint8Array = value.header;
+    // @ts-expect-error 64 bits are a bigint
+    const number: number = value.number;
+    void [header, number];
+  }
+  await using block = await lpm_block.open(bytes).load(session);
+  const hits = await block.maps.blocked4.lookup({ prefix: 8, address: bytes });
+  const seen: bigint = hits?.packets ?? 0n;
+  // @ts-expect-error a key has all its members
+  await block.maps.blocked4.lookup({ prefix: 8 });
+  // @ts-expect-error no ring
+  block.maps.blocked4.records;
+  await using counting = await counters.open(bytes).load(session);
+  const sum = (await counting.maps.protocols.lookup(6))?.reduce((all, { bytes }) => all + bytes, 0n);
+  await using parser = await tail_parser.open(bytes).load(session);
+  await parser.maps.layers.set(0, parser.programs.parse_vlan);
+  for await (const [flow, count] of parser.maps.flows) void (flow.destination_port + Number(count));
+  return packets + seen + (sum ?? 0n);
+}
+`;
+
 describe('names', () => {
   it.each([
     ['a/b/my-probe.bpf.o', 'my_probe_bpf'],

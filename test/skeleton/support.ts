@@ -3,6 +3,7 @@ import { execFileSync } from 'node:child_process';
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
+import { PROJECT_ROOT } from '../support/shared.ts';
 
 /** Whether there is a clang that makes eBPF objects. */
 export function hasClang(): boolean {
@@ -26,4 +27,15 @@ export function buildObject(source: string): Uint8Array {
   } finally {
     rmSync(folder, { recursive: true });
   }
+}
+
+/** The module of a generated skeleton, run as it is but for where its imports come from. */
+export async function importSkeleton(text: string, folder: string, name: string): Promise<Record<string, unknown>> {
+  const source = path.join(PROJECT_ROOT, 'src/skeleton');
+  const code = text
+    .replaceAll("from 'anybpf/skeleton'", `from '${source}/skeleton.ts'`)
+    .replaceAll(/from 'anybpf\/skeleton\/([\w-]+)'/g, `from '${source}/$1.ts'`);
+  const file = path.join(folder, `${name}.ts`);
+  writeFileSync(file, code);
+  return (await import(/* @vite-ignore */ file)) as Record<string, unknown>;
 }

@@ -160,7 +160,7 @@ class FileWriter {
       ([variable, offset, codec]) => `      ${property(variable)}: ${this.use('variable')}(${offset}, ${codec}),\n`,
     );
     const table = variables.length === 0 ? '{}' : `{\n${variables.join('')}    }`;
-    return `${this.use('section')}(${quoted(name)}, ${map.valueSize}, ${table}${initial})`;
+    return `${this.use('section')}(${quoted(name)}, ${quoted(map.name)}, ${map.valueSize}, ${table}${initial})`;
   }
 
   #variables(map: MapSpec): [string, number, string][] {
@@ -222,7 +222,7 @@ const table = (rows: readonly (readonly [string, string])[]): string =>
  */
 export async function generateSkeleton(object: Uint8Array, options: SkeletonOptions): Promise<string> {
   const file = options.file.split(/[\\/]/).pop() ?? options.file;
-  const spec = linkObject(object, { name: options.file });
+  const spec = linkObject(object, { name: file });
   if (spec.endian !== 'little')
     fail(cannotGenerate({ file }, 'the object is big-endian, and programs run little-endian'));
   const names = new Names(Object.values(ENTRIES).flatMap(({ types, values }) => [...types, ...values]));
