@@ -10,12 +10,22 @@ import { dumpVerb } from './dump.ts';
 import { type Io, processIo } from './io.ts';
 import { toJson } from './json.ts';
 import { runVerb } from './run.ts';
+import { serviceVerb } from './service.ts';
 import { painter } from './style.ts';
 import { verifyVerb } from './verify.ts';
 import { EXIT, type ExitCode, RefusedError, type Verb } from './verb.ts';
 import { version } from './version.ts';
 
-const VERBS: readonly Verb[] = [runVerb, verifyVerb, compileVerb, dumpVerb, disasmVerb, asmVerb, conformanceVerb];
+const VERBS: readonly Verb[] = [
+  runVerb,
+  verifyVerb,
+  compileVerb,
+  dumpVerb,
+  disasmVerb,
+  asmVerb,
+  conformanceVerb,
+  serviceVerb,
+];
 
 const FOOTER = `
 Exit codes:

@@ -26,7 +26,7 @@ const OPEN: { readonly [H in SessionHost]: (io: Io, options: SessionOptions) => 
     return connect({ socket: socket ?? defaultSocket(env) });
   },
   embedded: async () => {
-    const { createRuntime } = await import('../context/runtime.ts');
+    const { createRuntime } = await import('../context/create.ts');
     return createRuntime();
   },
   linux: async () => fail(hostUnavailable({}, 'linux', 'sessions with the Linux kernel are not built yet')),

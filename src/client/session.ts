@@ -124,7 +124,7 @@ export class ServiceSession implements Session {
   }
 
   #emit<E extends EventName>(event: E, data: Events[E]): void {
-    for (const listener of [...this.#listeners[event]]) (listener as (data: Events[E]) => void)(data);
+    for (const listener of Array.from(this.#listeners[event])) (listener as (data: Events[E]) => void)(data);
   }
 
   #close(why: string): void {

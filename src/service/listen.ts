@@ -6,7 +6,7 @@ import { dirname } from 'node:path';
 import process from 'node:process';
 import { AnyBpfError, fail } from '../base/diagnostic.ts';
 import { alreadyRunning, cannotStart, unsafePlace } from '../base/messages/service.ts';
-import { isPipe } from './paths.ts';
+import { isPipe, lockOf } from './paths.ts';
 import { lockState, type StateLock } from './state-lock.ts';
 
 export interface Place {
@@ -62,7 +62,7 @@ const asFinding = (error: unknown, finding: (why: string) => ReturnType<typeof c
  */
 export async function lockSocket(socket: string): Promise<StateLock> {
   if (isPipe(socket)) return { release: async () => undefined };
-  const folder = `${socket}.lock`;
+  const folder = lockOf(socket);
   mkdirSync(folder, { recursive: true, mode: FOLDER });
   try {
     const lock = await lockState(folder);

@@ -41,4 +41,7 @@ export const isPipe = (socket: string): boolean => /^\\\\[.?]\\pipe\\/.test(sock
 export const roleSocket = (socket: string, role: Role): string =>
   isPipe(socket) ? `${socket}-${role}` : join(dirname(socket), `${role}.sock`);
 
+/** There while a service has the socket, and after one that was killed. */
+export const lockOf = (socket: string): string => `${socket}.lock`;
+
 export const isRole = (text: string): text is Role => (ROLES as readonly string[]).includes(text);

@@ -1,5 +1,5 @@
-// The service: sockets, each with the role that it gives, and the connections on them. Behind it is a context (served.ts); who counts and
-// logs listens as an observer (ServiceObserver), and who keeps things gives `settle`: both are put together in start.ts.
+// The service: sockets, each with the role that it gives, and the connections on them. What is behind it comes from outside, and start.ts
+// puts it together: the context (ServedContext); who keeps things (Opened.settle, Opened.close); who counts and logs (ServiceObserver).
 import type { Socket } from 'node:net';
 import process from 'node:process';
 import { fail, type Diagnostic } from '../base/diagnostic.ts';
@@ -19,7 +19,8 @@ import type { StateLock } from './state-lock.ts';
 export interface ServiceOptions {
   /** Path of the unix socket, or name of the pipe, whose connections have the role `admin`. */
   readonly socket: string;
-  readonly context: ServedContext;
+  /** Makes what is behind the service: called when it is certain that no other serves this socket, and before anyone can connect. */
+  readonly open: () => Opened | Promise<Opened>;
   /** Release, for status and handshakes. */
   readonly version: string;
   /** A second socket, `ROLE.sock` beside the first, for the members of a group. */
@@ -28,10 +29,17 @@ export interface ServiceOptions {
   readonly tokenRole?: (token: string) => Role | undefined;
   readonly limits?: Partial<ServiceLimits>;
   readonly observers?: readonly ServiceObserver[];
+}
+
+/** What a service serves. */
+export interface Opened {
+  readonly context: ServedContext;
   /** Answers wait for it: what they acknowledge is written then. */
   readonly settle?: () => Promise<void> | undefined;
   /** Folder of pinned objects, for the status. */
   readonly state?: string;
+  /** When all connections have ended, and before another service can take this one's place. */
+  close?(): Promise<void> | void;
 }
 
 /** A socket and who is on it. */
@@ -50,11 +58,11 @@ export class Service {
   readonly #options: ServiceOptions;
   readonly #limits: ServiceLimits;
   readonly #observers: readonly ServiceObserver[];
-  readonly #host: ConnectionHost;
   readonly #doors = new Map<ServiceConnection, Door>();
   readonly #listening: Listening[] = [];
   readonly #begun = process.hrtime.bigint();
   #lock: StateLock | undefined;
+  #opened: Opened | undefined;
   #stopping: Promise<void> | undefined;
   #stopped: () => void = () => undefined;
 
@@ -67,10 +75,34 @@ export class Service {
     this.stopped = new Promise((resolve) => {
       this.#stopped = resolve;
     });
-    this.#host = {
-      context: options.context,
+  }
+
+  /** @throws AnyBpfError service/running, service/place, service/start */
+  async open(): Promise<void> {
+    const { socket, group } = this.#options;
+    if (group !== undefined && isPipe(socket)) fail(cannotStart({}, 'pipes of Windows have no group'));
+    const gid = group === undefined ? undefined : groupId(group.name);
+    prepareFolder(socket, gid);
+    this.#lock = await lockSocket(socket);
+    try {
+      this.#opened = await this.#options.open();
+      const host = this.#hostOf(this.#opened);
+      await this.#openDoor({ role: 'admin', path: socket, shared: false, inside: new Set() }, undefined, host);
+      if (group === undefined) return;
+      const path = roleSocket(socket, group.role);
+      await this.#openDoor({ role: group.role, path, shared: true, inside: new Set() }, gid, host);
+    } catch (error) {
+      await this.#close();
+      throw error;
+    }
+  }
+
+  #hostOf({ context, settle }: Opened): ConnectionHost {
+    const { version, tokenRole } = this.#options;
+    return {
+      context,
       limits: this.#limits,
-      version: options.version,
+      version,
       observers: this.#observers,
       methods: {
         'service.status': () => this.status(),
@@ -85,31 +117,15 @@ export class Service {
         this.#doors.get(connection)?.inside.delete(connection);
         this.#doors.delete(connection);
       },
-      ...(options.tokenRole === undefined ? {} : { tokenRole: options.tokenRole }),
-      ...(options.settle === undefined ? {} : { settle: options.settle }),
+      ...(tokenRole === undefined ? {} : { tokenRole }),
+      ...(settle === undefined ? {} : { settle }),
     };
   }
 
-  /** @throws AnyBpfError service/running, service/place, service/start */
-  async open(): Promise<void> {
-    const { socket, group } = this.#options;
-    if (group !== undefined && isPipe(socket)) fail(cannotStart({}, 'pipes of Windows have no group'));
-    const gid = group === undefined ? undefined : groupId(group.name);
-    prepareFolder(socket, gid);
-    this.#lock = await lockSocket(socket);
-    try {
-      await this.#openDoor({ role: 'admin', path: socket, shared: false, inside: new Set() }, undefined);
-      if (group === undefined) return;
-      const path = roleSocket(socket, group.role);
-      await this.#openDoor({ role: group.role, path, shared: true, inside: new Set() }, gid);
-    } catch (error) {
-      await this.#close();
-      throw error;
-    }
-  }
-
+  /** @throws AnyBpfError service/start before it is open, and after its end */
   status(): ServiceStatus {
-    const { state, version, context } = this.#options;
+    const { context, state } = this.#opened ?? fail(cannotStart({}, 'it is not open'));
+    const { version } = this.#options;
     return {
       pid: process.pid,
       version,
@@ -140,16 +156,19 @@ export class Service {
 
   async #close(): Promise<void> {
     for (const one of this.#listening.splice(0)) one.close();
+    const opened = this.#opened;
+    this.#opened = undefined;
+    await opened?.close?.();
     await this.#lock?.release();
     this.#lock = undefined;
   }
 
-  async #openDoor(door: Door, gid: number | undefined): Promise<void> {
+  async #openDoor(door: Door, gid: number | undefined, host: ConnectionHost): Promise<void> {
     const place = { path: door.path, ...(gid === undefined ? {} : { gid }) };
-    this.#listening.push(await listen(place, (socket) => this.#accept(socket, door)));
+    this.#listening.push(await listen(place, (socket) => this.#accept(socket, door, host)));
   }
 
-  #accept(socket: Socket, door: Door): void {
+  #accept(socket: Socket, door: Door, host: ConnectionHost): void {
     const peer = peerOf(socket);
     const refusal = this.#refusal(peer, door);
     if (refusal !== undefined) {
@@ -157,7 +176,7 @@ export class Service {
       turnAway(socket, refusal);
       return;
     }
-    const connection = new ServiceConnection(socket, peer, door.role, this.#host);
+    const connection = new ServiceConnection(socket, peer, door.role, host);
     door.inside.add(connection);
     this.#doors.set(connection, door);
   }
