@@ -85,6 +85,11 @@ export class ContextMap extends ContextObject<'map'> implements Held {
     return this.raw.spec.name;
   }
 
+  /** At which byte of a value the id of such an object stands. */
+  get holdsAt(): number {
+    return HOLDS[this.raw.type]?.at ?? 0;
+  }
+
   /** The kind of objects that elements hold; undefined for maps of plain values. */
   get holds(): 'map' | 'prog' | undefined {
     const row = HOLDS[this.raw.type];

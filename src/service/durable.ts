@@ -32,13 +32,14 @@ export interface DurableContext {
   describe(kind: ObjectKind, id: Id): Described;
   /** All elements of a map, as an application would put them in, in an order in which it could. */
   elements(map: Id): Iterable<readonly [key: Uint8Array, value: Uint8Array]>;
+  /** Whether a map's elements are kept at all. */
+  keepsElements(map: Id): boolean;
   frozen(map: Id): boolean;
   pins(): readonly PinRecord[];
   /** What holds without handle or pin: attachments of prog.attach. */
   attachments(): readonly { readonly kind: ObjectKind; readonly id: Id }[];
   /** What an element of a map of maps or programs stands for; undefined for other maps. */
   named(map: Id, value: Uint8Array): { readonly kind: ObjectKind; readonly id: Id } | undefined;
-  lastIds(): Readonly<Record<ObjectKind, Id>>;
   /** Makes everything again, in an empty context. What cannot be made is left out and said. */
   restore(contents: Contents): Promise<readonly Diagnostic[]>;
 }

@@ -1,17 +1,6 @@
 // What journals and snapshots say, as bytes: elements of maps in as few as there can be, all else as JSON with its bytes behind it.
-import { text, utf8 } from '../base/bytes.ts';
 import type { Id, ObjectKind } from '../spec/session.ts';
-
-/** Plain data: what JSON has, bytes, and 64-bit numbers. */
-export type Plain =
-  | string
-  | number
-  | boolean
-  | null
-  | bigint
-  | Uint8Array
-  | readonly Plain[]
-  | { readonly [name: string]: Plain | undefined };
+import { type Plain, plainAt, plainPieces } from './plain.ts';
 
 /** An object as it is made again. */
 export interface ObjectRecord {
@@ -44,7 +33,6 @@ export type Entry =
 const TAG = { record: 0, set: 1, delete: 2 } as const;
 const SET_HEAD = 13;
 const DELETE_HEAD = 9;
-const RECORD_HEAD = 9;
 
 function head(size: number, tag: number, ...words: readonly number[]): Uint8Array {
   const bytes = new Uint8Array(size);
@@ -61,19 +49,7 @@ export function encodeEntry(entry: Entry): Uint8Array[] {
     return [head(SET_HEAD, TAG.set, map, key.length, value.length), key, value];
   }
   if (entry.op === 'delete') return [head(DELETE_HEAD, TAG.delete, entry.map, entry.key.length), entry.key];
-  const blobs: Uint8Array[] = [];
-  let size = 0;
-  // As a function: a Buffer has become something else before it comes in as `value`.
-  function marked(this: Record<string, unknown>, name: string): unknown {
-    const value = this[name];
-    if (typeof value === 'bigint') return { $n: value.toString() };
-    if (!(value instanceof Uint8Array)) return value;
-    blobs.push(value);
-    size += value.length;
-    return { $b: [size - value.length, value.length] };
-  }
-  const json = utf8(JSON.stringify(entry, marked));
-  return [head(RECORD_HEAD, TAG.record, json.length, size), json, ...blobs];
+  return [head(1, TAG.record), ...plainPieces(entry as unknown as Plain)];
 }
 
 /**
@@ -101,20 +77,10 @@ export function decodeEntries(body: Uint8Array): Entry[] {
       take(DELETE_HEAD);
       entries.push({ op: 'delete', map: word(0), key: take(word(1)) });
     } else if (tag === TAG.record) {
-      take(RECORD_HEAD);
-      const json = text(take(word(0)));
-      entries.push(revived(json, take(word(1))));
+      const { value, length } = plainAt(body, start + 1);
+      take(1 + length);
+      entries.push(value as unknown as Entry);
     } else throw new RangeError(`no entry begins with ${tag}`);
   }
   return entries;
-}
-
-function revived(json: string, blobs: Uint8Array): Entry {
-  return JSON.parse(json, (_name, value: unknown) => {
-    if (typeof value !== 'object' || value === null) return value;
-    if ('$n' in value) return BigInt(String(value.$n));
-    if (!('$b' in value)) return value;
-    const [from, length] = value.$b as readonly [number, number];
-    return blobs.slice(from, from + length);
-  }) as Entry;
 }

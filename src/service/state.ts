@@ -79,6 +79,8 @@ export class State {
   readonly #kept = new Set<string>();
   /** Blobs that are. */
   readonly #blobs = new Set<string>();
+  /** Last ids that were given. */
+  readonly #last: Record<ObjectKind, Id>;
   readonly #undo: () => void;
   readonly #timer: ReturnType<typeof setInterval>;
   #settling: Promise<void> | undefined;
@@ -105,6 +107,7 @@ export class State {
     this.#durability = options.durability ?? 'process';
     this.restored = restored;
     for (const { kind, id } of contents.objects) this.#kept.add(keyOf(kind, id));
+    this.#last = { ...contents.last };
     for (const digest of contents.blobs.keys()) this.#blobs.add(digest);
     this.#undo = context.observe(this.#observer);
     const every = options.snapshotEvery ?? SNAPSHOT_EVERY;
@@ -190,7 +193,7 @@ export class State {
 
   readonly #observer: ContextObserver = {
     mapElement: (map, key, value) => {
-      if (!this.#kept.has(keyOf('map', map))) return;
+      if (!this.#kept.has(keyOf('map', map)) || !this.#context.keepsElements(map)) return;
       if (value === undefined) return this.#journal.add({ op: 'delete', map, key });
       const named = this.#context.named(map, value);
       if (named !== undefined) this.#add(this.#described(named.kind, named.id));
@@ -205,6 +208,7 @@ export class State {
     },
     unpinned: (path) => this.#journal.add({ op: 'unpin', path }),
     created: (kind, id) => {
+      this.#last[kind] = Math.max(this.#last[kind], id);
       if (kind === 'link' && this.#context.attachments().some((one) => one.id === id))
         this.#add(this.#described(kind, id));
     },
@@ -257,7 +261,7 @@ export class State {
   *#everything(): Generator<Entry> {
     this.#kept.clear();
     this.#blobs.clear();
-    yield { op: 'ids', last: this.#context.lastIds() };
+    yield { op: 'ids', last: { ...this.#last } };
     for (const { kind, id } of this.#context.attachments()) yield* this.#described(kind, id);
     for (const { path, kind, id } of this.#context.pins()) {
       yield* this.#described(kind, id);
