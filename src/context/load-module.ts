@@ -38,7 +38,7 @@ function enter(session: ContextSession, loaded: LoadedObject, source: string): L
   const { runtime } = loaded;
   const { dialect } = loaded.spec;
   const maps = loaded.maps.map(({ raw }) =>
-    context.maps.add(new ContextMap(context.maps.nextId(), context, { raw, runtime, dialect, memory: 0 })),
+    context.maps.add(new ContextMap(context.maps.nextId(), context, { raw, runtime, dialect })),
   );
   const mapFds = maps.map((map) => session.open(map));
   const programs = loaded.programs.map((program) =>

@@ -121,7 +121,7 @@ function enter(session: ContextSession, { loaded, plan, btf, execution, verified
   const btfFd = btfObject === undefined ? undefined : session.open(btfObject);
   const maps = plan.map(({ reuse, dialect }, i): ContextMap => {
     const { raw } = loaded.maps[i];
-    const parts = { raw, runtime, dialect, btf: btfObject, memory: 0 };
+    const parts = { raw, runtime, dialect, btf: btfObject };
     return reuse ?? context.maps.add(new ContextMap(raw.id, context, parts));
   });
   const mapFds = maps.map((map) => session.open(map));

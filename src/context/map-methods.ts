@@ -1,6 +1,5 @@
 // map.*: elements one by one. Batches: batch-methods.ts. Rings: record-methods.ts.
 import { errnoName } from '../spec/errno.ts';
-import type { BpfMap } from '../spec/map.ts';
 import type { MapSpec } from '../spec/object.ts';
 import type { Handlers, MapCreate } from '../spec/session.ts';
 import { MAP_TYPES } from '../spec/map-types.ts';
@@ -63,20 +62,6 @@ export const mapMethods: Pick<Handlers<ContextSession>, Names> = {
   },
 };
 
-/** Makes a map of the main runtime; `make` is what fills the memory that it is said to take. */
-export function addMap(
-  session: ContextSession,
-  make: () => BpfMap,
-  parts: Pick<ConstructorParameters<typeof ContextMap>[2], 'dialect' | 'btf' | 'innerMapId'>,
-): ContextMap {
-  const { context } = session;
-  const { runtime } = context;
-  const before = runtime.memory.used;
-  const raw = make();
-  const memory = runtime.memory.used - before;
-  return context.maps.add(new ContextMap(raw.id, context, { ...parts, raw, runtime, memory }));
-}
-
 function create(session: ContextSession, params: MapCreate): ContextMap {
   const operation = 'map.create';
   const { context } = session;
@@ -111,12 +96,10 @@ function create(session: ContextSession, params: MapCreate): ContextMap {
     const attributes = `key size ${keySize}, value size ${valueSize}, max entries ${maxEntries}, flags 0x${flags.toString(16)}`;
     refuse(operation, errnoName(status) as 'EINVAL', `no ${type} is made with ${attributes}`, place);
   }
-  const make = (): BpfMap => {
-    const raw = createMap(row, spec, context.runtime.mapContext);
-    context.runtime.addMap(raw);
-    return raw;
-  };
-  return addMap(session, make, { dialect, btf, innerMapId: inner?.id ?? 0 });
+  const { runtime } = context;
+  const raw = createMap(row, spec, runtime.mapContext);
+  runtime.addMap(raw);
+  return context.maps.add(new ContextMap(raw.id, context, { raw, runtime, dialect, btf, innerMapId: inner?.id ?? 0 }));
 }
 
 /** What map_check_btf asks: types of the sizes of key and value. Fields of the value that are the kernel's come from there. */

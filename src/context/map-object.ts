@@ -38,8 +38,6 @@ export interface MapParts {
   readonly dialect: Dialect;
   readonly btf?: ContextBtf | undefined;
   readonly innerMapId?: Id;
-  /** Bytes that it took when it was made. */
-  readonly memory: number;
 }
 
 const viewOf = (bytes: Uint8Array): DataView => new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
@@ -55,7 +53,6 @@ export class ContextMap extends ContextObject<'map'> implements Held {
   readonly btf: ContextBtf | undefined;
   readonly rawId: Id;
   readonly #innerMapId: Id;
-  readonly #memory: number;
   readonly #context: ExecutionContext;
   /** What elements hold, by their keys. */
   readonly #held = new Map<string, Held>();
@@ -70,7 +67,6 @@ export class ContextMap extends ContextObject<'map'> implements Held {
     this.btf = parts.btf?.retain();
     this.loaded = new LoadedMap(parts.raw, parts.btf?.types);
     this.#innerMapId = parts.innerMapId ?? 0;
-    this.#memory = parts.memory;
     this.btf?.maps.add(id);
     this.onEnd(() => {
       this.btf?.maps.delete(id);
@@ -114,7 +110,7 @@ export class ContextMap extends ContextObject<'map'> implements Held {
       valueTypeId,
       frozen: raw.frozen,
       innerMapId: this.#innerMapId,
-      memory: this.#memory,
+      memory: raw.bytes,
       userValueSize: raw.userValueSize,
       pins,
     };

@@ -1,45 +1,59 @@
-// The tag of a program: the first eight bytes of the SHA-1 of its instructions, without the handles of maps (kernel/bpf/core.c:
-// bpf_prog_calc_tag). WebCrypto's digest answers later, which a load cannot wait for; so SHA-1 stands here (FIPS 180-4, section 6.1).
+// The tag of a program: the first eight bytes of a digest of its instructions without the handles of maps (kernel/bpf/core.c:
+// bpf_prog_calc_tag). The digest is SHA-256 since Linux 6.18, whose tags these are; before it was SHA-1. WebCrypto's digest answers
+// later, which a load cannot wait for; so SHA-256 stands here (FIPS 180-4, section 6.2).
 import { toHex } from '../base/bytes.ts';
 import { SLOT_SIZE } from '../isa/insn.ts';
 import { WIDE_OPCODE } from '../isa/opcodes.ts';
 
 const BLOCK = 64;
-const rotate = (word: number, by: number): number => (word << by) | (word >>> (32 - by));
+const ROUNDS = 64;
+const rotate = (word: number, by: number): number => (word >>> by) | (word << (32 - by));
 
-/** Function and constant of each twenty rounds. */
-const ROUNDS: readonly (readonly [mix: (b: number, c: number, d: number) => number, constant: number])[] = [
-  [(b, c, d) => (b & c) | (~b & d), 0x5a827999],
-  [(b, c, d) => b ^ c ^ d, 0x6ed9eba1],
-  [(b, c, d) => (b & c) | (b & d) | (c & d), 0x8f1bbcdc],
-  [(b, c, d) => b ^ c ^ d, 0xca62c1d6],
-];
+/** The first primes; their roots' fractions are the constants of the rounds and the words that a digest begins with. */
+function primes(count: number): number[] {
+  const found: number[] = [];
+  for (let n = 2; found.length < count; n++) if (found.every((prime) => n % prime !== 0)) found.push(n);
+  return found;
+}
+const fraction = (root: number): number => Math.trunc((root % 1) * 2 ** 32) | 0;
+const CONSTANTS = primes(ROUNDS).map((prime) => fraction(Math.cbrt(prime)));
+const BEGINNING = primes(8).map((prime) => fraction(Math.sqrt(prime)));
 
-/** SHA-1, 20 bytes. */
-export function sha1(bytes: Uint8Array): Uint8Array {
+/** SHA-256, 32 bytes. */
+export function sha256(bytes: Uint8Array): Uint8Array {
   const padded = new Uint8Array(Math.ceil((bytes.length + 9) / BLOCK) * BLOCK);
   padded.set(bytes);
   padded[bytes.length] = 0x80;
   const view = new DataView(padded.buffer);
   view.setBigUint64(padded.length - 8, BigInt(bytes.length) * 8n);
-  const hash = Int32Array.of(0x67452301, 0xefcdab89, 0x98badcfe, 0x10325476, 0xc3d2e1f0);
-  const words = new Int32Array(80);
+  const hash = Int32Array.from(BEGINNING);
+  const words = new Int32Array(ROUNDS);
   for (let at = 0; at < padded.length; at += BLOCK) {
     for (let i = 0; i < 16; i++) words[i] = view.getInt32(at + i * 4);
-    for (let i = 16; i < 80; i++) words[i] = rotate(words[i - 3] ^ words[i - 8] ^ words[i - 14] ^ words[i - 16], 1);
-    let [a, b, c, d, e] = hash;
-    for (let i = 0; i < 80; i++) {
-      const [mix, constant] = ROUNDS[Math.trunc(i / 20)];
-      const next = (rotate(a, 5) + mix(b, c, d) + e + words[i] + constant) | 0;
-      [a, b, c, d, e] = [next, a, rotate(b, 30), c, d];
-    }
-    [a, b, c, d, e].forEach((word, i) => {
-      hash[i] += word;
-    });
+    for (let i = 16; i < ROUNDS; i++)
+      words[i] = words[i - 16] + small(words[i - 15], 7, 18, 3) + words[i - 7] + small(words[i - 2], 17, 19, 10);
+    mix(hash, words);
   }
-  const digest = new DataView(new ArrayBuffer(20));
+  const digest = new DataView(new ArrayBuffer(32));
   hash.forEach((word, i) => digest.setInt32(i * 4, word));
   return new Uint8Array(digest.buffer);
+}
+
+const small = (word: number, first: number, second: number, shift: number): number =>
+  rotate(word, first) ^ rotate(word, second) ^ (word >>> shift);
+const large = (word: number, first: number, second: number, third: number): number =>
+  rotate(word, first) ^ rotate(word, second) ^ rotate(word, third);
+
+function mix(hash: Int32Array, words: Int32Array): void {
+  let [a, b, c, d, e, f, g, h] = hash;
+  for (let i = 0; i < ROUNDS; i++) {
+    const first = h + large(e, 6, 11, 25) + ((e & f) ^ (~e & g)) + CONSTANTS[i] + words[i];
+    const second = large(a, 2, 13, 22) + ((a & b) ^ (a & c) ^ (b & c));
+    [h, g, f, e, d, c, b, a] = [g, f, e, (d + first) | 0, c, b, a, (first + second) | 0];
+  }
+  [a, b, c, d, e, f, g, h].forEach((word, i) => {
+    hash[i] += word;
+  });
 }
 
 /** RFC 9669's forms of map references in a ProgramSpec, and the kernel's pseudo sources in their place. */
@@ -77,4 +91,4 @@ export function usedMaps(code: Uint8Array): number[] {
 }
 
 /** 16 hexadecimal digits. */
-export const programTag = (code: Uint8Array): string => toHex(sha1(kernelCode(code)).subarray(0, 8));
+export const programTag = (code: Uint8Array): string => toHex(sha256(kernelCode(code)).subarray(0, 8));

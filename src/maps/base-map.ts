@@ -34,6 +34,7 @@ export abstract class BaseMap implements BpfMap {
   readonly #lock: MapLock | undefined;
   /** Called on destroy, last added first. */
   #undo: (() => void)[] = [];
+  readonly #blocks: Address[] = [];
 
   constructor(spec: MapSpec, context: MapContext, copies = 1) {
     this.spec = spec;
@@ -70,8 +71,20 @@ export abstract class BaseMap implements BpfMap {
   /** Linear memory that destroy() gives back. */
   protected allocate(size: number): Address {
     const address = this.building(() => this.memory.alloc(size));
+    this.#blocks.push(address);
     this.onDestroy(() => this.memory.free(address));
     return address;
+  }
+
+  get bytes(): number {
+    let sum = 0;
+    for (const block of this.blocks()) sum += this.memory.sizeOf(block);
+    return sum;
+  }
+
+  /** All blocks of linear memory that it has now; of another thread's map those that this thread has added. */
+  protected *blocks(): Iterable<Address> {
+    yield* this.#blocks;
   }
 
   /** Runs a part of a constructor: if it fails, what was built before is given back. */

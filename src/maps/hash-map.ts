@@ -85,6 +85,11 @@ export abstract class HashLike extends BaseMap {
     this.onDestroy(() => table.destroy());
   }
 
+  protected override *blocks(): Iterable<Address> {
+    yield* super.blocks();
+    yield* this.table.blocks();
+  }
+
   override get userValueSize(): number {
     return this.#perCpu ? perCpuSize(this.spec.valueSize, this.copies) : this.spec.valueSize;
   }

@@ -141,6 +141,12 @@ export class HashTable {
     return row + this.#keyOffset;
   }
 
+  /** Its blocks of memory. */
+  *blocks(): Iterable<Address> {
+    yield this.#buckets;
+    yield* this.slab.blocks();
+  }
+
   destroy(): void {
     this.slab.destroy(this.#owned);
     if (this.#owned) this.#memory.free(this.#buckets);

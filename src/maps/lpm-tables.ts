@@ -64,6 +64,11 @@ export class LpmTables {
     this.#first = first;
   }
 
+  /** Their blocks of memory. */
+  get blocks(): Iterable<Address> {
+    return this.#tables;
+  }
+
   destroy(): void {
     for (const table of this.#tables) this.#memory.free(table);
     this.#tables.clear();

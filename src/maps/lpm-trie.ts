@@ -65,6 +65,12 @@ class LpmTrieMap extends BaseMap {
     this.setField('KEY_OFFSET', KEY);
   }
 
+  protected override *blocks(): Iterable<Address> {
+    yield* super.blocks();
+    yield* this.#slab.blocks();
+    yield* this.#tables.blocks;
+  }
+
   override lookupElem(key: Address): Address {
     const length = this.#lengthAt(key);
     if (length > this.#longest) return 0;

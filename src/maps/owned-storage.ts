@@ -39,6 +39,11 @@ export abstract class OwnedStorage extends BaseMap implements StorageMap {
     this.onDestroy(() => table.destroy());
   }
 
+  protected override *blocks(): Iterable<Address> {
+    yield* super.blocks();
+    yield* this.table.blocks();
+  }
+
   storageOf(owner: bigint, create: boolean, initial: Address = 0): Address {
     this.memory.view.setBigUint64(this.ownerKey, BigInt.asUintN(64, owner), true);
     const value = this.valueAt(this.ownerKey);

@@ -173,6 +173,14 @@ export class Slab {
     this.#chunks.length = 0;
   }
 
+  /** Its blocks of memory. */
+  *blocks(): Iterable<Address> {
+    for (const { base, values } of this.#chunks) {
+      yield base;
+      yield values;
+    }
+  }
+
   #grow(): boolean {
     this.#learn();
     const capacity = this.#get('CAPACITY');

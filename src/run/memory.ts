@@ -2,11 +2,14 @@ import { fail } from '../base/diagnostic.ts';
 import { alignUp } from '../base/bytes.ts';
 import { outOfMemory } from '../base/messages/run.ts';
 import type { Address, Memory, Region } from '../spec/memory.ts';
+import { FreeBlocks } from './free-blocks.ts';
 
 export const PAGE = 65_536;
 /** Unowned bytes after every block, so that an overflow of one block never lands in the next. */
 export const GAP = 16;
 export const LARGEST_LIMIT = 2 ** 32 - PAGE;
+/** From so many freed bytes on, if they are more than those in use, larger blocks are split before memory grows. */
+const IDLE = 64 << 20;
 
 /**
  * The run's one linear memory: a WebAssembly memory, an allocator over it and the table of regions that programs may access.
@@ -25,8 +28,7 @@ export class LinearMemory implements Memory {
   #top = PAGE;
   /** Size of each live block by address (gap included). */
   #blocks = new Map<Address, number>();
-  /** Freed blocks by their exact size: objects of a run come in few sizes. */
-  #free = new Map<number, Address[]>();
+  readonly #free = new FreeBlocks();
   /** Sorted by base. */
   #regions: Region[] = [];
   #last: Region | undefined;
@@ -61,7 +63,7 @@ export class LinearMemory implements Memory {
 
   alloc(size: number): Address {
     const block = alignUpBig(size + GAP, 8);
-    const reused = this.#free.get(block)?.pop();
+    const reused = this.#free.exactly(block) ?? this.#outOfLarger(block);
     if (reused !== undefined) {
       this.u8.fill(0, reused, reused + size);
       this.#blocks.set(reused, block);
@@ -83,9 +85,18 @@ export class LinearMemory implements Memory {
     if (block === undefined) throw new Error(`free of 0x${address.toString(16)}, which is not allocated`);
     this.#blocks.delete(address);
     this.used -= block;
-    const list = this.#free.get(block);
-    if (list === undefined) this.#free.set(block, [address]);
-    else list.push(address);
+    this.#free.add(address, block);
+  }
+
+  #outOfLarger(block: number): Address | undefined {
+    const idle = this.#top - PAGE - this.used;
+    const short = this.#top + block > this.limit;
+    if (!(idle >= block) || !(short || (idle >= IDLE && idle >= this.used))) return undefined;
+    return this.#free.outOfLarger(block);
+  }
+
+  sizeOf(block: Address): number {
+    return this.#blocks.get(block) ?? 0;
   }
 
   addRegion(region: Region): Region {

@@ -92,6 +92,10 @@ export class SharedMemory extends LinearMemory {
     else list.push(address);
   }
 
+  override sizeOf(block: Address): number {
+    return this.u32[(block - HEADER) >>> 2];
+  }
+
   /** Bytes that were never handed out, from this thread's arena or, where they are many or little is left, for themselves. */
   #take(block: number, size: number): Address {
     if (block > this.#end - this.#at) {

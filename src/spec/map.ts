@@ -83,6 +83,8 @@ export interface BpfMap {
   freeze(): Status;
   /** Bytes of one value on the application side (per-CPU: all CPUs). */
   readonly userValueSize: number;
+  /** Bytes of linear memory that it takes now. */
+  readonly bytes: number;
   /** Gives back the map's memory; the map must not be used after. */
   destroy(): void;
 }

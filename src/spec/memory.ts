@@ -52,6 +52,8 @@ export interface Memory {
    */
   alloc(size: number): Address;
   free(address: Address): void;
+  /** Bytes that a block takes, with all that goes with it. */
+  sizeOf(block: Address): number;
 
   /** Changes whenever a region is added, removed or moved: what was learned about an address holds as long as this stays. */
   readonly generation: number;

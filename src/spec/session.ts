@@ -76,7 +76,7 @@ export interface ProgramInfo {
   readonly name: string;
   readonly type: ProgramTypeName;
   readonly attachType?: AttachTypeName;
-  /** SHA-1 over the instructions as the kernel's bpf_prog_calc_tag, 16 hexadecimal digits. */
+  /** Of the instructions as the kernel's bpf_prog_calc_tag (SHA-256 since Linux 6.18, before SHA-1), 16 hexadecimal digits. */
   readonly tag: string;
   readonly gplCompatible: boolean;
   /** Nanoseconds since boot. */
