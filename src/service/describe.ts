@@ -29,7 +29,6 @@ export interface MapMade {
   readonly dialect: ObjectSpec['dialect'];
   readonly btfId: Id;
   readonly innerMapId: Id;
-  readonly memory: number;
   /** Bloom filters. */
   readonly bits?: { readonly seed: number; readonly bits: Uint8Array };
 }
@@ -104,7 +103,7 @@ function describeBtf({ id, name, bytes }: ContextBtf): Described {
 function describeMap(context: ExecutionContext, map: ContextMap): Described {
   if (map.runtime !== context.runtime) return { refused: 'it lives in the memory of a native module' };
   const { raw, dialect, id, btf } = map;
-  const { innerMapId, memory } = map.info([]);
+  const { innerMapId } = map.info([]);
   const { data: _data, ...spec } = raw.spec;
   const bits = bitsOf(map);
   const made: MapMade = {
@@ -112,7 +111,6 @@ function describeMap(context: ExecutionContext, map: ContextMap): Described {
     dialect,
     btfId: btf?.id ?? 0,
     innerMapId,
-    memory,
     ...(bits === undefined ? {} : { bits }),
   };
   const holds = map.holds === undefined ? {} : { holds: { kind: map.holds, at: map.holdsAt } };

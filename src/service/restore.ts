@@ -115,7 +115,7 @@ class Restoring {
     this.#keep(this.#context.btfs.add(new ContextBtf(id, name, decodeBtf(bytes), bytes)));
   }
 
-  #map(id: Id, { spec, dialect, btfId, innerMapId, memory, bits }: MapMade): void {
+  #map(id: Id, { spec, dialect, btfId, innerMapId, bits }: MapMade): void {
     const { runtime } = this.#context;
     const row = this.#context.platform(dialect).mapType(spec.type);
     if (row === undefined) throw new TypeError(`there are no maps of type ${spec.type} any more`);
@@ -123,7 +123,7 @@ class Restoring {
     const raw = createMap(row, spec, { ...runtime.mapContext, ...seeded });
     runtime.addMap(raw);
     const btf = btfId === 0 ? undefined : (this.#object('btf', btfId) as unknown as ContextBtf);
-    const map = new ContextMap(id, this.#context, { raw, runtime, dialect, btf, innerMapId, memory });
+    const map = new ContextMap(id, this.#context, { raw, runtime, dialect, btf, innerMapId });
     this.#keep(this.#context.maps.add(map));
     if (bits !== undefined) putBits(map, bits.bits);
   }
