@@ -3,15 +3,18 @@
 import type { Socket } from 'node:net';
 import {
   createMessageConnection,
+  type Message,
   type MessageConnection,
   ParameterStructures,
   ResponseError,
+  type ResponseMessage,
 } from 'vscode-jsonrpc/node';
 import { AnyBpfError, fail } from '../base/diagnostic.ts';
 import { sessionClosed } from '../base/messages/session.ts';
-import { fromResponse, type ErrorMessage, isErrorMessage } from '../service/errors.ts';
+import { fromResponse, isErrorMessage } from '../service/errors.ts';
 import { CLIENT_FRAMES } from '../service/limits.ts';
 import {
+  DIRECT,
   eventMethod,
   HELLO,
   type HelloParams,
@@ -27,11 +30,18 @@ const WIRE_LIMITS = { frame: CLIENT_FRAMES, frameTime: 2 ** 31 - 1, queueMost: N
 
 type Listeners = { readonly [E in EventName]: Set<(data: Events[E]) => void> };
 
+interface Waiting {
+  readonly resolve: (result: unknown) => void;
+  readonly reject: (error: unknown) => void;
+}
+
 export class ServiceSession implements Session {
   readonly host = 'service';
   readonly #wire: Wire;
   readonly #rpc: MessageConnection;
   readonly #listeners: Listeners = { records: new Set(), trace: new Set(), closed: new Set() };
+  readonly #direct = new Map<number, Waiting>();
+  #lastDirect = 0;
   readonly #ended: Promise<void>;
   #end: () => void = () => undefined;
   #hello: HelloResult | undefined;
@@ -45,11 +55,7 @@ export class ServiceSession implements Session {
       this.#end = resolve;
     });
     this.#wire = new Wire(socket, WIRE_LIMITS, {
-      arrived: (message) => {
-        if (!isErrorMessage(message)) return false;
-        this.#last = fromResponse((message as ErrorMessage).error);
-        return true;
-      },
+      arrived: (message) => this.#arrived(message),
       ready: () => true,
       drained: () => this.#wire.resume(),
       keeps: () => undefined,
@@ -79,7 +85,7 @@ export class ServiceSession implements Session {
   }
 
   call<M extends MethodName>(method: M, params: Params<M>): Promise<Result<M>> {
-    return this.#request(method, params);
+    return DIRECT.has(method) ? this.#requestNow(method, params) : this.#request(method, params);
   }
 
   /** A method of the service itself. */
@@ -112,8 +118,38 @@ export class ServiceSession implements Session {
     }
   }
 
+  /** Past JSON-RPC's queue; ids below 0 are these. */
+  #requestNow<T>(method: string, params: unknown): Promise<T> {
+    return new Promise((resolve, reject) => {
+      if (this.#closed !== undefined) fail(sessionClosed({}, this.#closed));
+      const id = --this.#lastDirect;
+      this.#direct.set(id, { resolve: resolve as (result: unknown) => void, reject });
+      this.#wire.send({ jsonrpc: '2.0', id, method, params } as Message);
+    });
+  }
+
+  /** True where a message is dealt with. */
+  #arrived(message: unknown): boolean {
+    if (isErrorMessage(message)) {
+      this.#last = fromResponse(message.error);
+      return true;
+    }
+    const { id, result, error } = message as Partial<ResponseMessage>;
+    if (typeof id !== 'number' || id >= 0) return false;
+    const waiting = this.#direct.get(id);
+    this.#direct.delete(id);
+    if (error === undefined) waiting?.resolve(result);
+    else waiting?.reject(fromResponse(error));
+    return true;
+  }
+
+  /** Why a call that waited has no answer. */
+  #ending(): AnyBpfError {
+    return this.#last ?? new AnyBpfError(sessionClosed({}, this.#closed ?? 'it has ended'));
+  }
+
   #finding(error: unknown): unknown {
-    if (this.#closed !== undefined) return this.#last ?? new AnyBpfError(sessionClosed({}, this.#closed));
+    if (this.#closed !== undefined) return this.#ending();
     return error instanceof ResponseError ? fromResponse(error) : error;
   }
 
@@ -130,6 +166,8 @@ export class ServiceSession implements Session {
   #close(why: string): void {
     this.#closed ??= this.#last?.diagnostic.message ?? why;
     this.#rpc.dispose();
+    for (const { reject } of this.#direct.values()) reject(this.#ending());
+    this.#direct.clear();
     this.#emit('closed', { why: this.#closed });
     for (const listeners of Object.values(this.#listeners)) listeners.clear();
     this.#end();

@@ -7,6 +7,8 @@ import {
   type Message,
   type MessageConnection,
   type RequestMessage,
+  type ResponseError,
+  type ResponseMessage,
 } from 'vscode-jsonrpc/node';
 import { AnyBpfError, type Diagnostic, fail } from '../base/diagnostic.ts';
 import {
@@ -25,6 +27,7 @@ import type { ServiceLimits } from './limits.ts';
 import { checked, PARAMS } from './params.ts';
 import {
   commonVersion,
+  DIRECT,
   eventMethod,
   HELLO,
   HELLO_PARAMS,
@@ -49,7 +52,9 @@ export interface ConnectionHost {
   /** Role of a token; undefined where it is none. Absent where the service asks for no token. */
   readonly tokenRole?: (token: string) => Role | undefined;
   readonly methods: {
-    readonly [M in ServiceMethodName]: (caller: Caller) => ServiceMethods[M]['result'];
+    readonly [M in ServiceMethodName]: (caller: Caller) =>
+      | ServiceMethods[M]['result']
+      | Promise<ServiceMethods[M]['result']>;
   };
   /** An answer goes out when this is done: the journal. */
   readonly settle?: () => Promise<void> | undefined;
@@ -57,6 +62,11 @@ export interface ConnectionHost {
   keeps(connection: ServiceConnection, bytes: number): void;
   /** It is over: its handles are released. */
   ended(connection: ServiceConnection): void;
+}
+
+interface Failure {
+  readonly error: ReturnType<ResponseError<unknown>['toJson']>;
+  readonly finding: Diagnostic;
 }
 
 type State = 'handshake' | 'open' | 'draining' | 'ended';
@@ -165,9 +175,50 @@ export class ServiceConnection {
       (params === undefined || (typeof params === 'object' && params !== null && !Array.isArray(params)));
     if (!request) throw new FrameError('what arrived is no request');
     if (this.#open.has(id)) throw new FrameError(`the request ${id} has no answer yet`);
-    this.#open.add(id);
     this.#requests++;
-    return false;
+    // Never before a request that came earlier.
+    const direct = DIRECT.has(method) && this.#open.size === 0;
+    this.#open.add(id);
+    if (direct) this.#answerNow(id, method, params);
+    return direct;
+  }
+
+  #answerNow(id: number | string, method: string, params: unknown): void {
+    const begun = performance.now();
+    try {
+      const result = this.#call(method, params ?? {});
+      const wait = result instanceof Promise ? result : this.#host.settle?.();
+      if (wait === undefined) this.#reply(id, method, begun, { result });
+      else void this.#replyLater(id, method, begun, result);
+    } catch (error) {
+      this.#reply(id, method, begun, this.#failure(method, error));
+    }
+  }
+
+  async #replyLater(id: number | string, method: string, begun: number, pending: unknown): Promise<void> {
+    try {
+      const result = await pending;
+      await this.#host.settle?.();
+      this.#reply(id, method, begun, { result });
+    } catch (error) {
+      this.#reply(id, method, begun, this.#failure(method, error));
+    }
+  }
+
+  #failure(method: string, error: unknown): Failure {
+    const finding = this.#finding(method, error);
+    return { error: toResponse(finding).toJson(), finding };
+  }
+
+  #reply(id: number | string, method: string, begun: number, answer: { readonly result: unknown } | Failure): void {
+    const { finding, ...body } = 'finding' in answer ? answer : { ...answer, finding: undefined };
+    this.#tellCalled(method, begun, finding);
+    this.#wire.send({ jsonrpc: '2.0', id, ...body } as ResponseMessage);
+  }
+
+  #tellCalled(method: string, begun: number, finding: Diagnostic | undefined): void {
+    const took = performance.now() - begun;
+    for (const observer of this.#host.observers) observer.called?.(this.number, method, took, finding);
   }
 
   #sent(message: Message): void {
@@ -195,8 +246,7 @@ export class ServiceConnection {
       finding = this.#finding(method, error);
       throw toResponse(finding);
     } finally {
-      const took = performance.now() - begun;
-      for (const observer of this.#host.observers) observer.called?.(this.number, method, took, finding);
+      this.#tellCalled(method, begun, finding);
     }
   }
 

@@ -63,6 +63,8 @@ type None = Record<never, never>;
 /** Methods of the service itself. */
 export interface ServiceMethods {
   'service.status': { readonly params: None; readonly result: ServiceStatus };
+  /** What there is and what it did, as Prometheus text. */
+  'service.metrics': { readonly params: None; readonly result: { readonly text: string } };
   /** Ends the service when what was begun has its answers. */
   'service.stop': { readonly params: None; readonly result: None };
 }
@@ -70,6 +72,7 @@ export type ServiceMethodName = keyof ServiceMethods;
 
 export const SERVICE_ROLES: { readonly [M in ServiceMethodName]: Role } = {
   'service.status': 'read',
+  'service.metrics': 'read',
   'service.stop': 'admin',
 };
 
@@ -86,3 +89,19 @@ export function commonVersion([first, last]: readonly [number, number]): number 
   const version = Math.min(last, PROTOCOL.last);
   return version >= Math.max(first, PROTOCOL.first) ? version : undefined;
 }
+
+/**
+ * Methods that are called often and have their answer at once: they go past JSON-RPC's queue, which takes some ten times as long as
+ * they do. The messages are the same.
+ */
+export const DIRECT: ReadonlySet<string> = new Set<MethodName>([
+  'map.lookup',
+  'map.update',
+  'map.delete',
+  'map.nextKey',
+  'map.lookupAndDelete',
+  'map.lookupBatch',
+  'map.updateBatch',
+  'map.deleteBatch',
+  'prog.testRun',
+]);
