@@ -44,6 +44,8 @@ const KEPT: { readonly [T in MapTypeName]: 'keys' | 'array' | 'order' | 'bits' |
   cgrp_storage: 'nothing',
   struct_ops: 'nothing',
   arena: 'nothing',
+  sample_hash_map: 'keys',
+  sample_hash_map: 'keys',
 };
 
 const NO_KEY = new Uint8Array(0);

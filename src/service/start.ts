@@ -7,14 +7,19 @@ import type { Role } from '../spec/session.ts';
 import type { ServiceLimits } from './limits.ts';
 import type { ServiceStatus } from './protocol.ts';
 import type { ServiceObserver } from './served.ts';
+import { durableContext } from './restore.ts';
 import { type Opened, serve, type Service } from './server.ts';
+import { openState, type StateOptions } from './state.ts';
 import { readTokens } from './tokens.ts';
+import { Watch, type WatchOptions } from './watch.ts';
 
 export interface StartOptions {
   readonly socket: string;
   readonly version: string;
   /** Folder that pinned objects outlive the service in; where absent they do not. */
   readonly state?: string;
+  /** How they do. */
+  readonly durable?: Omit<StateOptions, 'folder' | 'files'>;
   readonly group?: { readonly name: string; readonly role: Role };
   /** File of tokens (tokens.ts). */
   readonly tokens?: string;
@@ -22,6 +27,8 @@ export interface StartOptions {
   readonly observers?: readonly ServiceObserver[];
   /** Where programs run; this machine where absent. */
   readonly host?: Host;
+  /** Log and metrics. */
+  readonly watch?: WatchOptions;
 }
 
 /** How many objects a context has. */
@@ -39,22 +46,48 @@ export const contextCounts = (context: ExecutionContext): ServiceStatus['objects
  * @throws AnyBpfError service/running, service/place, service/start; state/* where its state cannot be taken up
  */
 export async function startService(options: StartOptions): Promise<Service> {
-  const { socket, version, group, tokens, limits, observers } = options;
+  const { socket, version, group, tokens, limits, observers = [] } = options;
+  const watch = new Watch(options.watch ?? {});
   return serve({
     socket,
     version,
-    open: () => openContext(options),
+    open: () => openContext(options, watch),
+    observers: [...watch.observers, ...observers],
     ...(group === undefined ? {} : { group }),
     ...(tokens === undefined ? {} : { tokenRole: readTokens(tokens) }),
     ...(limits === undefined ? {} : { limits }),
-    ...(observers === undefined ? {} : { observers }),
   });
 }
 
-async function openContext({ host = nodeHost() }: StartOptions): Promise<Opened> {
+async function openContext(options: StartOptions, watch: Watch): Promise<Opened> {
+  const { host = nodeHost({ trace: watch.trace }), state: folder, version } = options;
   const context = new ExecutionContext({ host });
+  const state =
+    folder === undefined
+      ? undefined
+      : await openState(durableContext(context, `anybpf ${version}`), {
+          report: watch.report,
+          ...options.durable,
+          folder,
+        });
+  const close = async (): Promise<void> => {
+    try {
+      await watch.close();
+      await state?.close();
+    } finally {
+      context[Symbol.dispose]();
+    }
+  };
+  try {
+    await watch.open(context.session({ role: 'read' }), { socket: options.socket, version });
+  } catch (error) {
+    await close();
+    throw error;
+  }
   return {
     context: { session: (caller) => context.session(caller), counts: () => contextCounts(context) },
-    close: () => context[Symbol.dispose](),
+    ...(state === undefined ? {} : { state: folder, settle: () => state.settle() }),
+    metrics: () => watch.metrics(),
+    close,
   };
 }

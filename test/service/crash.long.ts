@@ -1,0 +1,29 @@
+// kill -9 of the service at 1,000 random points (ANYBPF_CHECKS), for as long as it may take (ANYBPF_SECONDS, 600 where absent).
+import { afterAll, beforeAll, expect, it } from 'vitest';
+import { builtProject, Campaign } from './crash.ts';
+
+const POINTS = Number(process.env['ANYBPF_CHECKS'] ?? 1000);
+const MILLISECONDS = 1000 * Number(process.env['ANYBPF_SECONDS'] ?? 600);
+const SEED = Number(process.env['ANYBPF_SEED'] ?? 20260101);
+/** Of one start, whatever else the machine does. */
+const SLOWEST = 5000;
+
+let built: ReturnType<typeof builtProject>;
+beforeAll(() => {
+  built = builtProject();
+});
+afterAll(() => built[Symbol.dispose]());
+
+it(`a service that is killed at ${POINTS} points loses nothing that it acknowledged`, async () => {
+  using campaign = new Campaign(built.dist, SEED, { compactAt: 65_536, snapshotEvery: 20 });
+  const end = performance.now() + MILLISECONDS;
+  const { figures } = campaign;
+  while (figures.points < POINTS && performance.now() < end) await campaign.round();
+  const { points, starting, slowest } = figures;
+  console.log(
+    `${points} points, seed ${SEED}: ${JSON.stringify(figures)}; ${Math.round(starting / points)} ms from start to answer, most ${Math.round(slowest)}`,
+  );
+  expect(figures).toMatchObject({ lost: 0, torn: 0, wrongPins: 0 });
+  expect(starting / points).toBeLessThan(1000);
+  expect(slowest).toBeLessThan(SLOWEST);
+});
