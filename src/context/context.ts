@@ -15,6 +15,7 @@ import { type ContextObject, ObjectTable } from './objects.ts';
 import { canonicalPin, type PinForm, PinTree, printPin } from './pins.ts';
 import type { LoadPipeline } from './pipeline.ts';
 import type { ContextProgram } from './program-object.ts';
+import { ProviderStore } from './providers/store.ts';
 import { ContextSession, type SessionOptions } from './session.ts';
 
 export interface ContextOptions extends Pick<RuntimeOptions, 'host' | 'engine' | 'memoryLimit' | 'shared'> {
@@ -46,8 +47,8 @@ export class ExecutionContext implements Disposable {
   readonly reclaimer = new Epochs();
   /** Where programs are attached. */
   readonly hooks: Hooks;
-  /** Platforms in place of the host's, while providers have added to them. */
-  readonly platforms: { [D in Dialect]?: Platform } = {};
+  /** What extensions bring. */
+  readonly providers: ProviderStore;
   /** The task that a hook's event happens in; the host's where undefined. */
   process: ProcessIdentity | undefined;
   readonly #sessions = new Set<ContextSession>();
@@ -67,6 +68,7 @@ export class ExecutionContext implements Disposable {
     this.programs = new ObjectTable('prog', this.observers, () => this.runtime.nextProgramId());
     this.links = new ObjectTable('link', this.observers, counter('link'));
     this.hooks = new Hooks(this);
+    this.providers = new ProviderStore(this);
     this.btfs = new ObjectTable('btf', this.observers, counter('btf'));
   }
 
@@ -94,7 +96,7 @@ export class ExecutionContext implements Disposable {
   }
 
   platform(dialect: Dialect): Platform {
-    return this.platforms[dialect] ?? this.options.host.platform(dialect);
+    return this.providers.platform(dialect);
   }
 
   table(kind: ObjectKind): ObjectTable<ContextObject> {
@@ -188,6 +190,9 @@ export class ExecutionContext implements Disposable {
     this.#disposed = true;
     for (const session of this.#sessions) session.end('the context is gone');
     for (const [path] of this.pins.below('')) this.pins.remove(path);
+    // What stays without a handle: attachments, and what they run.
+    for (const table of [this.links, this.programs, this.maps, this.btfs])
+      for (const object of table.values()) object.end();
     this.runtime[Symbol.dispose]();
   }
 }

@@ -16,13 +16,31 @@ export function checked(operation: string, status: number, place: Place = {}): n
 /** The errno that bpf(2) would give for findings that do not bring their own, by their code or its stage. */
 const ERRNO_OF: Readonly<Record<string, ErrnoName>> = {
   'run/out-of-memory': 'ENOMEM',
+  'run/no-test-run': 'ENOTSUPP',
   'map/too-large': 'E2BIG',
   'map/unsupported': 'ENOTSUPP',
-  'run/no-test-run': 'ENOTSUPP',
-  'verify/over-budget': 'E2BIG',
   'session/closed': 'EBADF',
+  // What a program may not touch is EACCES; what it may not be is EINVAL (kernel/bpf/verifier.c).
   verify: 'EACCES',
   certificate: 'EACCES',
+  'verify/budget': 'E2BIG',
+  'verify/call-depth': 'E2BIG',
+  'verify/callback': 'EINVAL',
+  'verify/division-by-zero': 'EINVAL',
+  'verify/helper': 'EINVAL',
+  'verify/helper-map': 'EINVAL',
+  'verify/kfunc': 'EINVAL',
+  'verify/licence': 'EINVAL',
+  'verify/lock': 'EINVAL',
+  'verify/not-relocated': 'EINVAL',
+  'verify/packet-load': 'EINVAL',
+  'verify/recursion': 'EINVAL',
+  'verify/reference-leak': 'EINVAL',
+  'verify/release': 'EINVAL',
+  'verify/return-value': 'EINVAL',
+  'verify/tail-call': 'EINVAL',
+  'verify/unbounded-loop': 'EINVAL',
+  'verify/unsupported': 'ENOTSUPP',
 };
 
 /** The error with an errno; anything that is no finding stays as it is. */

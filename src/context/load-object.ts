@@ -88,7 +88,7 @@ function create(
     loaded[Symbol.dispose]();
     throw error;
   }
-  return enter(session, { loaded, plan, btf, execution, verified: verify === 'require' });
+  return enter(session, { source: load.name, loaded, plan, btf, execution, verified: verify === 'require' });
 }
 
 /** Why the object as a whole is not loaded: a map or a wanted program that is not there. */
@@ -103,6 +103,7 @@ function refusalOf(loaded: LoadedObject, load: ObjectLoad): Diagnostic | undefin
 }
 
 interface Made {
+  readonly source: string;
   readonly loaded: LoadedObject;
   readonly plan: readonly MapPlan[];
   readonly btf: { readonly types: ContextBtf['types']; readonly bytes: Uint8Array } | undefined;
@@ -111,7 +112,7 @@ interface Made {
 }
 
 /** Puts what was made into the context's tables and gives the session handles of it. Nothing here fails. */
-function enter(session: ContextSession, { loaded, plan, btf, execution, verified }: Made): LoadedObjectInfo {
+function enter(session: ContextSession, { source, loaded, plan, btf, execution, verified }: Made): LoadedObjectInfo {
   const { context, uid, pid } = session;
   const { runtime } = context;
   const btfObject =
@@ -137,7 +138,7 @@ function enter(session: ContextSession, { loaded, plan, btf, execution, verified
         maps: used,
         btf: btfObject,
         execution,
-        source: loaded.name,
+        source,
         uid,
         pid,
         loadedAt: context.host.services.clock.boot(),

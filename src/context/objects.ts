@@ -39,7 +39,12 @@ export abstract class Referenced {
 
   /** Gives one back; the last one ends the object, at once. */
   release(): void {
-    if (--this.#references > 0 || this.#gone) return;
+    if (--this.#references === 0) this.end();
+  }
+
+  /** Ends the object whatever still refers to it: with its last reference, or with the context. */
+  end(): void {
+    if (this.#gone) return;
     this.#gone = true;
     for (const undo of this.#undo.reverse()) undo();
   }
