@@ -10,6 +10,7 @@ import { AnyBpfError, type Diagnostic, fail } from '../base/diagnostic.ts';
 import { badOption } from '../base/messages/cli.ts';
 import { cannotStart, cannotStop } from '../base/messages/service.ts';
 import { ROLES, type Role } from '../spec/session.ts';
+import { LOG_LEVELS, type LogLevel } from '../service/log.ts';
 import type { ServiceStatus } from '../service/protocol.ts';
 import type { Io } from './io.ts';
 import { toJson } from './json.ts';
@@ -28,6 +29,8 @@ interface StartOptions extends ServiceOptions {
   readonly socketGroup?: string;
   readonly groupRole?: Role;
   readonly tokens?: string;
+  readonly metrics?: string;
+  readonly logLevel?: LogLevel;
 }
 
 /** Milliseconds until a service must answer that it has started, or have stopped. */
@@ -54,12 +57,17 @@ export const serviceVerb: Verb = (program: Command, io) => {
     .option('--socket-group <group>', 'a second socket, for the members of this group')
     .addOption(new Option('--group-role <role>', "the second socket's role").choices(ROLES))
     .option('--tokens <file>', 'ask every client for a token of this file (lines ROLE TOKEN)')
+    .option('--metrics <address>', 'serve metrics for Prometheus at HOST:PORT, or unix:PATH for the owner alone')
+    .addOption(new Option('--log-level <level>', 'the least that its log says (info where absent)').choices(LOG_LEVELS))
     .action((options: StartOptions) => start(io, options));
   socketOption(service.command('stop').description('end it; what is pinned is kept')).action(
     (options: ServiceOptions) => stop(io, options),
   );
   socketOption(service.command('status').description('who it is, since when, and what it has')).action(
     (options: ServiceOptions) => status(io, options),
+  );
+  socketOption(service.command('metrics').description('what it has and did, as Prometheus text')).action(
+    (options: ServiceOptions) => metrics(io, options),
   );
 };
 
@@ -76,11 +84,19 @@ async function start(io: Io, options: StartOptions): Promise<void> {
 
 async function runHere(io: Io, options: StartOptions, socket: string, state: string | undefined): Promise<void> {
   const { startService } = await import('../service/start.ts');
-  const { socketGroup, groupRole, tokens } = options;
+  const { metricsAddress } = await import('../service/metrics-server.ts');
+  const { socketGroup, groupRole, tokens, metrics, logLevel } = options;
   try {
     const service = await startService({
       socket,
       version,
+      watch: {
+        log: {
+          write: (line) => io.stderr.write(line),
+          ...(logLevel === undefined ? {} : { level: logLevel }),
+        },
+        ...(metrics === undefined ? {} : { metrics: metricsAddress(metrics) }),
+      },
       ...(state === undefined ? {} : { state }),
       ...(socketGroup === undefined || groupRole === undefined
         ? {}
@@ -110,7 +126,7 @@ function announce(what: Announcement): boolean {
 /** Starts the service as a process that outlives this one. */
 async function startBeside(options: StartOptions, socket: string, state: string | undefined): Promise<ServiceStatus> {
   const command = fileURLToPath(new URL('../../bin/anybpf.mjs', import.meta.url));
-  const { socketGroup, groupRole, tokens } = options;
+  const { socketGroup, groupRole, tokens, metrics, logLevel } = options;
   const argv = [
     'service',
     'start',
@@ -122,6 +138,8 @@ async function startBeside(options: StartOptions, socket: string, state: string 
       ? []
       : ['--socket-group', socketGroup, '--group-role', groupRole]),
     ...(tokens === undefined ? [] : ['--tokens', tokens]),
+    ...(metrics === undefined ? [] : ['--metrics', metrics]),
+    ...(logLevel === undefined ? [] : ['--log-level', logLevel]),
   ];
   const log = openLog(state ?? dirname(socket));
   try {
@@ -198,6 +216,16 @@ async function status(io: Io, options: ServiceOptions): Promise<void> {
   const { session } = await connected(io, options.socket);
   try {
     print(io, options, await session.ask('service.status', {}), 'running');
+  } finally {
+    await session.close();
+  }
+}
+
+async function metrics(io: Io, { socket, json }: ServiceOptions): Promise<void> {
+  const { session } = await connected(io, socket);
+  try {
+    const { text } = await session.ask('service.metrics', {});
+    io.stdout.write(json === true ? `${toJson({ metrics: text })}\n` : text);
   } finally {
     await session.close();
   }

@@ -38,6 +38,8 @@ export interface Opened {
   readonly settle?: () => Promise<void> | undefined;
   /** Folder of pinned objects, for the status. */
   readonly state?: string;
+  /** What there is and what it did, as Prometheus text. */
+  readonly metrics?: () => Promise<string>;
   /** When all connections have ended, and before another service can take this one's place. */
   close?(): Promise<void> | void;
 }
@@ -97,7 +99,7 @@ export class Service {
     }
   }
 
-  #hostOf({ context, settle }: Opened): ConnectionHost {
+  #hostOf({ context, settle, metrics }: Opened): ConnectionHost {
     const { version, tokenRole } = this.#options;
     return {
       context,
@@ -106,6 +108,7 @@ export class Service {
       observers: this.#observers,
       methods: {
         'service.status': () => this.status(),
+        'service.metrics': async () => ({ text: (await metrics?.()) ?? '' }),
         'service.stop': () => {
           // After its own answer.
           setImmediate(() => void this.stop('it was told to stop'));

@@ -77,3 +77,13 @@ export const hostUnavailable = message(
   'service/host',
   (host: string, why: string) => `the host ${host} is not there: ${why}`,
 );
+
+export const badMetricsAddress = message(
+  'service/metrics-address',
+  (text: string) => `${text} is no address for metrics: HOST:PORT or unix:PATH`,
+);
+
+export const cannotServeMetrics = message(
+  'service/metrics',
+  (address: string, why: string) => `metrics cannot be served at ${address}: ${why}`,
+);
