@@ -3,10 +3,10 @@
 import { execFileSync } from 'node:child_process';
 import { mkdtempSync, readdirSync, readFileSync, rmSync, statSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { join, relative } from 'node:path';
 
 const root = join(import.meta.dirname, '..');
-const folders = ['examples', 'test/verify/refusals'].map((folder) => join(root, folder));
+const folders = ['examples', 'test/verify/refusals', 'test/windows/programs'].map((folder) => join(root, folder));
 const { CLANG: clang = 'clang', LLVM_STRIP: strip = 'llvm-strip' } = process.env;
 const check = process.argv.includes('--check');
 
@@ -18,8 +18,24 @@ const sources = folders.flatMap((folder) =>
     .map((file) => ({ folder, file })),
 );
 
+const WINDOWS = '-DANYBPF_TARGET_WINDOWS';
+
+/** How a source is built: what its objects' names have before .bpf.o, and flags. Sources in examples/portable are built for each system. */
+function variantsOf({ folder, file }) {
+  if (file.startsWith('portable/')) {
+    return [
+      ['.linux', ['-mcpu=v3', '-DANYBPF_TARGET_LINUX']],
+      ['.windows', ['-mcpu=v3', WINDOWS]],
+      ['.anybpf', ['-mcpu=v3']],
+    ];
+  }
+  // Windows' own sources are built for the first instruction set level.
+  if (folder.endsWith('test/windows/programs')) return [['', ['-mcpu=v1', WINDOWS]]];
+  return [['', file.startsWith('port-quota/') ? ['-mcpu=v3', WINDOWS] : ['-mcpu=v3']]];
+}
+
 /** The folder as the compiler is called in it: no path of this machine gets into the object. */
-function build({ folder, file }, object) {
+function build({ folder, file }, flags, object) {
   execFileSync(
     clang,
     [
@@ -27,9 +43,11 @@ function build({ folder, file }, object) {
       '-g',
       '-target',
       'bpf',
-      '-mcpu=v3',
+      ...flags,
       '-Wall',
       '-Werror',
+      '-I',
+      relative(folder, join(root, 'include')),
       `-ffile-prefix-map=${folder}=.`,
       '-c',
       file,
@@ -44,19 +62,24 @@ function build({ folder, file }, object) {
 
 const target = check ? mkdtempSync(join(tmpdir(), 'anybpf-examples-')) : undefined;
 let different = 0;
+let objects = 0;
 try {
   for (const source of sources) {
     const { folder, file } = source;
-    const committed = join(folder, file.replace(/\.c$/, '.o'));
-    const object = target === undefined ? committed : join(target, file.replaceAll('/', '_').replace(/\.c$/, '.o'));
-    build(source, object);
-    if (target !== undefined && !readFileSync(object).equals(readFileSync(committed))) {
-      different++;
-      console.error(`${file}: the committed object is not what the source gives`);
+    for (const [variant, flags] of variantsOf(source)) {
+      const name = file.replace(/\.bpf\.c$/, `${variant}.bpf.o`);
+      const committed = join(folder, name);
+      const object = target === undefined ? committed : join(target, name.replaceAll('/', '_'));
+      build(source, flags, object);
+      objects++;
+      if (target !== undefined && !readFileSync(object).equals(readFileSync(committed))) {
+        different++;
+        console.error(`${name}: the committed object is not what the source gives`);
+      }
     }
   }
 } finally {
   if (target !== undefined) rmSync(target, { recursive: true });
 }
-console.log(`${sources.length} objects ${check ? `compared, ${different} different` : 'built'}`);
+console.log(`${objects} objects ${check ? `compared, ${different} different` : 'built'}`);
 process.exitCode = different === 0 ? 0 : 1;

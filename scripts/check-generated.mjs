@@ -2,6 +2,7 @@
 import { execFileSync, spawnSync } from 'node:child_process';
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join, relative } from 'node:path';
+import { headerFiles } from './headers.mjs';
 import { LOADER_TEXT, loaderText } from './loader-text.mjs';
 import { supportPage } from './support.mjs';
 
@@ -12,6 +13,7 @@ let failures = 0;
 const texts = [
   [join(root, 'SUPPORT.md'), await supportPage(), 'scripts/support.mjs makes of the tables'],
   [LOADER_TEXT, loaderText(), 'scripts/loader-text.mjs makes of src/aot/loader'],
+  ...(await headerFiles()).map(([path, text]) => [path, text, 'scripts/headers.mjs makes of the tables']),
 ];
 for (const [path, text, made] of texts) {
   if (write) writeFileSync(path, text);

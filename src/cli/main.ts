@@ -3,15 +3,18 @@ import { Command, CommanderError } from 'commander';
 import { AnyBpfError, type Diagnostic, formatDiagnostic } from '../base/diagnostic.ts';
 import { wrongUse } from '../base/messages/cli.ts';
 import { asmVerb } from './asm.ts';
+import { bpftoolVerb, optionsLast } from './bpftool/verb.ts';
 import { compileVerb } from './compile.ts';
 import { conformanceVerb } from './conformance-verb.ts';
 import { disasmVerb } from './disasm.ts';
 import { dumpVerb } from './dump.ts';
 import { type Io, processIo } from './io.ts';
 import { toJson } from './json.ts';
+import { netshVerb } from './netsh/netsh.ts';
 import { runVerb } from './run.ts';
 import { serviceVerb } from './service.ts';
 import { painter } from './style.ts';
+import { superviseVerb } from './supervise.ts';
 import { verifyVerb } from './verify.ts';
 import { EXIT, type ExitCode, RefusedError, type Verb } from './verb.ts';
 import { version } from './version.ts';
@@ -25,6 +28,9 @@ const VERBS: readonly Verb[] = [
   asmVerb,
   conformanceVerb,
   serviceVerb,
+  superviseVerb,
+  bpftoolVerb,
+  netshVerb,
 ];
 
 const FOOTER = `
@@ -33,6 +39,7 @@ Exit codes:
   ${EXIT.failed}  refused or failed: a program that cannot be loaded or that aborts, a file
      that cannot be written
   ${EXIT.unusable}  wrong use, or input that cannot be read
+  Verbs of bpftool's grammar end with bpftool's codes: 255, or 256 less an errno.
 
 Errors are one sentence on standard error; with --json one object {"error": ...}
 on standard output. In JSON, integers above 2^53 are decimal text and bytes are
@@ -53,8 +60,8 @@ function exitCodeOf({ code }: Diagnostic): ExitCode {
  * Runs the command with these arguments (without node and script); gives the exit code. Never raises for bad input.
  * Errors of AnyBPF itself pass through: they are bugs, and their stack is what is needed.
  */
-export async function main(argv: readonly string[], io: Io = processIo()): Promise<ExitCode> {
-  let code: ExitCode = EXIT.done;
+export async function main(argv: readonly string[], io: Io = processIo()): Promise<number> {
+  let code: number = EXIT.done;
   const program = new Command('anybpf')
     .description('eBPF for the JavaScript host: replay captures through programs, look into objects')
     .version(version)
@@ -68,12 +75,12 @@ export async function main(argv: readonly string[], io: Io = processIo()): Promi
       getErrHelpWidth: () => io.stderr.columns ?? 100,
     })
     .addHelpText('after', FOOTER);
-  const finish = (result: ExitCode): void => {
+  const finish = (result: number): void => {
     code = result;
   };
   for (const verb of VERBS) verb(program, io, finish);
   try {
-    await program.parseAsync([...argv], { from: 'user' });
+    await program.parseAsync([...optionsLast(argv)], { from: 'user' });
     return code;
   } catch (error) {
     const finding = findingOf(error);

@@ -13,6 +13,7 @@ export const bind: ProgramTypeRow = {
     windows: {
       name: 'struct _bind_md',
       size: 56,
+      loose: true,
       fields: {
         app_id_start: packet(0, 8, 'packet'),
         app_id_end: packet(8, 8, 'packetEnd'),

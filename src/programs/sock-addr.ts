@@ -53,6 +53,7 @@ const LINUX: ContextLayout = {
 const WINDOWS: ContextLayout = {
   name: 'struct bpf_sock_addr',
   size: 64,
+  loose: true,
   fields: {
     family: field(0, 4),
     msg_src_ip4: field(4, 4),
@@ -95,10 +96,16 @@ export const cgroupSockAddr: ProgramTypeRow = {
     'cgroup_inet6_listen',
   ],
   returns: [
-    { attach: CANNOT_REFUSE, min: 1n, max: 1n },
+    // Windows takes any other number for a refusal.
+    { dialect: 'linux', attach: CANNOT_REFUSE, min: 1n, max: 1n },
     // Bit 1 of bind: no check of CAP_NET_BIND_SERVICE.
-    { attach: BIND, min: 0n, max: 3n },
-    { attach: ALL.filter((name) => !CANNOT_REFUSE.includes(name) && !BIND.includes(name)), min: 0n, max: 1n },
+    { dialect: 'linux', attach: BIND, min: 0n, max: 3n },
+    {
+      dialect: 'linux',
+      attach: ALL.filter((name) => !CANNOT_REFUSE.includes(name) && !BIND.includes(name)),
+      min: 0n,
+      max: 1n,
+    },
   ],
   verdicts: {
     linux: { DENY: 0n, ALLOW: 1n, DENY_UNPRIVILEGED_PORT: 2n, ALLOW_UNPRIVILEGED_PORT: 3n },

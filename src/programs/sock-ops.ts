@@ -40,6 +40,7 @@ const LINUX: ContextLayout = {
 const WINDOWS: ContextLayout = {
   name: 'struct bpf_sock_ops',
   size: 64,
+  loose: true,
   fields: {
     op: field(0, 4),
     family: field(4, 4),
@@ -60,7 +61,7 @@ export const sockOps: ProgramTypeRow = {
   contexts: { linux: LINUX, windows: WINDOWS },
   attachTypes: ['cgroup_sock_ops'],
   // Linux asks for 0 or 1; on Windows any other value than 0 is an error code.
-  returns: [{ min: 0n, max: 1n }],
+  returns: [{ dialect: 'linux', min: 0n, max: 1n }],
   verdicts: { linux: { FAIL: 0n, OK: 1n }, windows: { OK: 0n } },
   otherVerdict: { windows: 'ERROR' },
   families: [

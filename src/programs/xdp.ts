@@ -22,6 +22,7 @@ const LINUX = {
 const WINDOWS = {
   name: 'struct xdp_md',
   size: 32,
+  loose: true,
   fields: {
     data: packet(0, 8, 'packet'),
     data_end: packet(8, 8, 'packetEnd'),

@@ -362,8 +362,15 @@ function contextField(walk: Walk, state: State, p: Pointer, access: Access): Con
     return undefined;
   }
   const found = fieldFor(walk, layout, at, access);
-  return typeof found === 'string' ? no(found) : found;
+  if (typeof found !== 'string') return found;
+  return layout.loose === true && isLoose(layout, at, size) ? undefined : no(found);
 }
+
+/** Bytes of the structure none of which is a pointer's. */
+const isLoose = ({ size: whole, fields }: ContextLayout, at: number, size: number): boolean =>
+  at >= 0 &&
+  at + size <= whole &&
+  Object.values(fields).every((f) => f.kind === 'scalar' || at >= f.offset + f.size || at + size <= f.offset);
 
 /** What a load of a pointer field gives. */
 function loadContext(walk: Walk, state: State, p: Pointer, access: Access): Value {

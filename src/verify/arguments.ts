@@ -133,6 +133,8 @@ const ZERO: Readonly<Record<string, number>> = { get_local_storage: 2 };
 
 const scalar: Check = (call, value, register) => {
   if (value === undefined) wrong(call, register, 'a number', value);
+  // eBPF for Windows has no privileges that would let a program give away an address.
+  if (value?.kind === 'pointer' && call.walk.spec.dialect === 'windows') wrong(call, register, 'a number', value);
   if (ZERO[call.row.name] !== register) return;
   if (value?.kind !== 'scalar' || !isExactly(value, 0)) return wrong(call, register, 'the number 0', value);
   markPrecise(value);

@@ -18,7 +18,7 @@ import { type Format, opRow } from '../isa/opcodes.ts';
 import { type Access, atomic, describeValue, load, ordered, store } from './access.ts';
 import { finish, invalidatePackets } from './after-call.ts';
 import { ways } from './branch.ts';
-import { callHelper, type CallOutcome } from './helper.ts';
+import { callHelper, type CallOutcome, callRow } from './helper.ts';
 import { callKfunc } from './kfunc.ts';
 import {
   type BinaryOperation,
@@ -393,6 +393,8 @@ const exit: Step = (walk, state) => {
   read(walk, state, 0);
   const held = state.references[0];
   if (held !== undefined) refuse(walk, referenceLeak(place, held.what, held.at));
+  if (walk.spec.dialect === 'windows' && r0?.kind === 'pointer')
+    refuse(walk, returnValue(place, describeValue(r0), 'a number'), 0, r0);
   for (const rule of walk.returns) {
     const min = Number(rule.min);
     const max = Number(rule.max);
@@ -437,6 +439,12 @@ const STEPS: { readonly [F in Format]: Step } = {
   call_helper: helperStep,
   call_local: callLocal,
   call_kfunc: (walk, state, insn) => {
+    // What a third party brought has a helper's prototype, and nothing else to it.
+    const given = walk.platform.kfunc(walk.object.externs[insn.imm]?.name ?? '');
+    if (given !== undefined) {
+      const { callback } = callRow(walk, state, given);
+      return callback === undefined ? forward(state, insn) : calledBack(walk, state, callback);
+    }
     const done = callKfunc(walk, state, insn);
     return 'callback' in done ? calledBack(walk, state, done.callback) : done.next;
   },

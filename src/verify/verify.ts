@@ -90,7 +90,9 @@ export function analyse(
       row,
       layout: row?.contexts[spec.dialect],
       returns: (row?.returns ?? []).filter(
-        (rule) => rule.attach === undefined || (attachType !== undefined && rule.attach.includes(attachType)),
+        (rule) =>
+          (rule.dialect ?? spec.dialect) === spec.dialect &&
+          (rule.attach === undefined || (attachType !== undefined && rule.attach.includes(attachType))),
       ),
       checkedAt: new Set(),
       compared: undefined,

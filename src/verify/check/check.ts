@@ -96,7 +96,9 @@ function checked(object: ObjectSpec, spec: ProgramSpec, platform: Platform): Che
   }
   const row = platform.programType(spec.type);
   const returns = (row?.returns ?? []).filter(
-    ({ attach }) => attach === undefined || (spec.attachType !== undefined && attach.includes(spec.attachType)),
+    ({ attach, dialect = spec.dialect }) =>
+      dialect === spec.dialect &&
+      (attach === undefined || (spec.attachType !== undefined && attach.includes(spec.attachType))),
   );
   const layout = row?.contexts[spec.dialect];
   const parts = { stackOf: new Map(), calls: new Map(), checkedAt: new Set<number>(), readsUnwritten: false, at: 0 };

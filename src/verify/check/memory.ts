@@ -216,7 +216,14 @@ function field(c: Checked, p: Pointer, off: number, size: number, use: Use): Con
     if (use !== 'read' && layout.raw.access === 'read') no('store to a context that may only be read');
     return undefined;
   }
-  return fieldOf(c, Object.values(layout.fields), at, size, use);
+  const fields = Object.values(layout.fields);
+  const known = fields.some(
+    (f) => at >= f.offset && at < f.offset + f.size && fieldRefusal(c, f, at, size, use) === undefined,
+  );
+  // Bytes of no pointer, where the structure's fields do not bind the program.
+  const pointers = fields.filter((f) => f.kind !== 'scalar' && at < f.offset + f.size && at + size > f.offset);
+  if (!known && layout.loose === true && pointers.length === 0 && at >= 0 && at + size <= layout.size) return undefined;
+  return fieldOf(c, fields, at, size, use);
 }
 
 function loadContext(c: Checked, p: Pointer, off: number, size: number): Num | Pointer {

@@ -1,0 +1,62 @@
+// What the commands ask a context for.
+import { AnyBpfError } from '../../base/diagnostic.ts';
+import { canonicalPin, printPin } from '../../context/pins.ts';
+import type { Id, ObjectInfo, ObjectKind, Session } from '../../spec/session.ts';
+
+type InfoOf<K extends ObjectKind> = Extract<ObjectInfo, { readonly kind: K }>;
+
+/** The errno of a refusal; errors without one pass. */
+export function errnoOf(error: unknown): number {
+  const errno = error instanceof AnyBpfError ? error.diagnostic.errno : undefined;
+  if (errno === undefined) throw error;
+  return errno;
+}
+
+/** What a call gives, or the errno of its refusal. */
+export const attempt = async <T>(call: Promise<T>): Promise<T | { readonly errno: number }> =>
+  call.catch((error: unknown) => ({ errno: errnoOf(error) }));
+
+export const hasFailed = (result: object): result is { readonly errno: number } => 'errno' in result;
+
+/** A handle of the object with this id, as long as the body runs. Undefined where there is none. */
+export async function withObject<T>(
+  session: Session,
+  kind: ObjectKind,
+  id: Id,
+  body: (fd: number) => Promise<T>,
+): Promise<T | undefined> {
+  const opened = await attempt(session.call('object.open', { kind, id }));
+  if (hasFailed(opened)) return undefined;
+  try {
+    return await body(opened.fd);
+  } finally {
+    await session.call('object.close', { fd: opened.fd });
+  }
+}
+
+/** All objects of a kind, by id. Those that go while they are listed are left out. */
+export async function objectsOf<K extends ObjectKind>(session: Session, kind: K): Promise<readonly InfoOf<K>[]> {
+  const found: InfoOf<K>[] = [];
+  for (let id = 0; ; ) {
+    const next = await attempt(session.call('object.nextId', { kind, id }));
+    if (hasFailed(next)) return found;
+    id = next.id;
+    const info = await infoOf(session, kind, id);
+    if (info !== undefined) found.push(info);
+  }
+}
+
+export const infoOf = <K extends ObjectKind>(session: Session, kind: K, id: Id): Promise<InfoOf<K> | undefined> =>
+  withObject(session, kind, id, async (fd) => (await session.call('object.info', { fd })) as InfoOf<K>);
+
+/** A path as Windows prints it. */
+export function windowsPath(path: string): string {
+  const canonical = canonicalPin(path);
+  return 'path' in canonical ? printPin(canonical.path, 'windows') : path;
+}
+
+/** The pins of an object, in the order of their paths. */
+export async function pinsOf(session: Session, kind: ObjectKind, id: Id): Promise<readonly string[]> {
+  const { pins } = await session.call('object.pins', {});
+  return pins.filter((pin) => pin.kind === kind && pin.id === id).map(({ path }) => path);
+}
