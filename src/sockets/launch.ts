@@ -25,6 +25,8 @@ writeSync(CHANNEL, `${listener}\n`);
 // Whatever it says: the supervisor has the descriptor, or has gone.
 readSync(CHANNEL, new Uint8Array(1));
 libc.fcntl(CHANNEL, F_SETFD, FD_CLOEXEC);
+// Node closes its own streams in what is executed.
+for (const stream of [0, 1, 2]) libc.fcntl(stream, F_SETFD, 0);
 // Node ignores it, and what is ignored stays so in what is executed.
 libc.defaultSignal(SIGPIPE);
 const environment = Object.entries(process.env).map(([name, value]) => `${name}=${value}`);

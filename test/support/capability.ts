@@ -67,6 +67,14 @@ const CAPABILITIES = {
   bpftool: () => command('bpftool', ['version'], /bpftool/),
   tcpdump: () => command('tcpdump', ['--version'], /^/),
   chromium: () => command('chromium', ['--headless', '--no-sandbox', '--version'], /Chromium/),
+  'seccomp-notify': () =>
+    command(
+      process.execPath,
+      ['--import', new URL('typescript.mjs', import.meta.url).href, path.join(import.meta.dirname, 'seccomp-probe.ts')],
+      /^listener/,
+    ) ??
+    command('curl', ['--version'], /^curl/) ??
+    command('python3', ['--version'], /^Python/),
   /** The kernel's annotated verifier tests, compiled: fetched and made where they are not there yet. */
   'linux-suite': () => {
     const suite = kernelSuite();
