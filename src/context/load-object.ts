@@ -39,7 +39,9 @@ export function loadWholeObject(
       object: { ...object, maps: plan.map(({ spec }) => spec) },
       programs: wanted.map((p) => p.name),
     };
-    return andThen(pipeline?.verify?.(request) ?? {}, (evidence) => {
+    // Who verifies beside the context does not know what providers have added.
+    const beside = session.context.providers.extends(object.dialect) ? undefined : pipeline;
+    return andThen(beside?.verify?.(request) ?? {}, (evidence) => {
       session.checkOpen();
       // What was free before may be taken now.
       return create(session, object, pipeline === undefined ? plan : planMaps(session, object, load), load, evidence);

@@ -42,6 +42,8 @@ export function loadInstructions(
   session.checkRoom(1);
   const { object, maps, btf } = objectOf(session, load);
   const request = { load, object, programs: [load.name] };
+  // Who verifies beside the context does not know what providers have added.
+  const beside = session.context.providers.extends(object.dialect) ? undefined : pipeline;
   // What the program will hold must not go while it is verified.
   for (const map of maps) map.retain();
   btf?.retain();
@@ -50,7 +52,7 @@ export function loadInstructions(
     btf?.release();
   };
   try {
-    const result = andThen(pipeline?.verify?.(request) ?? {}, (evidence) => {
+    const result = andThen(beside?.verify?.(request) ?? {}, (evidence) => {
       session.checkOpen();
       return create(session, load, object, maps, btf, evidence);
     });

@@ -1,6 +1,5 @@
 // prog.*: loading from instructions, test runs, code. Attaching: hooks/.
 import type { Handlers, Result } from '../spec/session.ts';
-import { refuse } from './errors.ts';
 import { loadInstructions } from './load-program.ts';
 import { mapOf } from './map-methods.ts';
 import type { ContextProgram } from './program-object.ts';
@@ -18,7 +17,7 @@ export const programMethods: Pick<Handlers<ContextSession>, Names> = {
     const operation = 'prog.testRun';
     const program = programOf(session, fd, operation);
     const { context } = session;
-    if (!program.usable) refuse(operation, 'ENODEV', `a provider of ${program.name} is away`);
+    context.providers.checkUsable(program);
     const input = {
       ...(data === undefined ? {} : { data }),
       ...(ctx === undefined ? {} : { ctx }),
@@ -37,7 +36,9 @@ export const programMethods: Pick<Handlers<ContextSession>, Names> = {
   },
   'prog.bindMap': (session, { fd, mapFd }) => {
     const program = programOf(session, fd, 'prog.bindMap');
-    program.bindMap(mapOf(session, mapFd, 'prog.bindMap'));
+    const map = mapOf(session, mapFd, 'prog.bindMap');
+    program.bindMap(map);
+    session.context.tell((observer) => observer.mapBound?.(program.id, map.id));
     return {};
   },
   'prog.code': (session, { fd }) => codeOf(programOf(session, fd, 'prog.code')),

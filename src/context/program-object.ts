@@ -27,6 +27,7 @@ export interface ProgramParts {
   readonly loadedAt: bigint;
   /** Instructions that the verifier has visited. */
   readonly verifiedInsns: number;
+  /** Where it was verified before (a journal): against what. Else found when it is made. */
   readonly informationHash?: string | undefined;
 }
 
@@ -42,6 +43,8 @@ export class ContextProgram extends ContextObject<'prog'> implements Held {
   runTimeNs = 0n;
   /** False while a provider that it needs is away. */
   usable = true;
+  /** A digest of what it was verified against (context/providers). */
+  readonly informationHash: string | undefined;
   readonly parts: ProgramParts;
   readonly #maps = new Set<ContextMap>();
 
@@ -53,6 +56,8 @@ export class ContextProgram extends ContextObject<'prog'> implements Held {
     this.rawId = parts.loaded.id;
     this.tag = programTag(this.loaded.spec.code);
     for (const map of parts.maps) this.bindMap(map);
+    this.informationHash = context.providers.verified(this);
+    this.usable = context.providers.diagnose(this) === undefined;
     parts.btf?.retain().programs.add(id);
     this.onEnd(() => {
       context.reclaimer.defer(() => {
@@ -110,7 +115,7 @@ export class ContextProgram extends ContextObject<'prog'> implements Held {
       linkCount: this.links.size,
       source: parts.source,
       section: spec.section,
-      ...(parts.informationHash === undefined ? {} : { informationHash: parts.informationHash }),
+      ...(this.informationHash === undefined ? {} : { informationHash: this.informationHash }),
       usable,
       pins,
     };

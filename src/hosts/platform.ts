@@ -19,6 +19,7 @@ interface Parts {
   readonly added: readonly HelperFamily[];
   readonly mapTypes: ReadonlyMap<MapTypeName, MapTypeRow>;
   readonly programTypes: ReadonlyMap<ProgramTypeName, ProgramTypeRow>;
+  readonly kfuncs: ReadonlyMap<string, HelperRow>;
 }
 
 class AssembledPlatform implements Platform {
@@ -84,12 +85,17 @@ class AssembledPlatform implements Platform {
     return (type === undefined ? undefined : this.helper(number, type)?.name) ?? this.#names.get(number);
   }
 
-  with({ families = [], mapTypes = [], programTypes = [] }: Extra): Platform {
+  kfunc(name: string): HelperRow | undefined {
+    return this.#parts.kfuncs.get(name);
+  }
+
+  with({ families = [], mapTypes = [], programTypes = [], kfuncs = [] }: Extra): Platform {
     return new AssembledPlatform(this.dialect, {
       families: this.#parts.families,
       added: [...this.#parts.added, ...families],
       mapTypes: new Map([...this.#parts.mapTypes, ...mapTypes.map((row) => [row.type, row] as const)]),
       programTypes: new Map([...this.#parts.programTypes, ...programTypes.map((row) => [row.type, row] as const)]),
+      kfuncs: new Map([...this.#parts.kfuncs, ...kfuncs.map((row) => [row.name, row] as const)]),
     });
   }
 }
@@ -104,6 +110,7 @@ export const makePlatform = (dialect: Dialect): Platform =>
     added: [],
     mapTypes: new Map(Object.values(MAP_TYPE_ROWS).map((row) => [row.type, row])),
     programTypes: new Map(PROGRAM_TYPE_ROWS.map((row) => [row.type, row])),
+    kfuncs: new Map(),
   });
 
 const MADE: { readonly [D in Dialect]: Platform } = {

@@ -30,7 +30,7 @@ import { sockmap } from './sockmap.ts';
 import { stack } from './stack.ts';
 import { stackTrace } from './stack-trace.ts';
 import { taskStorage } from './task-storage.ts';
-import { arena, structOps } from './unsupported.ts';
+import { arena, sampleHashMap, structOps } from './unsupported.ts';
 import { userRingbuf } from './user-ringbuf.ts';
 import { xskmap } from './xskmap.ts';
 
@@ -69,4 +69,5 @@ export const MAP_TYPE_ROWS: { readonly [Name in MapTypeName]: MapTypeRow } = {
   user_ringbuf: userRingbuf,
   cgrp_storage: cgrpStorage,
   arena,
+  sample_hash_map: sampleHashMap,
 };

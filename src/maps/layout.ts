@@ -1,6 +1,6 @@
 // The part of a map's descriptor that comes from its spec. The whole layout: spec/map-layout.ts.
 import { DESCRIPTOR } from '../spec/map-layout.ts';
-import { MAP_TYPES } from '../spec/map-types.ts';
+import { MAP_TYPES, type MapTypeName } from '../spec/map-types.ts';
 import type { Address, Memory } from '../spec/memory.ts';
 import type { MapSpec } from '../spec/object.ts';
 
@@ -24,11 +24,17 @@ const PAGE = 4096;
 export const areaStride = (memory: Memory, valueSize: number, copies: number, limit: number): number =>
   memory.shared && copies > 1 ? Math.ceil((limit * round8(valueSize)) / PAGE) * PAGE + LINE : round8(valueSize);
 
+/** Linux' number; types without one are a provider's, which no code looks up by itself. */
+function numberOf(type: MapTypeName): number {
+  const row = MAP_TYPES[type];
+  return 'linux' in row ? row.linux : 0;
+}
+
 /** Writes the fields of a descriptor that come from the spec; the type fills in the rest. */
 export function writeDescriptor(memory: Memory, handle: Address, spec: MapSpec, id: number, cpus: number): void {
   const words = memory.u32;
   const at = handle >>> 2;
-  words[at + (DESCRIPTOR.TYPE >> 2)] = MAP_TYPES[spec.type].linux;
+  words[at + (DESCRIPTOR.TYPE >> 2)] = numberOf(spec.type);
   words[at + (DESCRIPTOR.ID >> 2)] = id;
   words[at + (DESCRIPTOR.KEY_SIZE >> 2)] = spec.keySize;
   words[at + (DESCRIPTOR.VALUE_SIZE >> 2)] = spec.valueSize;

@@ -20,3 +20,9 @@ export const structOps = refuse(
 
 /** BPF_MAP_TYPE_ARENA. */
 export const arena = refuse('arena', 'programs reach it through address-space casts, which the back ends do not have');
+
+/** BPF_MAP_TYPE_SAMPLE_HASH_MAP of eBPF for Windows. */
+export const sampleHashMap = refuse(
+  'sample_hash_map',
+  'it comes with the sample extension (examples/sample-extension)',
+);

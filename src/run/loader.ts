@@ -206,7 +206,7 @@ class ProgramLoader {
           fail(noExtern({}, 'kernel symbol', externs[index].name));
         return value;
       },
-      kfunc: (index) => kfuncRow(externs[index], options),
+      kfunc: (index) => kfuncRow(externs[index], options) ?? this.#platform.kfunc(externs[index]?.name ?? ''),
       helper: (number) => this.#platform.helper(number, spec.type),
       layout: this.#platform.programType(spec.type)?.contexts[spec.dialect],
       budget,

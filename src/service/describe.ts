@@ -137,7 +137,8 @@ function describeProgram(context: ExecutionContext, program: ContextProgram, pro
         }
       : undefined;
   const bound = [...program.maps].map((map) => map.id).filter((one) => !maps.includes(one));
-  const { execution, source, uid, pid, loadedAt, verifiedInsns, informationHash } = parts;
+  const { execution, source, uid, pid, loadedAt, verifiedInsns } = parts;
+  const { informationHash } = program;
   const made: ProgramMade = {
     spec,
     object: { name: object.name, license: object.license, externs: object.externs, names },

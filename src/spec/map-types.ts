@@ -36,6 +36,7 @@ export const MAP_TYPES = {
   user_ringbuf: { linux: 31 },
   cgrp_storage: { linux: 32 },
   arena: { linux: 33 },
+  sample_hash_map: { windows: 15 },
 } as const satisfies Record<string, { readonly linux?: number; readonly windows?: number }>;
 
 /** A map type by bpftool's name (`hash`, `lru_hash`, `lpm_trie`, ...). */

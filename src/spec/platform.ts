@@ -18,9 +18,12 @@ export interface Platform {
   helper(number: number, type: ProgramTypeName): HelperRow | undefined;
   /** The helper with this number for any program type (names in listings). */
   helperName(number: number, type?: ProgramTypeName): string | undefined;
+  /** The function that programs call by this name, where a third party brought it. */
+  kfunc(name: string): HelperRow | undefined;
   with(extra: {
     readonly families?: readonly HelperFamily[];
     readonly mapTypes?: readonly MapTypeRow[];
     readonly programTypes?: readonly ProgramTypeRow[];
+    readonly kfuncs?: readonly HelperRow[];
   }): Platform;
 }

@@ -110,6 +110,13 @@ export function callHelper(walk: Walk, state: State, insn: Insn): CallOutcome {
       helperNotAllowed(place, platform.helperName(insn.imm, spec.type) ?? `helper ${insn.imm}`, spec.type),
     );
   }
+  return callRow(walk, state, row);
+}
+
+/** As callHelper, for a function that is called in another way but by number. */
+export function callRow(walk: Walk, state: State, row: HelperRow): CallOutcome {
+  const { spec } = walk;
+  const place = placeAt(walk, state.slot);
   if (row.gplOnly === true && !GPL_COMPATIBLE.has(spec.license))
     refuse(walk, helperLicence(place, row.name, spec.license));
   const locked = state.references.find((ref) => ref.what === 'lock');

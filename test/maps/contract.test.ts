@@ -45,7 +45,7 @@ describe.each(makeable)('%s', (type) => {
     const map = p.make(typical(type));
     const field = (name: keyof typeof DESCRIPTOR): number => p.memory.u32[(map.handle + DESCRIPTOR[name]) >>> 2];
     const s = map.spec;
-    const row: { readonly linux?: number } = MAP_TYPES[type];
+    const row = MAP_TYPES[type] as { readonly linux?: number };
     expect(field('TYPE')).toBe(row.linux);
     expect(field('ID')).toBe(map.id);
     expect([field('KEY_SIZE'), field('VALUE_SIZE'), field('MAX_ENTRIES'), field('FLAGS')]).toEqual([

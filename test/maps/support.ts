@@ -77,7 +77,7 @@ const NO_PREALLOC = 1;
 const inner = spec('array', 4, 8, 3);
 
 /** Attributes that are right for each type, of few bytes. */
-export const TYPICAL: { readonly [Name in Exclude<MapTypeName, 'struct_ops' | 'arena'>]: MapSpec } & Record<
+export const TYPICAL: { readonly [Name in Exclude<MapTypeName, 'struct_ops' | 'arena' | 'sample_hash_map'>]: MapSpec } & Record<
   string,
   MapSpec
 > = {

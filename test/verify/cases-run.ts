@@ -56,6 +56,7 @@ const PLATFORM: Platform = {
   dialect: 'linux',
   families: linux.families,
   mapType: (type) => linux.mapType(type),
+  kfunc: () => undefined,
   programType: (type) => {
     const row = linux.programType(type);
     return row && { ...row, contexts: { linux: CONTEXT }, returns: [] };

@@ -32,7 +32,9 @@ export interface MapConstants {
 }
 
 const TYPE_BY_NUMBER = new Map(
-  Object.entries(MAP_TYPES).map(([name, row]) => [row.linux as number, name as MapTypeName]),
+  Object.entries(MAP_TYPES).flatMap(([name, row]) =>
+    'linux' in row ? [[row.linux as number, name as MapTypeName]] : [],
+  ),
 );
 
 /** Reads a map's descriptor; undefined where there is none at that address. */

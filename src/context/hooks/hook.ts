@@ -31,7 +31,7 @@ export interface AttachOptions {
 }
 
 export class Hook {
-  readonly row: HookRow;
+  #row: HookRow;
   readonly #points = new Map<string, Point>();
   /** By key of the event's target; emptied with each change. */
   readonly #chains = new Map<string, Chain>();
@@ -40,8 +40,18 @@ export class Hook {
   readonly #drop: (program: ContextProgram) => void;
 
   constructor(row: HookRow, drop: (program: ContextProgram) => void) {
-    this.row = row;
+    this.#row = row;
     this.#drop = drop;
+  }
+
+  get row(): HookRow {
+    return this.#row;
+  }
+
+  /** A provider has come back, perhaps with other rules. */
+  follow(row: HookRow): void {
+    this.#row = row;
+    this.changed();
   }
 
   /** Goes up with each change that an event may see. */

@@ -87,10 +87,15 @@ export class Hooks {
     for (const row of HOOK_ROWS) this.add(row);
   }
 
-  /** A hook of a provider. @throws AnyBpfError EEXIST */
+  /** A hook, or the new row of one: what was attached under the old one stays, and follows the new one's rules. */
   add(row: HookRow): void {
     const key = `${row.dialect} ${row.attachType}`;
-    if (this.#hooks.has(key)) refuse('add a hook', 'EEXIST', `there is a hook ${row.attachType} of ${row.dialect}`);
+    const known = this.#hooks.get(key);
+    if (known !== undefined) {
+      known.hook.follow(row);
+      known.runner.follow(row);
+      return;
+    }
     const drop = (program: ContextProgram): void => this.#context.reclaimer.defer(() => program.release());
     this.#hooks.set(key, { hook: new Hook(row, drop), runner: new Runner(this.#context, row) });
   }
@@ -122,8 +127,14 @@ export class Hooks {
       refuse(operation, 'EINVAL', `${spec.type} programs are not attached to ${attachType}`);
     if ((row.expected === true && given !== attachType) || noHook(given) !== undefined)
       refuse(operation, 'EINVAL', `the program was loaded for ${given}, not for ${attachType}`);
-    if (!program.usable) refuse(operation, 'ENODEV', `a provider of ${program.name} is away`);
+    this.#context.providers.checkUsable(program);
+    this.#checkProvider(row, operation);
     return hook;
+  }
+
+  #checkProvider(row: HookRow, operation: string): void {
+    if (!this.#context.providers.hasHook(row))
+      refuse(operation, 'ENODEV', `the provider of ${row.attachType}, ${row.provider}, is away`);
   }
 
   /** Attaches a program by a new link, which the caller opens a handle of or pins at once. */
@@ -174,6 +185,21 @@ export class Hooks {
     const where = targetOf(hook.row.target, target, operation, options.mapId);
     const { flags = 0, replaces, relative } = options;
     hook.attach(program, where, { operation, linkId: 0, legacy: true, flags, replaces, relative });
+    this.#context.tell((observer) => observer.attachmentsChanged?.());
+  }
+
+  /** What `attach` attached and no link object stands for, in the order in which it runs at each target. */
+  *attached(): Generator<
+    { readonly attachType: AttachTypeName; readonly target: AttachTarget } & Pick<Attachment, 'program' | 'flags'>
+  > {
+    for (const { hook } of this.#hooks.values()) {
+      for (const { target, attachments } of hook.points.values()) {
+        for (const one of attachments) {
+          if (one.byLink || one.linkId !== 0) continue;
+          yield { attachType: hook.row.attachType, target: target.plain, program: one.program, flags: one.flags };
+        }
+      }
+    }
   }
 
   /**
@@ -216,6 +242,7 @@ export class Hooks {
     const link = this.#linkOf(attachment.linkId);
     if (link === undefined) {
       hook.detach(attachment);
+      this.#context.tell((observer) => observer.attachmentsChanged?.());
       return;
     }
     link.detach(operation);
@@ -265,6 +292,7 @@ export class Hooks {
   ): PreparedHook {
     const hook = this.#hookAt(dialect, attachType, target, operation, mapId);
     const { row } = hook;
+    this.#checkProvider(row, operation);
     const event =
       row.target === 'compartment' && (target.compartment ?? 0) === 0 ? { compartment: DEFAULT_COMPARTMENT } : target;
     const entry = this.#hooks.get(`${row.dialect} ${attachType}`) as { readonly runner: Runner };

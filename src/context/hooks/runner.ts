@@ -29,7 +29,7 @@ export class Runner implements ChainRun {
   ended = false;
   first = true;
   readonly #context: ExecutionContext;
-  readonly #row: HookRow;
+  #row: HookRow;
   /** By what their layout depends on: the runtime, and the program type where a hook takes several. */
   readonly #harnesses = new Map<Runtime, Map<string, Harness>>();
   #laid: LaidRun | undefined;
@@ -182,9 +182,9 @@ export class Runner implements ChainRun {
     return (this.#program?.runtime ?? this.#context.runtime).memory;
   }
 
-  /** Forgets the harnesses of runtimes and types that may have gone. */
-  reset(): void {
-    if (this.#busy) return;
+  /** A provider has come back: contexts may be laid in another way. */
+  follow(row: HookRow): void {
+    this.#row = row;
     for (const known of this.#harnesses.values()) for (const harness of known.values()) harness.dispose();
     this.#harnesses.clear();
   }

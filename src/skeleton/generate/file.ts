@@ -72,6 +72,7 @@ const USES = {
   user_ringbuf: 'userRing',
   cgrp_storage: 'value',
   arena: 'opaque',
+  sample_hash_map: 'value',
 } as const satisfies Record<MapTypeName, string>;
 
 /** Map types whose keys are indexes. */
