@@ -34,8 +34,7 @@ export const superviseVerb: Verb = (program: Command, io, finish) => {
     .option('--policy <object>', 'object whose socket programs decide; without it what is attached in the service')
     .option('--map <name=entries>', 'entries that a map has at first, as for anybpf run (repeatable)', collected)
     .option('--log', 'print each decision on standard error')
-    .option('--json', 'with --log: as JSON lines')
-    .passThroughOptions();
+    .option('--json', 'with --log: as JSON lines');
   sessionOptions(command).action(async (words: readonly string[], options: SuperviseVerbOptions) => {
     const [file, ...args] = words;
     const session = await openSession(io, options.policy === undefined ? options : { ...options, host: 'embedded' });
