@@ -45,7 +45,6 @@ const KEPT: { readonly [T in MapTypeName]: 'keys' | 'array' | 'order' | 'bits' |
   struct_ops: 'nothing',
   arena: 'nothing',
   sample_hash_map: 'keys',
-  sample_hash_map: 'keys',
 };
 
 const NO_KEY = new Uint8Array(0);

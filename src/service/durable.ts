@@ -1,12 +1,21 @@
 // What durability needs of a context; service/restore.ts gives it for the one of context/.
 import type { Diagnostic } from '../base/diagnostic.ts';
-import type { ContextObserver, Id, ObjectKind } from '../spec/session.ts';
+import type { AttachTypeName } from '../spec/program-types.ts';
+import type { AttachTarget, ContextObserver, Id, ObjectKind } from '../spec/session.ts';
 import type { Entry, ObjectRecord } from './journal-entries.ts';
 
 export interface PinRecord {
   readonly path: string;
   readonly kind: ObjectKind;
   readonly id: Id;
+}
+
+/** What prog.attach has attached without a link. */
+export interface AttachedRecord {
+  readonly progId: Id;
+  readonly attachType: AttachTypeName;
+  readonly target: AttachTarget;
+  readonly flags: number;
 }
 
 /** What was in a journal, as far as it is to be made again. */
@@ -16,6 +25,7 @@ export interface Contents {
   /** By kind and id. */
   readonly objects: readonly ObjectRecord[];
   readonly pins: readonly PinRecord[];
+  readonly attached: readonly AttachedRecord[];
   /** Changes of maps' elements, oldest first. */
   readonly elements: readonly Extract<Entry, { readonly op: 'set' | 'delete' }>[];
   readonly frozen: ReadonlySet<Id>;
@@ -36,8 +46,9 @@ export interface DurableContext {
   keepsElements(map: Id): boolean;
   frozen(map: Id): boolean;
   pins(): readonly PinRecord[];
-  /** What holds without handle or pin: attachments of prog.attach. */
-  attachments(): readonly { readonly kind: ObjectKind; readonly id: Id }[];
+  /** Links that hold without handle or pin: those of prog.attach. */
+  ownLinks(): readonly Id[];
+  attached(): readonly AttachedRecord[];
   /** What an element of a map of maps or programs stands for; undefined for other maps. */
   named(map: Id, value: Uint8Array): { readonly kind: ObjectKind; readonly id: Id } | undefined;
   /** Makes everything again, in an empty context. What cannot be made is left out and said. */

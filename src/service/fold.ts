@@ -1,6 +1,6 @@
 // What a journal's entries come to, and what of it is to be made again.
 import type { Id, ObjectKind } from '../spec/session.ts';
-import type { Contents, PinRecord } from './durable.ts';
+import type { AttachedRecord, Contents, PinRecord } from './durable.ts';
 import type { Entry, ObjectRecord } from './journal-entries.ts';
 
 const keyOf = ({ kind, id }: { readonly kind: ObjectKind; readonly id: Id }): string => `${kind} ${id}`;
@@ -12,6 +12,7 @@ interface Folding {
   readonly blobs: Map<string, Uint8Array>;
   readonly objects: Map<string, ObjectRecord>;
   readonly pins: Map<string, PinRecord>;
+  attached: readonly AttachedRecord[];
   elements: Element[];
   readonly frozen: Set<Id>;
 }
@@ -23,6 +24,7 @@ export function folded(entries: readonly Entry[]): Contents {
     blobs: new Map(),
     objects: new Map(),
     pins: new Map(),
+    attached: [],
     elements: [],
     frozen: new Set(),
   };
@@ -43,6 +45,9 @@ const FOLD: { readonly [O in Entry['op']]: (into: Folding, entry: Extract<Entry,
   pin: ({ pins }, { path, kind, id }) => pins.set(path, { path, kind, id }),
   unpin: ({ pins }, { path }) => pins.delete(path),
   frozen: ({ frozen }, { map }) => frozen.add(map),
+  attached: (into, { attached }) => {
+    into.attached = attached;
+  },
   ids: ({ last }, entry) => Object.assign(last, entry.last),
 };
 
@@ -67,11 +72,13 @@ export function reachable(contents: Contents): Contents {
     }
   };
   for (const pin of contents.pins) visit(keyOf(pin));
+  for (const { progId } of contents.attached) visit(`prog ${progId}`);
   for (const object of contents.objects) if (object.root === true) visit(keyOf(object));
   return {
     ...contents,
     objects: contents.objects.filter((object) => found.has(keyOf(object))),
     pins: contents.pins.filter((pin) => found.has(keyOf(pin))),
+    attached: contents.attached.filter(({ progId }) => found.has(`prog ${progId}`)),
     elements: contents.elements.filter(({ map }) => found.has(`map ${map}`)),
   };
 }

@@ -1,5 +1,6 @@
 // What journals and snapshots say, as bytes: elements of maps in as few as there can be, all else as JSON with its bytes behind it.
 import type { Id, ObjectKind } from '../spec/session.ts';
+import type { AttachedRecord } from './durable.ts';
 import { type Plain, plainAt, plainPieces } from './plain.ts';
 
 /** An object as it is made again. */
@@ -27,6 +28,8 @@ export type Entry =
   | { readonly op: 'pin'; readonly path: string; readonly kind: ObjectKind; readonly id: Id }
   | { readonly op: 'unpin'; readonly path: string }
   | { readonly op: 'frozen'; readonly map: Id }
+  /** All that prog.attach has attached without a link. */
+  | { readonly op: 'attached'; readonly attached: readonly AttachedRecord[] }
   /** Ids that were the last of their kinds: none of them is given again. */
   | { readonly op: 'ids'; readonly last: Readonly<Record<ObjectKind, Id>> };
 

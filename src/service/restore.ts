@@ -42,10 +42,13 @@ export function durableContext(context: ExecutionContext, producer: string): Dur
     },
     frozen: (id) => mapOf(id)?.raw.frozen === true,
     pins: () => context.pins.below('').map(([path, { kind, id }]) => ({ path, kind, id })),
-    attachments: () =>
-      [...context.links.values()].flatMap((link) =>
-        link instanceof ContextLink && link.legacy ? [{ kind: link.kind, id: link.id }] : [],
-      ),
+    ownLinks: () =>
+      [...context.links.values()].filter((link) => link instanceof ContextLink && link.legacy).map(({ id }) => id),
+    // A target that is a map has no handle here.
+    attached: () =>
+      [...context.hooks.attached()]
+        .filter(({ target }) => target.mapFd === undefined)
+        .map(({ program, attachType, target, flags }) => ({ progId: program.id, attachType, target, flags })),
     named: (id, value) => {
       const map = mapOf(id);
       if (map?.holds === undefined) return undefined;
@@ -76,7 +79,7 @@ class Restoring {
   }
 
   async run(): Promise<readonly Diagnostic[]> {
-    const { objects, pins, last } = this.#contents;
+    const { objects, pins, attached, last } = this.#contents;
     const of = (kind: ObjectKind): readonly ObjectRecord[] =>
       objects.filter((one) => one.kind === kind).sort((a, b) => a.id - b.id);
     // Handles keep what no pin keeps yet.
@@ -85,8 +88,16 @@ class Restoring {
       if (kind === 'map') this.#fill(false);
       if (kind === 'prog') this.#fill(true);
     }
+    for (const { progId, attachType, target, flags } of attached) {
+      await this.#attempt(`program ${progId} at ${attachType}`, () => {
+        const fd = this.#session.open(this.#object('prog', progId));
+        return this.#session.call('prog.attach', { fd, attachType, target, flags });
+      });
+    }
     for (const { path, kind, id } of pins) {
-      this.#attempt(`the pin ${this.#context.printPin(path)}`, () => this.#context.pin(this.#object(kind, id), path));
+      await this.#attempt(`the pin ${this.#context.printPin(path)}`, () =>
+        this.#context.pin(this.#object(kind, id), path),
+      );
     }
     this.#context.idsFrom(last);
     await this.#session.close();
@@ -102,11 +113,7 @@ class Restoring {
       link: () => this.#link(of as unknown as LinkMade, record.root === true),
     };
     this.#context.idsFrom({ [kind]: id - 1 });
-    try {
-      await make[kind]();
-    } catch (error) {
-      this.#report(`${kind} ${id}`, error);
-    }
+    await this.#attempt(`${kind} ${id}`, make[kind]);
   }
 
   #btf(id: Id, { name, digest }: BtfMade): void {
@@ -232,11 +239,12 @@ class Restoring {
     return object;
   }
 
-  #attempt(what: string, act: () => void): void {
+  async #attempt(what: string, act: () => unknown): Promise<void> {
     try {
-      act();
+      await act();
     } catch (error) {
-      this.#report(what, error);
+      const why = error instanceof AnyBpfError ? error.diagnostic.message : (error as Error).message;
+      this.#diagnostics.push(notRestored({}, what, why));
     }
   }
 
@@ -244,10 +252,5 @@ class Restoring {
     if (this.#said.has(map.id)) return;
     this.#said.add(map.id);
     this.#diagnostics.push(notRestored({ map: map.name }, `all of map ${map.id}`, why));
-  }
-
-  #report(what: string, error: unknown): void {
-    const why = error instanceof AnyBpfError ? error.diagnostic.message : (error as Error).message;
-    this.#diagnostics.push(notRestored({}, what, why));
   }
 }

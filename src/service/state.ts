@@ -209,14 +209,15 @@ export class State {
     unpinned: (path) => this.#journal.add({ op: 'unpin', path }),
     created: (kind, id) => {
       this.#last[kind] = Math.max(this.#last[kind], id);
-      if (kind === 'link' && this.#context.attachments().some((one) => one.id === id))
-        this.#add(this.#described(kind, id));
+      if (kind === 'link' && this.#context.ownLinks().includes(id)) this.#add(this.#described(kind, id));
     },
     destroyed: (kind, id) => {
       if (this.#kept.delete(keyOf(kind, id))) this.#journal.add({ op: 'gone', kind, id });
     },
     linkUpdated: (id) => this.#again('link', id),
     linkDetached: (id) => this.#again('link', id),
+    attachmentsChanged: () => this.#add(this.#attached()),
+    mapBound: (id) => this.#again('prog', id),
   };
 
   #add(entries: Iterable<Entry>): void {
@@ -225,7 +226,9 @@ export class State {
 
   /** The object is another one now than the journal says. */
   #again(kind: ObjectKind, id: Id): void {
-    if (this.#kept.delete(keyOf(kind, id))) this.#add(this.#described(kind, id));
+    if (!this.#kept.delete(keyOf(kind, id))) return;
+    this.#journal.add({ op: 'gone', kind, id });
+    this.#add(this.#described(kind, id));
   }
 
   /** The entries of an object that is not kept yet, after those of what it needs. */
@@ -258,11 +261,18 @@ export class State {
     if (this.#context.frozen(map)) yield { op: 'frozen', map };
   }
 
+  *#attached(): Generator<Entry> {
+    const attached = this.#context.attached();
+    for (const { progId } of attached) yield* this.#described('prog', progId);
+    yield { op: 'attached', attached };
+  }
+
   *#everything(): Generator<Entry> {
     this.#kept.clear();
     this.#blobs.clear();
     yield { op: 'ids', last: { ...this.#last } };
-    for (const { kind, id } of this.#context.attachments()) yield* this.#described(kind, id);
+    for (const id of this.#context.ownLinks()) yield* this.#described('link', id);
+    yield* this.#attached();
     for (const { path, kind, id } of this.#context.pins()) {
       yield* this.#described(kind, id);
       if (this.#kept.has(keyOf(kind, id))) yield { op: 'pin', path, kind, id };

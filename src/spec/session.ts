@@ -580,4 +580,8 @@ export interface ContextObserver {
   unpinned?(path: string): void;
   linkUpdated?(linkId: Id, progId: Id): void;
   linkDetached?(linkId: Id): void;
+  /** prog.attach or prog.detach changed what is attached without a link. */
+  attachmentsChanged?(): void;
+  /** prog.bindMap. */
+  mapBound?(progId: Id, mapId: Id): void;
 }

@@ -11,7 +11,7 @@ const SLOWEST = 5000;
 let built: ReturnType<typeof builtProject>;
 beforeAll(() => {
   built = builtProject();
-});
+}, 120_000);
 afterAll(() => built[Symbol.dispose]());
 
 it(`a service that is killed at ${POINTS} points loses nothing that it acknowledged`, async () => {

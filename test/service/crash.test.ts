@@ -5,7 +5,7 @@ const POINTS = 8;
 let built: ReturnType<typeof builtProject>;
 beforeAll(() => {
   built = builtProject();
-});
+}, 120_000);
 afterAll(() => built[Symbol.dispose]());
 
 it('a service that is killed while clients work loses nothing that it acknowledged', { timeout: 120_000 }, async () => {

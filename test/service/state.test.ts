@@ -4,7 +4,10 @@ import { join } from 'node:path';
 import { afterEach, describe, expect, it } from 'vitest';
 import { createRuntime } from '../../src/context/create.ts';
 import type { ContextSession } from '../../src/context/session.ts';
-import type { MapCreate, ObjectInfo, ObjectKind } from '../../src/spec/session.ts';
+import type { MapCreate, ObjectInfo, ObjectKind, ProgramInfo } from '../../src/spec/session.ts';
+import { Journal } from '../../src/service/journal.ts';
+import type { ProgramMade } from '../../src/service/describe.ts';
+import type { Plain } from '../../src/service/plain.ts';
 import { openState, type State, type StateOptions } from '../../src/service/state.ts';
 import { durableContext } from '../../src/service/restore.ts';
 import { PROJECT_ROOT } from '../support/shared.ts';
@@ -193,13 +196,90 @@ describe('a state', () => {
       const { fd } = await again.session.call('object.get', { path: 'prog' });
       const { retval } = await again.session.call('prog.testRun', { fd, data: packet });
       expect(retval).toBe(run.retval);
-      const info = (await again.session.call('object.info', { fd })) as { id: number; mapIds: number[]; btfId: number };
+      const info = (await again.session.call('object.info', { fd })) as ProgramInfo;
       expect(info.id).toBe(program.id);
       // The next ones are new ones.
       const fresh = await again.session.call('map.create', map('array'));
       const { id } = (await again.session.call('object.info', { fd: fresh.fd })) as { id: number };
       expect(id).toBeGreaterThan(Math.max(...info.mapIds));
     }
+  });
+
+  it('believes a verdict of the same program and the same AnyBPF, and no other', async () => {
+    const disk = new Disk();
+    const { session, state } = await begin(disk);
+    const object = readFileSync(join(PROJECT_ROOT, 'examples/drop-port/drop_port.bpf.o'));
+    const { programs } = await session.call('object.load', { object, name: 'drop_port.bpf.o' });
+    await session.call('object.pin', { fd: programs[0].fd, path: 'prog' });
+    state.snapshot();
+    const { entries } = Journal.open(left(disk), 'process');
+    const altered = (change: (made: ProgramMade) => ProgramMade): Disk => {
+      const after = new Disk();
+      Journal.open(after, 'process').journal.snapshot(
+        entries.map((entry) => {
+          if (entry.op !== 'object' || entry.object.kind !== 'prog') return entry;
+          const of = change(entry.object.of as unknown as ProgramMade) as unknown as Plain;
+          return { ...entry, object: { ...entry.object, of } };
+        }),
+      );
+      return after;
+    };
+    const refusing = (made: ProgramMade): ProgramMade => {
+      const evidence = made.evidence as NonNullable<ProgramMade['evidence']>;
+      const diagnostic = { code: 'verify/said-so', severity: 'error', message: 'somebody said so', place: {} };
+      return { ...made, evidence: { ...evidence, verdict: { verdict: 'refused', visits: 1, states: 1, diagnostic } } };
+    };
+    // The record is believed: what it says of these instructions is not found out again.
+    const believed = await begin(altered(refusing));
+    expect(believed.state.restored.diagnostics.map(({ message }) => message)).toEqual([
+      'prog 1 could not be made again: somebody said so',
+      expect.stringContaining('the pin /sys/fs/bpf/prog'),
+    ]);
+    // Of others, it is: other instructions, another AnyBPF.
+    const other = altered((made) => {
+      return refusing({ ...made, spec: { ...made.spec, license: 'GPL v2' } });
+    });
+    expect((await begin(other)).state.restored.diagnostics).toEqual([]);
+    const later = createRuntime();
+    const state2 = await openState(durableContext(later.context, 'anybpf later'), {
+      folder: '',
+      files: altered(refusing),
+    });
+    expect(state2.restored.diagnostics).toEqual([]);
+  });
+
+  it('keeps links and attachments', async () => {
+    const disk = new Disk();
+    const { session, state } = await begin(disk);
+    const object = readFileSync(join(PROJECT_ROOT, 'examples/drop-port/drop_port.bpf.o'));
+    const load = async () => (await session.call('object.load', { object, name: 'drop_port.bpf.o' })).programs[0];
+    const [one, two, three] = [await load(), await load(), await load()];
+    const xdp = (ifindex: number) => ({ attachType: 'xdp', target: { ifindex } }) as const;
+    const link = await session.call('link.create', { fd: one.fd, ...xdp(1) });
+    await session.call('object.pin', { fd: link.fd, path: 'link' });
+    const unpinned = await session.call('link.create', { fd: one.fd, ...xdp(2) });
+    await session.call('prog.attach', { fd: two.fd, ...xdp(3) });
+    await session.call('link.update', { fd: link.fd, progFd: three.fd });
+    state.settle();
+    const attachedOn = async (on: ContextSession): Promise<number[][]> =>
+      Promise.all(
+        [1, 2, 3].map(async (ifindex) => (await on.call('prog.query', xdp(ifindex))).progs.map(({ id }) => id)),
+      );
+    expect(await attachedOn(session)).toEqual([[three.id], [one.id], [two.id]]);
+    await session.call('object.close', { fd: unpinned.fd });
+    state.settle();
+    for (const files of [left(disk), (state.snapshot(), left(disk))]) {
+      const again = await begin(files);
+      expect(again.state.restored.diagnostics).toEqual([]);
+      expect(await attachedOn(again.session)).toEqual([[three.id], [], [two.id]]);
+      const got = await again.session.call('object.get', { path: 'link' });
+      expect(await again.session.call('object.info', { fd: got.fd })).toMatchObject({ id: 1, progId: three.id });
+      await again.session.call('hook.fire', { ...xdp(1), data: new Uint8Array(64) });
+    }
+    await session.call('prog.detach', xdp(3));
+    await session.call('link.detach', { fd: link.fd });
+    state.settle();
+    expect(await attachedOn((await begin(left(disk))).session)).toEqual([[], [], []]);
   });
 
   it('leaves out what no pin leads to', async () => {
