@@ -51,6 +51,15 @@ const map = (type: MapCreate['type'], rest: Partial<MapCreate> = {}): MapCreate 
   ...rest,
 });
 
+const xdp = (ifindex: number) => ({ attachType: 'xdp', target: { ifindex } }) as const;
+
+/** The record with a verdict that nobody found. */
+const refusing = (made: ProgramMade): ProgramMade => {
+  const evidence = made.evidence as NonNullable<ProgramMade['evidence']>;
+  const diagnostic = { code: 'verify/said-so', severity: 'error', message: 'somebody said so', place: {} };
+  return { ...made, evidence: { ...evidence, verdict: { verdict: 'refused', visits: 1, states: 1, diagnostic } } };
+};
+
 /** All of a context that is to outlive it: infos of pinned objects without times, and the elements of maps. */
 async function seen(session: ContextSession): Promise<unknown> {
   const all: unknown[] = [];
@@ -224,11 +233,6 @@ describe('a state', () => {
       );
       return after;
     };
-    const refusing = (made: ProgramMade): ProgramMade => {
-      const evidence = made.evidence as NonNullable<ProgramMade['evidence']>;
-      const diagnostic = { code: 'verify/said-so', severity: 'error', message: 'somebody said so', place: {} };
-      return { ...made, evidence: { ...evidence, verdict: { verdict: 'refused', visits: 1, states: 1, diagnostic } } };
-    };
     // The record is believed: what it says of these instructions is not found out again.
     const believed = await begin(altered(refusing));
     expect(believed.state.restored.diagnostics.map(({ message }) => message)).toEqual([
@@ -254,7 +258,6 @@ describe('a state', () => {
     const object = readFileSync(join(PROJECT_ROOT, 'examples/drop-port/drop_port.bpf.o'));
     const load = async () => (await session.call('object.load', { object, name: 'drop_port.bpf.o' })).programs[0];
     const [one, two, three] = [await load(), await load(), await load()];
-    const xdp = (ifindex: number) => ({ attachType: 'xdp', target: { ifindex } }) as const;
     const link = await session.call('link.create', { fd: one.fd, ...xdp(1) });
     await session.call('object.pin', { fd: link.fd, path: 'link' });
     const unpinned = await session.call('link.create', { fd: one.fd, ...xdp(2) });
