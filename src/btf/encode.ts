@@ -41,6 +41,11 @@ export class StringTable {
     return offset;
   }
 
+  /** The offset of a string that is there. */
+  find(value: string): number | undefined {
+    return this.#offsets.get(value);
+  }
+
   finish(): Uint8Array<ArrayBuffer> {
     return this.#out.finish();
   }

@@ -16,7 +16,8 @@ const MISSING_BASE_TYPES: Readonly<Record<string, string>> = {
   __Poly128_t: 'unsigned __int128',
 };
 
-class CFormatter {
+/** Definitions in the order in which they are asked for, each with what it needs before it; nothing twice. */
+export class CFormatter {
   readonly #btf: Btf;
   readonly #guard: WalkGuard;
   readonly #order: DefinitionOrder;
