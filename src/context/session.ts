@@ -1,5 +1,5 @@
 // A connection to a context: its handles and what it listens to. All of it goes when it is closed.
-import { fail } from '../base/diagnostic.ts';
+import { AnyBpfError } from '../base/diagnostic.ts';
 import { sessionClosed } from '../base/messages/session.ts';
 import {
   type EventName,
@@ -77,7 +77,7 @@ export class ContextSession implements Session {
    * @throws AnyBpfError with an errno; EPERM where the session's role does not include the method's
    */
   callNow<M extends MethodName>(method: M, params: Params<M>): Result<M> | Promise<Result<M>> {
-    if (this.#closed !== undefined) fail(sessionClosed({}, this.#closed));
+    this.checkOpen();
     const needed = METHOD_ROLES[method];
     if (!mayCall(this.role, needed)) refuse(method, 'EPERM', `the session has the role ${this.role}, not ${needed}`);
     try {
@@ -122,7 +122,7 @@ export class ContextSession implements Session {
 
   /** @throws AnyBpfError session/closed: for work that went on after the session's end */
   checkOpen(): void {
-    if (this.#closed !== undefined) fail(sessionClosed({}, this.#closed));
+    if (this.#closed !== undefined) throw withErrno(new AnyBpfError(sessionClosed({}, this.#closed)));
   }
 
   /** Ends the session, says why to its listeners, and releases its handles. */
