@@ -17,6 +17,8 @@ const MAX_STRING_BYTES = 1 << 16;
 
 /** What {@link decodeBtf} found: checked, not yet decoded. */
 export interface BtfParts {
+  /** All of it, header and all. */
+  readonly bytes: Uint8Array;
   readonly endian: Endian;
   /** The type part. */
   readonly types: DataView;
@@ -58,6 +60,11 @@ export class Btf {
     this.#parts = parts;
     this.#types = Array.from({ length: parts.offsets.length });
     this.#little = parts.endian === 'little';
+  }
+
+  /** The bytes that it was decoded from. */
+  get bytes(): Uint8Array {
+    return this.#parts.bytes;
   }
 
   #offset(id: number): number {

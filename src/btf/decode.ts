@@ -68,7 +68,7 @@ export function decodeBtf(bytes: Uint8Array, options: DecodeBtfOptions = {}): Bt
   const firstId = base?.count ?? 1;
   const offsets = findTypes(view, endian === 'little', firstId, place);
   checkReferences(view, endian === 'little', offsets, firstId, Math.max(1, stringStart + strings.length), place);
-  return new Btf({ endian, types: view, offsets, strings, stringStart, base, place });
+  return new Btf({ bytes, endian, types: view, offsets, strings, stringStart, base, place });
 }
 
 const ROWS = KIND_NAMES.map((name) => KINDS[name]);

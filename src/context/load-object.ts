@@ -1,8 +1,6 @@
 // object.load: a whole object, or nothing of it. What can fail is done before anything is in the context's tables.
 import { AnyBpfError, type Diagnostic } from '../base/diagnostic.ts';
 import { decodeBtf } from '../btf/decode.ts';
-import { sectionByName } from '../elf/lookup.ts';
-import { isElf, readElfSections } from '../elf/read.ts';
 import { linkObject } from '../link/link.ts';
 import { DEFAULT_ENGINE } from '../run/engines.ts';
 import { loadObject } from '../run/loader.ts';
@@ -66,7 +64,7 @@ function create(
   const { context } = session;
   const { verify = 'require', verifyLimits, engine: usual = DEFAULT_ENGINE } = context.options;
   const { engine, execution } = executionOf(OPERATION, load.execution ?? 'any', usual, load.engine);
-  const btf = objectBtf(object, load);
+  const btf = objectBtf(object);
   const reused = plan.flatMap(({ spec, reuse }) =>
     reuse === undefined ? [] : [[spec.name, { reuse: reuse.loaded }] as const],
   );
@@ -189,8 +187,6 @@ function adoptSlots(maps: readonly ContextMap[], programs: readonly ContextProgr
   }
 }
 
-function objectBtf(object: ObjectSpec, { object: bytes }: ObjectLoad): Made['btf'] {
-  if (object.btf === undefined || !isElf(bytes)) return undefined;
-  const section = sectionByName(readElfSections(bytes), '.BTF');
-  return section === undefined ? undefined : { types: object.btf, bytes: section.data.slice() };
+function objectBtf({ btf }: ObjectSpec): Made['btf'] {
+  return btf === undefined ? undefined : { types: btf, bytes: btf.bytes.slice() };
 }
