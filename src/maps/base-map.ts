@@ -269,6 +269,7 @@ const GUARDED = [
   'reserve',
   'query',
   'keyFrom',
+  'copyFrom',
   'handleAt',
   'programAt',
   'preallocate',

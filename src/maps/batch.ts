@@ -58,15 +58,20 @@ function refusal(map: BpfMap, command: Command, flags: number): Status {
   return flags !== 0 && !hasLock ? EINVAL : 0;
 }
 
+const positionOf = (token: Uint8Array | undefined): number =>
+  token === undefined ? 0 : new DataView(token.buffer, token.byteOffset).getUint32(0, true);
+
+function tokenOf(position: number): Uint8Array {
+  const token = new Uint8Array(4);
+  new DataView(token.buffer).setUint32(0, position, true);
+  return token;
+}
+
 /** The key after a token, the first without one. */
 function keyAfter(map: BpfMap, token: Uint8Array | undefined): { key: Uint8Array; token: Uint8Array } | Status {
   if (map instanceof HashLike) {
-    const position = token === undefined ? 0 : new DataView(token.buffer, token.byteOffset).getUint32(0, true);
-    const found = map.keyFrom(position);
-    if (found === undefined) return ENOENT;
-    const next = new Uint8Array(4);
-    new DataView(next.buffer).setUint32(0, found.position, true);
-    return { key: found.key, token: next };
+    const found = map.keyFrom(positionOf(token));
+    return found === undefined ? ENOENT : { key: found.key, token: tokenOf(found.position) };
   }
   const key = map.nextKey(token);
   return typeof key === 'number' ? key : { key, token: key };
@@ -84,6 +89,14 @@ function collect(
   const tokenSize = map instanceof HashLike ? 4 : map.spec.keySize;
   if (start !== undefined && start.length !== tokenSize) return done(EINVAL, count);
   if (count === 0) return done(0, 0);
+  if (command === 'lookup' && map instanceof HashLike) {
+    const copied = map.copyFrom(positionOf(start), count);
+    if (copied !== undefined) {
+      const { keys, values, position, more } = copied;
+      const token = copied.count === 0 && start === undefined ? NOTHING : tokenOf(position);
+      return { status: more ? 0 : ENOENT, count: copied.count, keys, values, token };
+    }
+  }
   const keys: Uint8Array[] = [];
   const values: Uint8Array[] = [];
   let token = start;

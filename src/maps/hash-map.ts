@@ -4,7 +4,7 @@
 import { ERRNO } from '../spec/errno.ts';
 import type { MapContext, Status } from '../spec/map.ts';
 import { MAP_FLAGS } from '../spec/map-types.ts';
-import type { Address } from '../spec/memory.ts';
+import type { Address, Memory } from '../spec/memory.ts';
 import type { MapSpec } from '../spec/object.ts';
 import {
   ACCESS,
@@ -46,6 +46,31 @@ export function checkHash(spec: MapSpec): Status {
   if (spec.keySize + spec.valueSize >= LARGEST_ELEMENT - LINUX_ELEMENT) return E2BIG;
   if (perCpu && checkPerCpuValue(spec) !== 0) return checkPerCpuValue(spec);
   return spec.maxEntries > MOST_BUCKETS ? E2BIG : 0;
+}
+
+export interface CopiedElements {
+  readonly count: number;
+  readonly keys: Uint8Array;
+  readonly values: Uint8Array;
+  /** To go on after these. */
+  readonly position: number;
+  readonly more: boolean;
+}
+
+/** Bytes up to which a copy word by word takes less than a view of them. */
+const WORDS_PAY = 64;
+
+/** Copies pieces of one size out of the memory, each to the place of its number. All that is copied lies at multiples of 8. */
+function copier(memory: Memory, to: Uint8Array, size: number): (index: number, from: Address) => void {
+  const { u8, u32 } = memory;
+  if (size % 4 !== 0 || size > WORDS_PAY) return (index, from) => to.set(u8.subarray(from, from + size), index * size);
+  const target = new Uint32Array(to.buffer, to.byteOffset, to.length / 4);
+  const words = size / 4;
+  return (index, from) => {
+    const at = index * words;
+    const source = from >>> 2;
+    for (let i = 0; i < words; i++) target[at + i] = u32[source + i];
+  };
 }
 
 export interface HashOptions {
@@ -182,6 +207,37 @@ export abstract class HashLike extends BaseMap {
     const row = this.table.slab.from(position);
     if (row === 0) return undefined;
     return { key: this.loadKey(this.table.keyOf(row)), position: this.table.slab.slotOf(row) + 1 };
+  }
+
+  /**
+   * For batches of lookups: up to `count` elements at or after a position, keys and values one after another, and the position after
+   * them. Undefined where a value is not what lies there: copies for each CPU, fields of the kernel's, handles.
+   */
+  copyFrom(position: number, count: number): CopiedElements | undefined {
+    const { keySize, valueSize, special = [] } = this.spec;
+    if ((this.type !== 'hash' && this.type !== 'lru_hash') || special.length > 0) return undefined;
+    const { table, memory } = this;
+    const most = Math.min(count, table.slab.rows);
+    const keys = new Uint8Array(most * keySize);
+    const values = new Uint8Array(most * valueSize);
+    const copyKey = copier(memory, keys, keySize);
+    const copyValue = copier(memory, values, valueSize);
+    let next = position;
+    let done = 0;
+    let row = table.slab.from(next);
+    for (; row !== 0 && done < count; row = table.slab.from(next)) {
+      copyKey(done, table.keyOf(row));
+      copyValue(done, table.value(row));
+      done++;
+      next = table.slab.slotOf(row) + 1;
+    }
+    return {
+      count: done,
+      position: next,
+      more: row !== 0,
+      keys: keys.subarray(0, done * keySize),
+      values: values.subarray(0, done * valueSize),
+    };
   }
 
   #load(row: Address): Uint8Array {

@@ -1,0 +1,261 @@
+// What a client of the service waits for: map lookups, updates and batches, hook events, and ring records per second with what is lost
+// counted; beside the same calls on a context in the client's own process, and libbpf's on the kernel (programs/syscalls.c).
+// Options: --rounds N, --entries N, --events N.
+import { spawn, spawnSync } from 'node:child_process';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { parseArgs } from 'node:util';
+import { compile, project, read, ROOT, sayControl, table } from './support.mjs';
+
+const { values } = parseArgs({
+  options: {
+    rounds: { type: 'string', default: '10' },
+    entries: { type: 'string', default: '10000' },
+    events: { type: 'string', default: '2000000' },
+  },
+});
+const number = (name) => {
+  const value = Number(values[name]);
+  if (!(Number.isInteger(value) && value > 0)) throw new Error(`--${name} ${values[name]}: not a number from 1`);
+  return value;
+};
+const rounds = number('rounds');
+const entries = number('entries');
+const events = number('events');
+/** More are asked of no kernel map here. */
+if (entries > 65_536) throw new Error('--entries: 65,536 at most');
+
+/** Requests that are under way at a time, where a client does not wait for each. */
+const UNDER_WAY = 64;
+/** Times more than the kernel's that a batch may take, and records a second that must arrive: the goals. */
+const GOALS = { batch: 3, records: 1_000_000 };
+
+const { connect } = await project('src/client/connect.ts');
+const { createRuntime } = await project('src/context/create.ts');
+
+const folder = mkdtempSync(join(tmpdir(), 'anybpf-bench-'));
+const socket = join(folder, 'service.sock');
+
+/** The service as a user starts it, but without state on disk. */
+async function startService() {
+  const child = spawn(
+    process.execPath,
+    [join(ROOT, 'bin/anybpf.mjs'), 'service', 'start', '--foreground', '--no-state', '--socket', socket],
+    { stdio: ['ignore', 'pipe', 'ignore'] },
+  );
+  await new Promise((resolve, reject) => {
+    child.stdout.once('data', resolve);
+    child.once('exit', (code) => reject(new Error(`the service ended with ${code}`)));
+  });
+  return child;
+}
+
+/** Nanoseconds an element, the least of all rounds. */
+async function least(count, body) {
+  let best = Number.POSITIVE_INFINITY;
+  for (let round = 0; round < rounds; round++) {
+    const begin = process.hrtime.bigint();
+    await body();
+    best = Math.min(best, Number(process.hrtime.bigint() - begin) / count);
+  }
+  return best;
+}
+
+async function mapFigures(session) {
+  const { fd } = await session.call('map.create', {
+    name: 'bench',
+    type: 'hash',
+    keySize: 4,
+    valueSize: 8,
+    maxEntries: entries,
+  });
+  const keys = new Uint8Array(new Uint32Array(entries).map((_, i) => i).buffer);
+  const all = new Uint8Array(new BigUint64Array(entries).map((_, i) => BigInt(i)).buffer);
+  const key = (i) => keys.subarray(i * 4, i * 4 + 4);
+  const value = (i) => all.subarray(i * 8, i * 8 + 8);
+  const updateBatch = () => session.call('map.updateBatch', { fd, keys, values: all, count: entries });
+  const { count } = await updateBatch();
+  if (count !== entries) throw new Error(`an update of ${entries} did ${count}`);
+  const one = Math.min(entries, 2_000);
+  const each = async (method, params) => {
+    for (let i = 0; i < one; i++) await session.call(method, params(i));
+  };
+  const together = async (method, params) => {
+    for (let i = 0; i < one; i += UNDER_WAY) {
+      const calls = [];
+      for (let j = i; j < Math.min(one, i + UNDER_WAY); j++) calls.push(session.call(method, params(j)));
+      await Promise.all(calls);
+    }
+  };
+  const lookup = (i) => ({ fd, key: key(i) });
+  const update = (i) => ({ fd, key: key(i), value: value(i) });
+  const batch = await session.call('map.lookupBatch', { fd, count: entries });
+  if (batch.count !== entries || batch.values.length !== 8 * entries) throw new Error('a batch gives less than all');
+  return {
+    lookup: await least(one, () => each('map.lookup', lookup)),
+    update: await least(one, () => each('map.update', update)),
+    lookups: await least(one, () => together('map.lookup', lookup)),
+    updates: await least(one, () => together('map.update', update)),
+    lookupBatch: await least(entries, () => session.call('map.lookupBatch', { fd, count: entries })),
+    updateBatch: await least(entries, updateBatch),
+  };
+}
+
+function kernelFigures() {
+  const program = compile(join(ROOT, 'bench/programs/syscalls.c'), 'syscalls', ['-O2'], 'cc', ['-lbpf']);
+  if (program === undefined) return undefined;
+  const { status, stdout, stderr } = spawnSync(program, [String(entries), String(rounds)], { encoding: 'utf8' });
+  if (status !== 0) {
+    console.log(`  no kernel: ${stderr.trim()}`);
+    return undefined;
+  }
+  const [lookup, update, lookupBatch, updateBatch] = stdout.split(' ').map(Number);
+  return { lookup, update, lookupBatch, updateBatch };
+}
+
+const IFINDEX = 1;
+
+async function loadSampler(session, every, ring) {
+  const object = read(join(ROOT, 'examples/sampler/sampler.bpf.o'));
+  const data = new Uint8Array(new Uint32Array([every]).buffer);
+  const loaded = await session.call('object.load', {
+    object,
+    name: 'sampler.bpf.o',
+    maps: { 'sampler.rodata': { data }, events: { maxEntries: ring } },
+  });
+  const map = (name) => loaded.maps.find((one) => one.name === name || one.section === name).fd;
+  const target = { ifindex: IFINDEX };
+  const { fd } = await session.call('link.create', { fd: loaded.programs[0].fd, attachType: 'xdp', target });
+  return { prog: loaded.programs[0].fd, ring: map('events'), bss: map('.bss'), link: fd };
+}
+
+const closeAll = async (session, { prog, ring, bss, link }) => {
+  for (const fd of [link, prog, ring, bss]) await session.call('object.close', { fd });
+};
+
+const frame = Uint8Array.from({ length: 64 }, (_, i) => i);
+
+/** Nanoseconds from an event at a hook to its verdict, with a program that counts. */
+async function hookFigures(session) {
+  const objects = await loadSampler(session, 0, 4096);
+  const event = { attachType: 'xdp', target: { ifindex: IFINDEX }, data: frame };
+  const one = 2_000;
+  const fire = await least(one, async () => {
+    for (let i = 0; i < one; i++) await session.call('hook.fire', event);
+  });
+  const repeat = 100_000;
+  const repeated = await least(repeat, () => session.call('hook.fire', { ...event, repeat }));
+  const run = await least(one, async () => {
+    for (let i = 0; i < one; i++) await session.call('prog.testRun', { fd: objects.prog, data: frame });
+  });
+  await closeAll(session, objects);
+  return { fire, repeated, run };
+}
+
+/** Records of one ring as they come: the program submits them in bursts, as fast as the other side of the service takes events. */
+async function ringFigures(open) {
+  const consumer = await open();
+  const producer = await open();
+  const RING = 1 << 22;
+  /** Records of 64 bytes in the ring, a quarter of what it holds. */
+  const BURST = RING / 64 / 4;
+  const objects = await loadSampler(consumer, 1, RING);
+  const event = { attachType: 'xdp', target: { ifindex: IFINDEX }, data: frame, repeat: BURST };
+  let arrived = 0;
+  let messages = 0;
+  let expected = 1n;
+  let disordered = 0;
+  let dropped = 0;
+  const off = consumer.on('records', ({ records, lost }) => {
+    messages++;
+    dropped += lost;
+    for (const { data } of records) {
+      const sent = new DataView(data.buffer, data.byteOffset).getBigUint64(8, true);
+      if (sent !== expected) disordered++;
+      expected = sent + 1n;
+    }
+    arrived += records.length;
+  });
+  await consumer.call('map.subscribe', { fd: objects.ring });
+  const begin = process.hrtime.bigint();
+  let sent = 0;
+  while (sent < events) {
+    await producer.call('hook.fire', event);
+    sent += BURST;
+  }
+  const until = Date.now() + 10_000;
+  let before = -1;
+  while (arrived < sent && Date.now() < until) {
+    before = arrived;
+    await new Promise((resolve) => setTimeout(resolve, 5));
+    if (arrived === before && Date.now() > until - 8_000) break;
+  }
+  const seconds = Number(process.hrtime.bigint() - begin) / 1e9;
+  const { value } = await consumer.call('map.lookup', { fd: objects.bss, key: new Uint8Array(4) });
+  const lost = Number(new DataView(value.buffer, value.byteOffset).getBigUint64(8, true));
+  off();
+  await closeAll(consumer, objects);
+  if (consumer !== producer) await producer.close();
+  await consumer.close();
+  return { rate: arrived / seconds, sent, arrived, lost: lost + dropped, disordered, each: arrived / messages };
+}
+
+sayControl();
+const service = await startService();
+try {
+  const client = await connect({ socket });
+  const embedded = createRuntime();
+  const figures = { embedded: await mapFigures(embedded), service: await mapFigures(client), kernel: kernelFigures() };
+  const hooks = { embedded: await hookFigures(embedded), service: await hookFigures(client) };
+  await client.close();
+  const ROWS = [
+    ['lookup, each waited for', 'lookup'],
+    ['update, each waited for', 'update'],
+    [`lookup, ${UNDER_WAY} under way`, 'lookups', 'lookup'],
+    [`update, ${UNDER_WAY} under way`, 'updates', 'update'],
+    ['lookup batch of all', 'lookupBatch'],
+    ['update batch of all', 'updateBatch'],
+  ];
+  table(
+    `ns an element, hash of ${entries} elements of 4 and 8 bytes; least of ${rounds} rounds`,
+    ['', 'own process', 'service', 'kernel, libbpf', 'service / kernel'],
+    ROWS.map(([title, name, peer = name]) => {
+      const { embedded: own, service: over, kernel } = figures;
+      const beside = kernel?.[peer];
+      return [title, own[name], over[name], beside, beside === undefined ? undefined : over[name] / beside];
+    }),
+  );
+  table(
+    'ns an event at a hook (xdp, one program)',
+    ['', 'own process', 'service'],
+    [
+      ['hook.fire, each waited for', hooks.embedded.fire, hooks.service.fire],
+      ['hook.fire, 100,000 in one call', hooks.embedded.repeated, hooks.service.repeated],
+      ['prog.testRun, each waited for', hooks.embedded.run, hooks.service.run],
+    ],
+  );
+  const rings = {
+    'own process': await ringFigures(async () => embedded.context.session()),
+    service: await ringFigures(() => connect({ socket })),
+  };
+  table(
+    'records of 56 bytes from a program to a subscriber',
+    ['', 'a second', 'sent', 'arrived', 'lost', 'out of order', 'in a message'],
+    Object.entries(rings).map(([name, r]) => [name, r.rate, r.sent, r.arrived, r.lost, r.disordered, r.each]),
+  );
+  embedded.context[Symbol.dispose]();
+  const { kernel, service: over } = figures;
+  const batch = kernel === undefined ? undefined : over.lookupBatch / kernel.lookupBatch;
+  console.log(
+    `\n  goals: batch within ${GOALS.batch} x of the kernel: ${batch?.toFixed(2) ?? 'not measured'}; ` +
+      `${GOALS.records.toLocaleString('en')} records a second without loss: ${Math.round(rings.service.rate).toLocaleString('en')}, ${rings.service.lost} lost`,
+  );
+} finally {
+  if (service.exitCode === null) {
+    const ended = new Promise((resolve) => service.once('exit', resolve));
+    service.kill('SIGTERM');
+    await ended;
+  }
+  rmSync(folder, { recursive: true, force: true });
+}
