@@ -4,13 +4,17 @@ import { defineConfig } from 'vitest/config';
 // `default` is the quick suite (npm test), `long` holds fuzzing, soak and corpus-wide runs, `core` is the part of the quick
 // suite that needs nothing but the language (other runtimes run it), `chromium` is the same in a browser.
 const core = ['test/core/**/*.test.ts'];
+/** Examples import the package by its name. */
+const resolve = {
+  alias: { 'anybpf/extension': new URL('src/context/providers/extension.ts', import.meta.url).pathname },
+};
 export default defineConfig({
   test: {
     maxWorkers: 2,
     projects: [
       // Far above what any test takes, for machines that others keep busy.
-      { test: { name: 'default', include: ['test/**/*.test.ts'], testTimeout: 120_000, pool: 'forks' } },
-      { test: { name: 'long', include: ['test/**/*.long.ts'], testTimeout: 1_200_000, pool: 'forks' } },
+      { resolve, test: { name: 'default', include: ['test/**/*.test.ts'], testTimeout: 120_000, pool: 'forks' } },
+      { resolve, test: { name: 'long', include: ['test/**/*.long.ts'], testTimeout: 1_200_000, pool: 'forks' } },
       { test: { name: 'core', include: core, testTimeout: 30_000, pool: 'forks' } },
       {
         test: {

@@ -7,7 +7,7 @@ import type { LineSpec, ObjectSpec, ProgramSpec } from '../spec/object.ts';
 import type { Platform } from '../spec/platform.ts';
 import { toJson } from './json.ts';
 import { openObject, programNamed } from './object.ts';
-import { builtInPlatform } from '../hosts/platform.ts';
+import { platformFor } from './extensions.ts';
 import type { Verb } from './verb.ts';
 
 interface DisasmOptions {
@@ -29,7 +29,7 @@ export const disasmVerb: Verb = (program: Command, io) => {
     .action(async (file: string, options: DisasmOptions) => {
       const object = await openObject(file);
       const programs = options.program === undefined ? object.spec.programs : [programNamed(object, options.program)];
-      const platform = builtInPlatform(object.spec.dialect);
+      const platform = platformFor(object.spec.dialect);
       const listings = programs.map((p) => ({ p, names: annotations(object.spec, p, platform, options.source) }));
       if (options.json === true) {
         const data = listings.map(({ p, names }) => ({ ...headOf(p), instructions: instructions(p, names) }));

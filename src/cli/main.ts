@@ -8,6 +8,7 @@ import { compileVerb } from './compile.ts';
 import { conformanceVerb } from './conformance-verb.ts';
 import { disasmVerb } from './disasm.ts';
 import { dumpVerb } from './dump.ts';
+import { loadExtensions } from './extensions.ts';
 import { type Io, processIo } from './io.ts';
 import { toJson } from './json.ts';
 import { netshVerb } from './netsh/netsh.ts';
@@ -80,6 +81,7 @@ export async function main(argv: readonly string[], io: Io = processIo()): Promi
   };
   for (const verb of VERBS) verb(program, io, finish);
   try {
+    await loadExtensions(io.env.ANYBPF_EXTENSIONS);
     await program.parseAsync([...optionsLast(argv)], { from: 'user' });
     return code;
   } catch (error) {

@@ -3,6 +3,7 @@ import { type Command, Option } from 'commander';
 import { fail } from '../base/diagnostic.ts';
 import { hostUnavailable } from '../base/messages/service.ts';
 import type { Session } from '../spec/session.ts';
+import { knownExtensions } from './extensions.ts';
 import type { Io } from './io.ts';
 
 /** Who answers a verb's session. */
@@ -27,7 +28,7 @@ const OPEN: { readonly [H in SessionHost]: (io: Io, options: SessionOptions) => 
   },
   embedded: async () => {
     const { createRuntime } = await import('../context/create.ts');
-    return createRuntime();
+    return createRuntime({ providers: knownExtensions() });
   },
   linux: async () => fail(hostUnavailable({}, 'linux', 'sessions with the Linux kernel are not built yet')),
 };

@@ -2,7 +2,7 @@
 import { type Command, Option } from 'commander';
 import { fail, formatDiagnostic, type Place } from '../base/diagnostic.ts';
 import { noKernelLog, wrongUse } from '../base/messages/cli.ts';
-import { builtInPlatform } from '../hosts/platform.ts';
+import { platformFor } from './extensions.ts';
 import { type Opened, relocated, verifiedRecord } from '../hosts/verifier/serve.ts';
 import type { ProgramSpec } from '../spec/object.ts';
 import { PROGRAM_TYPES, type ProgramTypeName } from '../spec/program-types.ts';
@@ -145,14 +145,14 @@ const graphOf = (opened: Opened, programs: readonly ProgramSpec[], records: read
     programs.map((program, i) => ({
       object: opened.object,
       spec: relocated(opened, program),
-      platform: builtInPlatform(opened.object.dialect),
+      platform: platformFor(opened.object.dialect),
       refused: records[i].instruction?.slot,
     })),
   );
 
 /** Of Linux's helpers. */
 const movesPacket = (helper: string): boolean =>
-  builtInPlatform('linux').families.some(({ helpers }) =>
+  platformFor('linux').families.some(({ helpers }) =>
     helpers.some((row) => `bpf_${row.name}` === helper && row.changesPacket === true),
   );
 

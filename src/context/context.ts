@@ -15,6 +15,7 @@ import { type ContextObject, ObjectTable } from './objects.ts';
 import { canonicalPin, type PinForm, PinTree, printPin } from './pins.ts';
 import type { LoadPipeline } from './pipeline.ts';
 import type { ContextProgram } from './program-object.ts';
+import type { Provider } from './providers/records.ts';
 import { ProviderStore } from './providers/store.ts';
 import { ContextSession, type SessionOptions } from './session.ts';
 
@@ -26,6 +27,8 @@ export interface ContextOptions extends Pick<RuntimeOptions, 'host' | 'engine' |
   readonly verifyLimits?: VerifyOptions;
   /** Does the work of loading beside the context; all is done in it where absent. */
   readonly pipeline?: LoadPipeline;
+  /** Extensions that are there from the beginning (context/providers). */
+  readonly providers?: Iterable<Provider>;
   /** Told of every change. */
   readonly observers?: Iterable<ContextObserver>;
   /** Ids that were given before, by a context of which this one takes the place: the next ones are above. */
@@ -69,6 +72,7 @@ export class ExecutionContext implements Disposable {
     this.links = new ObjectTable('link', this.observers, counter('link'));
     this.hooks = new Hooks(this);
     this.providers = new ProviderStore(this);
+    for (const provider of options.providers ?? []) this.providers.register(provider);
     this.btfs = new ObjectTable('btf', this.observers, counter('btf'));
   }
 

@@ -11,7 +11,6 @@ import { probeReadAnyHelpers, probeReadHelpers, probeWriteHelpers } from './prob
 import { processHelpers } from './process.ts';
 import { cloneHelpers, redirectHelpers, redirectMapHelpers, redirectNeighbourHelpers } from './redirect.ts';
 import { ringBufferHelpers } from './ring-buffer.ts';
-import { sampleHelpers } from './sample.ts';
 import { skbLoadHelpers, skbLoadRelativeHelpers, skbPullHelpers, skbStoreHelpers } from './skb-bytes.ts';
 import { ecnHelpers, skbEditHelpers, skbFlowHelpers, skbHashHelpers } from './skb-edit.ts';
 import { skbProtocolHelpers, skbResizeHelpers, skbRoomHelpers } from './skb-room.ts';
@@ -67,7 +66,6 @@ export const HELPER_FAMILIES: readonly HelperFamily[] = [
   redirectMapHelpers,
   redirectNeighbourHelpers,
   ringBufferHelpers,
-  sampleHelpers,
   skbLoadHelpers,
   skbLoadRelativeHelpers,
   skbPullHelpers,

@@ -12,7 +12,6 @@ import { lircMode2 } from './lirc-mode2.ts';
 import { lwtIn, lwtOut, lwtSeg6local, lwtXmit } from './lwt.ts';
 import { netfilter } from './netfilter.ts';
 import { perfEvent } from './perf-event.ts';
-import { sample } from './sample.ts';
 import { schedAct, schedCls } from './sched.ts';
 import { skLookup } from './sk-lookup.ts';
 import { skMsg } from './sk-msg.ts';
@@ -60,5 +59,4 @@ export const PROGRAM_TYPE_ROWS: readonly ProgramTypeRow[] = [
   syscall,
   lircMode2,
   bind,
-  sample,
 ];

@@ -104,28 +104,6 @@ describe('connections', () => {
   });
 });
 
-describe('the sample extension', () => {
-  const sample = new FakeRun({
-    dialect: 'windows',
-    type: 'sample',
-    input: { ctx: { helper_data_1: 10, helper_data_2: 20 } },
-  });
-  test('finds, replaces and reads its context', () => {
-    const text = sample.buffer('the quick fox\0');
-    const find = (word: string): number =>
-      sample.run('sample_ext_find', text, 14, sample.buffer(`${word}\0`), word.length + 1);
-    expect(find('quick')).toBe(4);
-    expect(find('slow')).toBe(-1);
-    expect(sample.run('sample_ext_replace', text, 14, 4, sample.buffer('brown\0'), 6)).toBe(0);
-    expect(find('brown')).toBe(4);
-    expect(sample.run('sample_ext_replace', text, 14, -1, sample.buffer('x\0'), 2)).toBe(-1);
-    expect(sample.run('sample_ext_replace', text, 14, 14, sample.buffer('x\0'), 2)).toBe(-1);
-    expect(sample.run('sample_ext_helper_implicit_1')).toBe(10);
-    expect(sample.run('sample_ext_helper_implicit_2', 5)).toBe(25);
-    expect(sample.run('sample_ext_helper_function1', sample.ctx)).toBe(0);
-  });
-});
-
 describe('xdp_adjust_head', () => {
   test('has no bound to the front', () => {
     const xdp = new FakeRun({ dialect: 'windows', type: 'xdp' });

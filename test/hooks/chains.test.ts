@@ -168,7 +168,7 @@ afterEach(() => session.context[Symbol.dispose]());
 
 test.each(TABLE.map((row) => [`${row.dialect ?? 'linux'} ${row.attachType} [${row.returns.join()}]`, row] as const))(
   '%s',
-  async (_title, { attachType, type, dialect = 'linux', target = {}, returns, verdict, name, ran = returns.length }) => {
+  async (_title, { attachType, type, dialect = 'linux' as const, target = {}, returns, verdict, name, ran = returns.length }) => {
     session = unverified();
     for (const value of returns) {
       const fd = await load(session, `r0 = ${value}\nexit`, { type, attachType, dialect });

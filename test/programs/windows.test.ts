@@ -12,7 +12,7 @@ test('layouts have the sizes of eBPF for Windows 1.6', () => {
       contexts.windows === undefined ? [] : [[type, contexts.windows.size]],
     ),
   );
-  expect(sizes).toEqual({ xdp: 32, cgroup_sock_addr: 64, sock_ops: 64, bind: 56, sample: 32 });
+  expect(sizes).toEqual({ xdp: 32, cgroup_sock_addr: 64, sock_ops: 64, bind: 56 });
 });
 
 describe('xdp', () => {
@@ -70,16 +70,7 @@ test('sock_addr: what connect is asked', () => {
   expect(() => object.program().run({ ctx: { user_port: 65_536 } })).toThrow(/cannot hold 65536/);
 });
 
-test('sockops and sample', () => {
+test('sockops', () => {
   using ops = loadText('sock_ops', 'r0 = *(u8 *)(r1 + 48)\nexit', { more: windows });
   expect(ops.program().run({ ctx: { protocol: 6 } }).retval).toBe(6);
-  using sample = loadText(
-    'sample',
-    'r2 = 5\n*(u32 *)(r1 + 24) = r2\nr2 = *(u64 *)(r1 + 0)\n*(u8 *)(r2 + 1) = r0\nr0 = 42\nexit',
-    { more: windows },
-  );
-  const result = sample.program().run({ data: DATA });
-  expect(result).toMatchObject({ retval: 42 });
-  expect(result.ctx?.[24]).toBe(5);
-  expect(result.data?.[1]).toBe(0);
 });

@@ -75,3 +75,7 @@ export const asmMaps = message(
 export const noKernelLog = message('cli/kernel-log', () => "it holds no log of Linux's verifier", {
   hint: 'load the program with log level 1 or 2: bpftool -d prog load, or libbpf with a print callback',
 });
+
+export const badExtension = message('cli/extension', (why: string) => `no extension can be loaded from it: ${why}`, {
+  hint: 'ANYBPF_EXTENSIONS names modules that export providers (docs/extensions.md)',
+});

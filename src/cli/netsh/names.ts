@@ -1,5 +1,5 @@
 // Windows' names of program types and attach types: those of its section names.
-import { builtInPlatform } from '../../hosts/platform.ts';
+import { platformFor } from '../extensions.ts';
 import { rulePrefix, sectionRule, WINDOWS_SECTIONS } from '../../link/sections.ts';
 import type { AttachTypeName, ProgramTypeName } from '../../spec/program-types.ts';
 
@@ -20,6 +20,6 @@ export function attachTypeTitle(type: AttachTypeName): string {
 /** What a `type=` names: as if it were a section name (libbpf_prog_type_by_name). */
 export function typeNamed(name: string): { type: ProgramTypeName; attachType?: AttachTypeName } | undefined {
   const rule = sectionRule(name, 'windows')?.rule;
-  if (rule === undefined || builtInPlatform('windows').programType(rule.type) === undefined) return undefined;
+  if (rule === undefined || platformFor('windows').programType(rule.type) === undefined) return undefined;
   return { type: rule.type, ...(rule.attachType === undefined ? {} : { attachType: rule.attachType }) };
 }

@@ -1,6 +1,6 @@
 // show disassembly: the instructions of one program, with source lines.
 import { decodeProgram } from '../../isa/insn.ts';
-import { builtInPlatform } from '../../hosts/platform.ts';
+import { platformFor } from '../extensions.ts';
 import type { LineSpec, ProgramSpec } from '../../spec/object.ts';
 import { command, refuse } from './command.ts';
 import { openFor, programsOf } from './objects.ts';
@@ -27,7 +27,7 @@ const noProgram = (program: string | undefined, file: string): string =>
     : `error: Can't find program ${program} in file ${file}`;
 
 function listing(program: ProgramSpec): string {
-  const platform = builtInPlatform(program.dialect);
+  const platform = platformFor(program.dialect);
   const starts = new Map(program.lines.map((line) => [line.slot, line]));
   let shown: LineSpec | undefined;
   let text = '';

@@ -1,6 +1,6 @@
 // show sections: the programs of an object, and its maps.
 import { SLOT_SIZE } from '../../isa/insn.ts';
-import { builtInPlatform } from '../../hosts/platform.ts';
+import { platformFor } from '../extensions.ts';
 import type { ObjectSpec, ProgramSpec } from '../../spec/object.ts';
 import { command, refuse } from './command.ts';
 import { programTypeTitle } from './names.ts';
@@ -38,7 +38,7 @@ const details = (object: ObjectSpec, program: ProgramSpec): string =>
     ['Program Type', programTypeTitle(program.type)],
     ['Size', `${SLOT_SIZE * ownSlots(program)} bytes`],
     ['Instructions', ownSlots(program)],
-    ...statisticsLines(statisticsOf(object, program, builtInPlatform(program.dialect))),
+    ...statisticsLines(statisticsOf(object, program, platformFor(program.dialect))),
   ])}`;
 
 const mapTable = ({ maps }: ObjectSpec): string =>

@@ -1,5 +1,5 @@
 // show verification: whether a program may run, in the words of eBPF for Windows' verifier.
-import { builtInPlatform } from '../../hosts/platform.ts';
+import { platformFor } from '../extensions.ts';
 import type { ProgramSpec } from '../../spec/object.ts';
 import { StatePrinter } from '../../verify/report/states.ts';
 import { command, refuse } from './command.ts';
@@ -22,7 +22,7 @@ export const showVerification = command({
     const spec = programsOf(object, section, program).at(0) ?? refuse('error: Program not found');
     if (spec.type === 'unspec') refuse(`\nProgram type for section ${spec.section} not found.`);
     const printer = level === 'normal' ? undefined : new StatePrinter((text) => shell.write(text));
-    const { errors, loops } = prevailReport(object, spec, builtInPlatform(spec.dialect), printer?.observe);
+    const { errors, loops } = prevailReport(object, spec, platformFor(spec.dialect), printer?.observe);
     if (errors.length > 0) refuse(report(spec, errors));
     shell.write(`Verification succeeded\n${termination(loops)}\n`);
   },

@@ -12,8 +12,8 @@ import { refuse } from '../errors.ts';
 import { CHAINS } from '../hooks/chains.ts';
 import { LIMITS } from '../hooks/limits.ts';
 import type { ContextProgram } from '../program-object.ts';
-import { customMapRow } from './custom-map.ts';
 import { found, informationHash, missing } from './information.ts';
+import { extendPlatform } from './platform.ts';
 import {
   type HookProvider,
   type MapProvider,
@@ -130,23 +130,9 @@ export class ProviderStore {
   }
 
   #make(dialect: Dialect): Platform {
-    const base = this.#context.options.host.platform(dialect);
-    const providers = [...this.#providers];
-    const information = providers.filter((one) => one.kind === 'program-information');
-    const maps = providers.filter((one) => one.kind === 'map');
-    const functions = providers.filter((one) => one.kind === 'function').filter((one) => one.dialect === dialect);
-    if (information.length + maps.length + functions.length === 0) return base;
-    return base.with({
-      programTypes: information.map(({ type }) => type),
-      families: information.flatMap(({ helpers = [] }) =>
-        helpers.map((family) => ({ ...family, helpers: family.helpers.map((row) => this.#standing(row)) })),
-      ),
-      mapTypes: maps.map((provider) =>
-        customMapRow(provider, provider.base === undefined ? undefined : base.mapType(provider.base), () =>
-          this.#callbacks(provider.type),
-        ),
-      ),
-      kfuncs: functions.flatMap((provider) => provider.functions.map((row) => this.#standing(row))),
+    return extendPlatform(this.#context.options.host.platform(dialect), this.#providers, {
+      standing: (row) => this.#standing(row),
+      callbacks: ({ type }) => this.#callbacks(type),
     });
   }
 
