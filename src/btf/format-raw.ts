@@ -2,18 +2,20 @@
 import type { Btf } from './btf.ts';
 import { type BtfType, type BtfKind, INT_BOOL, INT_CHAR, INT_SIGNED } from './format.ts';
 
-const INT_ENCODINGS: Readonly<Record<number, string>> = {
+export const INT_ENCODINGS: Readonly<Record<number, string>> = {
   0: '(none)',
   [INT_SIGNED]: 'SIGNED',
   [INT_CHAR]: 'CHAR',
   [INT_BOOL]: 'BOOL',
 };
-const FUNC_LINKAGE = ['static', 'global', 'extern'];
-const VAR_LINKAGE = ['static', 'global', 'extern'];
+export const FUNC_LINKAGE: readonly string[] = ['static', 'global', 'extern'];
+export const VAR_LINKAGE: readonly string[] = ['static', 'global', 'extern'];
 
-const quoted = (name: string): string => (name === '' ? '(anon)' : name);
+/** A name as it is listed. */
+export const listedName = (name: string): string => (name === '' ? '(anon)' : name);
 const lines = (first: string, rest: readonly string[]): string => [first, ...rest.map((l) => `\t${l}`)].join('\n');
-const known = (table: readonly string[] | Readonly<Record<number, string>>, index: number): string =>
+/** What a number stands for in one of these tables. */
+export const known = (table: readonly string[] | Readonly<Record<number, string>>, index: number): string =>
   table[index] ?? '(unknown)';
 
 type Formatters = { readonly [K in BtfKind]: (type: Extract<BtfType, { kind: K }>, btf: Btf) => string };
@@ -25,7 +27,7 @@ const composite = (type: Extract<BtfType, { kind: 'struct' | 'union' }>): string
     ` size=${type.size} vlen=${type.members.length}`,
     type.members.map(
       (m) =>
-        `'${quoted(m.name)}' type_id=${m.type} bits_offset=${m.bitOffset}` +
+        `'${listedName(m.name)}' type_id=${m.type} bits_offset=${m.bitOffset}` +
         (m.bitSize > 0 ? ` bitfield_size=${m.bitSize}` : ''),
     ),
   );
@@ -34,7 +36,7 @@ const enumeration = (type: Extract<BtfType, { kind: 'enum' | 'enum64' }>): strin
   lines(
     ` encoding=${type.signed ? 'SIGNED' : 'UNSIGNED'} size=${type.size} vlen=${type.values.length}`,
     type.values.map(
-      (v) => `'${quoted(v.name)}' val=${v.value}${type.kind === 'enum64' ? (type.signed ? 'LL' : 'ULL') : ''}`,
+      (v) => `'${listedName(v.name)}' val=${v.value}${type.kind === 'enum64' ? (type.signed ? 'LL' : 'ULL') : ''}`,
     ),
   );
 
@@ -55,7 +57,7 @@ const FORMATTERS: Formatters = {
   func_proto: (t) =>
     lines(
       ` ret_type_id=${t.type} vlen=${t.params.length}`,
-      t.params.map((p) => `'${quoted(p.name)}' type_id=${p.type}`),
+      t.params.map((p) => `'${listedName(p.name)}' type_id=${p.type}`),
     ),
   var: (t) => ` type_id=${t.type}, linkage=${known(VAR_LINKAGE, t.linkage)}`,
   datasec: (t, btf) =>
@@ -64,7 +66,7 @@ const FORMATTERS: Formatters = {
       t.vars.map((v) => {
         const kind = btf.kindOf(v.type);
         const named =
-          kind === 'var' || kind === 'func' ? ` (${kind.toUpperCase()} '${quoted(btf.nameOf(v.type))}')` : '';
+          kind === 'var' || kind === 'func' ? ` (${kind.toUpperCase()} '${listedName(btf.nameOf(v.type))}')` : '';
         return `type_id=${v.type} offset=${v.offset} size=${v.size}${named}`;
       }),
     ),
@@ -79,7 +81,7 @@ export function formatRawType(btf: Btf, id: number): string {
   const type = btf.type(id);
   // The mapped type ties each formatter to its kind; TypeScript cannot follow that through the index.
   const formatter = FORMATTERS[type.kind] as (type: BtfType, btf: Btf) => string;
-  return `[${id}] ${type.kind.toUpperCase()} '${quoted(btf.nameOf(id))}'${formatter(type, btf)}`;
+  return `[${id}] ${type.kind.toUpperCase()} '${listedName(btf.nameOf(id))}'${formatter(type, btf)}`;
 }
 
 /** The text of `bpftool btf dump file X`: all of this BTF's own types, each line ended. */

@@ -20,6 +20,8 @@ export interface Setting {
   readonly env?: Readonly<Record<string, string>>;
   /** What the clock reads, call by call; it stays at the last. A run reads it twice before and once after. */
   readonly times?: readonly number[];
+  /** Who answers verbs that speak to a context. */
+  readonly session?: Io['session'];
 }
 
 export async function anybpf(argv: readonly string[], setting: Setting = {}): Promise<Outcome> {
@@ -39,6 +41,7 @@ export async function anybpf(argv: readonly string[], setting: Setting = {}): Pr
     })(),
     env: setting.env ?? {},
     now: () => (times.length > 1 ? (times.shift() as number) : times[0]),
+    ...(setting.session === undefined ? {} : { session: setting.session }),
   };
   const code = await main(argv, io);
   const bytes = Buffer.concat(out);

@@ -3,6 +3,7 @@ import { fail } from '../../base/diagnostic.ts';
 import { wrongWords } from '../../base/messages/bpftool.ts';
 import { wrongUse } from '../../base/messages/cli.ts';
 import { SESSION_HOSTS, type SessionOptions } from '../session.ts';
+import { refuse } from './errors.ts';
 
 /** Whether `word` is `keyword`, or its beginning (bpftool's is_prefix). */
 export const isPrefix = (word: string | undefined, keyword: string): boolean =>
@@ -72,10 +73,10 @@ export class Words {
     return word;
   }
 
-  /** Refuses where fewer than `count` words are left. */
-  need(count: number): this {
+  /** Refuses where fewer than `count` words are left; some commands of bpftool have a status of their own for it. */
+  need(count: number, status = -1): this {
     if (this.left < count) {
-      fail(wrongWords({}, `'${this.last}' needs at least ${count} arguments, ${this.left} found`));
+      refuse(`'${this.last}' needs at least ${count} arguments, ${this.left} found`, status);
     }
     return this;
   }

@@ -1,7 +1,12 @@
 // Network devices of the machine that the command runs on, by name.
-import { readFileSync } from 'node:fs';
+import { readdirSync, readFileSync } from 'node:fs';
 import { networkInterfaces } from 'node:os';
 import process from 'node:process';
+
+export interface Device {
+  readonly name: string;
+  readonly index: number;
+}
 
 const DEVICES = '/sys/class/net';
 const INDEX = /^[1-9]\d*$/;
@@ -17,20 +22,29 @@ export const deviceName = (index: number): string =>
   devices().find((device) => device.index === index)?.name ?? `#${index}`;
 
 /** On Linux by the kernel's index; elsewhere, where Node knows none, by position in the system's list. */
-function devices(): { readonly name: string; readonly index: number }[] {
-  const names = Object.keys(networkInterfaces());
-  if (process.platform !== 'linux') return names.map((name, i) => ({ name, index: i + 1 }));
-  return names.flatMap((name) => {
+export function devices(): readonly Device[] {
+  if (process.platform !== 'linux') return Object.keys(networkInterfaces()).map((name, i) => ({ name, index: i + 1 }));
+  return listed().flatMap((name) => {
     const index = indexOf(name);
     return index === undefined ? [] : [{ name, index }];
   });
+}
+
+/** Also devices that are down, which Node does not list. */
+function listed(): readonly string[] {
+  try {
+    return readdirSync(DEVICES);
+  } catch {
+    // A machine without /sys: no device has a name.
+    return [];
+  }
 }
 
 function indexOf(name: string): number | undefined {
   try {
     return Number(readFileSync(`${DEVICES}/${name}/ifindex`, 'utf8'));
   } catch {
-    // It went away, or is a label of an address.
+    // It went away meanwhile.
     return undefined;
   }
 }

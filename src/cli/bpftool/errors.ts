@@ -18,6 +18,9 @@ export class ToolError extends AnyBpfError {
   }
 }
 
+/** A finding in our own words, for standard error. */
+export const noteOf = ({ diagnostic }: AnyBpfError): string => `anybpf: ${formatDiagnostic(diagnostic)}\n`;
+
 /** Why, in the C library's words; in ours where the finding is about no system error. */
 export const reasonOf = (finding: Diagnostic): string =>
   finding.errno === undefined ? formatDiagnostic(finding) : strerror(finding.errno);

@@ -248,6 +248,11 @@ const headText = ({ info: { id, type, name, flags } }: MapDump): string =>
 export async function dumpMaps(tool: Tool, words: Words): Promise<Answer> {
   const maps = await mapsOf(tool, words.need(2));
   words.end();
+  return dumpOf(tool, maps);
+}
+
+/** All elements of these maps. */
+export async function dumpOf(tool: Tool, maps: readonly Opened<MapInfo>[]): Promise<Answer> {
   const dumps: MapDump[] = [];
   for (const map of maps) dumps.push(await dumpOne(tool, map));
   const status = dumps.find((dump) => dump.status !== 0)?.status ?? 0;

@@ -8,7 +8,7 @@ import { ToolError, said } from './errors.ts';
 import { deviceIndex } from './devices.ts';
 import { eventPipe } from './event-pipe.ts';
 import { deleteElement, dumpMaps, lookupElement, nextKey, popElement, updateElement } from './map-elements.ts';
-import { all, mapOf, mapsOf, pin } from './objects.ts';
+import { all, mapOf, mapsOf, pin, pinOf } from './objects.ts';
 import { type Answer, DONE, type Json, listed } from './output.ts';
 import type { Group, Run, Tool } from './tool.ts';
 
@@ -170,14 +170,6 @@ async function create(tool: Tool, words: Words): Promise<Answer> {
   return DONE;
 }
 
-const pinMap: Run = async (tool, words) => {
-  const { fd } = await mapOf(tool, words.need(3));
-  const path = words.take();
-  words.end();
-  await pin(tool, fd, path);
-  return DONE;
-};
-
 const freeze: Run = async (tool, words) => {
   const { fd } = await mapOf(tool, words.need(2));
   words.end();
@@ -234,7 +226,7 @@ export const mapGroup: Group = {
     ['lookup', lookupElement],
     ['getnext', nextKey],
     ['delete', deleteElement],
-    ['pin', pinMap],
+    ['pin', pinOf(mapOf)],
     ['event_pipe', eventPipe],
     ['create', create],
     ['peek', lookupElement],

@@ -2,10 +2,12 @@
 import { fail } from '../../base/diagnostic.ts';
 import { wrongWords } from '../../base/messages/bpftool.ts';
 import type { Fd, LinkInfo, MapInfo, ObjectInfo, ObjectKind, ProgramInfo } from '../../spec/session.ts';
+import { ERRNO } from '../../spec/errno.ts';
 import { strerror } from '../../spec/strerror.ts';
 import type { Words } from './arguments.ts';
 import { refuse, said, unless } from './errors.ts';
-import type { Tool } from './tool.ts';
+import { DONE } from './output.ts';
+import type { Run, Tool } from './tool.ts';
 
 /** An object with a handle of the session, and what is known of it. */
 export interface Opened<I extends ObjectInfo = ObjectInfo> {
@@ -41,7 +43,8 @@ export async function byId<K extends ObjectKind>(tool: Tool, kind: K, id: number
   const { fd } = await said(
     tool.call('object.open', { kind, id }),
     (why) => `${KIND_WORDS[kind].byId} ${place}: ${why}`,
-    -1,
+    // Only of links bpftool gives the errno away.
+    kind === 'link' ? undefined : -1,
   );
   return infoOf(tool, kind, fd);
 }
@@ -89,7 +92,8 @@ const TAG = /^[0-9a-f]{16}$/i;
 const sameName = (name: string, wanted: string): boolean =>
   name === wanted || (wanted.length > MAX_NAME && name === wanted.slice(0, MAX_NAME));
 
-const noneOf = (kind: 'map' | 'prog', by: string): never => refuse(`no ${kind} has this ${by}: ${strerror(2)}`, -1);
+const noneOf = (kind: 'map' | 'prog', by: string): never =>
+  refuse(`no ${kind} has this ${by}: ${strerror(ERRNO.ENOENT)}`, -1);
 
 /** PROG := { id PROG_ID | pinned FILE | tag PROG_TAG | name PROG_NAME }: one program, or all of a tag or name. */
 export async function programsOf(tool: Tool, words: Words): Promise<Opened<ProgramInfo>[]> {
@@ -137,6 +141,17 @@ export async function linkOf(tool: Tool, words: Words): Promise<Opened<LinkInfo>
   if (words.skip('pinned')) return pinned(tool, 'link', words.take());
   return fail(wrongWords({}, `expected 'id' or 'pinned', got: '${words.next}'?`));
 }
+
+/** OBJECT FILE: the command `pin` of a group. */
+export const pinOf =
+  (objectOf: (tool: Tool, words: Words) => Promise<Opened>): Run =>
+  async (tool, words) => {
+    const { fd } = await objectOf(tool, words.need(3, -ERRNO.EINVAL));
+    const path = words.take();
+    words.end();
+    await pin(tool, fd, path);
+    return DONE;
+  };
 
 /** Pins an object; its handle stays open. */
 export async function pin(tool: Tool, fd: Fd, path: string): Promise<void> {

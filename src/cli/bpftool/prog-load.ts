@@ -1,7 +1,7 @@
 // `prog load` and `prog loadall`: an object's programs, pinned or attached.
 import { readFile } from 'node:fs/promises';
 import path from 'node:path';
-import { AnyBpfError, fail, formatDiagnostic } from '../../base/diagnostic.ts';
+import { AnyBpfError, fail } from '../../base/diagnostic.ts';
 import { wrongWords } from '../../base/messages/bpftool.ts';
 import { readElf } from '../../elf/read.ts';
 import { linkObject } from '../../link/link.ts';
@@ -12,7 +12,7 @@ import { readWhole } from '../files.ts';
 import { attachSpec } from './attach.ts';
 import type { Words } from './arguments.ts';
 import { deviceIndex } from './devices.ts';
-import { refuse, said, ToolError } from './errors.ts';
+import { noteOf, refuse, said, ToolError } from './errors.ts';
 import { mapOf } from './objects.ts';
 import { type Answer, DONE } from './output.ts';
 import type { Tool } from './tool.ts';
@@ -85,7 +85,7 @@ async function replacementOf(tool: Tool, words: Words, before: readonly Replacem
 /** bpftool's sentence, and ours about the object before it. */
 const failed = (sentence: string, error: unknown): never => {
   if (!(error instanceof AnyBpfError)) throw error;
-  throw new ToolError(sentence, -1, error, `anybpf: ${formatDiagnostic(error.diagnostic)}\n`);
+  throw new ToolError(sentence, -1, error, noteOf(error));
 };
 
 async function open(file: string): Promise<{ readonly object: Uint8Array; readonly spec: ObjectSpec }> {

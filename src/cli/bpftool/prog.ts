@@ -1,12 +1,11 @@
 // `anybpf prog`: programs as bpftool shows, loads and runs them.
 import { uptime } from 'node:os';
-import { fail } from '../../base/diagnostic.ts';
-import { wrongWords } from '../../base/messages/bpftool.ts';
+import { ERRNO } from '../../spec/errno.ts';
 import type { AttachTypeName } from '../../spec/program-types.ts';
 import type { AttachTarget, Fd, ProgramInfo } from '../../spec/session.ts';
 import type { Words } from './arguments.ts';
-import { said } from './errors.ts';
-import { all, mapOf, pin, programOf, programsOf } from './objects.ts';
+import { refuse, said } from './errors.ts';
+import { all, mapOf, pinOf, programOf, programsOf } from './objects.ts';
 import { type Answer, DONE, type Json, listed } from './output.ts';
 import { dumpProgram } from './prog-dump.ts';
 import { loadAll, loadFirst, SECTION_TYPES } from './prog-load.ts';
@@ -95,14 +94,6 @@ async function show(tool: Tool, words: Words): Promise<Answer> {
   return listed(answers);
 }
 
-const pinProgram: Run = async (tool, words) => {
-  const { fd } = await programOf(tool, words.need(3));
-  const path = words.take();
-  words.end();
-  await pin(tool, fd, path);
-  return DONE;
-};
-
 /** bpftool's words for what `prog attach` attaches to, all but the last a map. */
 const ATTACH_WORDS: Readonly<Record<string, AttachTypeName>> = {
   sk_msg_verdict: 'sk_msg_verdict',
@@ -128,7 +119,7 @@ async function attachmentOf(tool: Tool, words: Words): Promise<Attachment> {
   const { fd } = await programOf(tool, words.need(3));
   const word = words.take();
   const attachType = Object.hasOwn(ATTACH_WORDS, word) ? ATTACH_WORDS[word] : undefined;
-  if (attachType === undefined) return fail(wrongWords({}, 'invalid attach/detach type'));
+  if (attachType === undefined) return refuse('invalid attach/detach type', -ERRNO.EINVAL);
   if (attachType === 'flow_dissector') {
     words.end();
     return { fd, attachType, target: {} };
@@ -208,7 +199,7 @@ export const progGroup: Group = {
     ['show', show],
     ['list', show],
     ['dump', dumpProgram],
-    ['pin', pinProgram],
+    ['pin', pinOf(programOf)],
     ['load', loadFirst],
     ['loadall', loadAll],
     ['attach', attach],

@@ -79,8 +79,8 @@ async function outcomeOf(tool: Tool, line: readonly string[]): Promise<Outcome> 
 async function groupOutcome(tool: Tool, group: Group, words: Words): Promise<Outcome> {
   const chosen =
     words.left === 0 ? group.commands[0] : group.commands.find(([keyword]) => isPrefix(words.next, keyword));
-  const asked = isPrefix(words.next, 'help');
-  if (chosen === undefined) return helped(tool, group, asked ? 0 : -1);
+  if (isPrefix(words.next, 'help') || chosen?.[0] === 'help') return helped(tool, group, 0);
+  if (chosen === undefined) return helped(tool, group, -1);
   if (words.left > 0) words.take();
   try {
     return answered(await chosen[1](tool, words));

@@ -1,0 +1,212 @@
+// The same commands to a context in this process, to the service, and to the real bpftool on the kernel: equal answers, equal exit codes.
+import { writeFileSync } from 'node:fs';
+import path from 'node:path';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { PROJECT_ROOT } from '../../support/shared.ts';
+import { example } from '../support.ts';
+import { normal, parsed } from './normal.ts';
+import { type Answered, type Client, embeddedClient, kernelClient, noBpftool, serviceClient } from './support.ts';
+
+const objectOf = (folder: string): string => path.join(PROJECT_ROOT, example(folder));
+const COUNTERS = objectOf('counters');
+const DROP = objectOf('drop-port');
+
+/** Lines of one story, in order; each is compared. */
+const STORIES: Readonly<Record<string, readonly string[]>> = {
+  'hash maps': [
+    'map create $D/h type hash key 4 value 8 entries 4 name h flags 1',
+    'map show pinned $D/h',
+    'map dump pinned $D/h',
+    'map update pinned $D/h key 1 0 0 0 value 1 2 3 4 5 6 7 8',
+    'map update pinned $D/h key hex 01 02 03 0a value hex ff ee dd cc 01 02 03 04 noexist',
+    'map update pinned $D/h key 0x01 02 3 0xa value 1 1 1 1 1 1 1 1 noexist',
+    'map update pinned $D/h value 8 7 6 5 4 3 2 1 exist key 1 0 0 0',
+    'map update pinned $D/h key 9 0 0 0 value 1 1 1 1 1 1 1 1 exist',
+    'map update pinned $D/h k 2 0 0 0 v 1 1 1 1 1 1 1 1 a',
+    'map update pinned $D/h key 3 0 0 0 value 1 1 1 1 1 1 1 1',
+    'map update pinned $D/h key 4 0 0 0 value 1 1 1 1 1 1 1 1',
+    'map dump pinned $D/h',
+    'map lookup pinned $D/h key 1 0 0 0',
+    'map lookup pinned $D/h key 7 0 0 0',
+    'map delete pinned $D/h key 1 0 0 0',
+    'map delete pinned $D/h key 1 0 0 0',
+    'map delete pinned $D/h key 2 0 0 0',
+    'map delete pinned $D/h key 3 0 0 0',
+    'map getnext pinned $D/h',
+    'map getnext pinned $D/h key 1 2 3 10',
+    'map freeze pinned $D/h',
+    'map update pinned $D/h key 3 0 0 0 value 1 1 1 1 1 1 1 1',
+    'map show pinned $D/h',
+    'map freeze pinned $D/h',
+    'map pin pinned $D/h $D/h2',
+    'map pin pinned $D/h $D/h2',
+    'map show pinned $D/h2 -f',
+    'm s p $D/h2',
+  ],
+  'arrays and others': [
+    'map create $D/a type array key 4 value 20 entries 2 name arr',
+    'map dump pinned $D/a',
+    'map getnext pinned $D/a',
+    'map getnext pinned $D/a key 0 0 0 0',
+    'map getnext pinned $D/a key 1 0 0 0',
+    'map delete pinned $D/a key 1 0 0 0',
+    'map lookup pinned $D/a key 5 0 0 0',
+    'map update pinned $D/a key 5 0 0 0 value 1 1 1 1 1 1 1 1 1 1 1 1 1 1 1 1 1 1 1 1',
+    'map create $D/q type queue value 4 entries 2 name q',
+    'map push pinned $D/q value 1 0 0 0',
+    'map enqueue pinned $D/q value 2 0 0 0',
+    'map enqueue pinned $D/q value 3 0 0 0',
+    'map peek pinned $D/q',
+    'map pop pinned $D/q',
+    'map dequeue pinned $D/q',
+    'map dequeue pinned $D/q',
+    'map peek pinned $D/q',
+    'map show pinned $D/q',
+    'map create $D/s type stack value 4 entries 2 name s',
+    'map push pinned $D/s value 1 0 0 0',
+    'map push pinned $D/s value 2 0 0 0',
+    'map pop pinned $D/s',
+    'map create $D/l type lpm_trie key 8 value 4 entries 4 name l flags 1',
+    'map update pinned $D/l key 8 0 0 0 10 0 0 0 value 1 0 0 0',
+    'map lookup pinned $D/l key 32 0 0 0 10 1 2 3',
+    'map lookup pinned $D/l key 32 0 0 0 11 1 2 3',
+    'map dump pinned $D/l',
+    'map create $D/lru type lru_hash key 4 value 4 entries 16 name lru',
+    'map update pinned $D/lru key 1 0 0 0 value 1 0 0 0',
+    'map dump pinned $D/lru',
+    'map create $D/rb type ringbuf entries 4096 name rb',
+    'map show pinned $D/rb',
+    'map create $D/pa type prog_array key 4 value 4 entries 4 name pa',
+    'map dump pinned $D/pa',
+    'map create $D/in type array key 4 value 4 entries 1 name in',
+    'map create $D/mm type hash_of_maps key 4 value 4 entries 4 name mm inner_map pinned $D/in',
+    'map update pinned $D/mm key 1 0 0 0 value pinned $D/in',
+    'map show pinned $D/mm',
+  ],
+  'what map create refuses': [
+    'map create',
+    'map create $D/x type',
+    'map create $D/x type nosuch key 4 value 4 entries 1 name z',
+    'map create $D/x type hash key 4 value 4 entries 1',
+    'map create $D/x type hash key 4 value 4 name z',
+    'map create $D/x type hash key 4 key 4 value 4 entries 1 name z',
+    'map create $D/x type hash key 4z value 4 entries 1 name z',
+    'map create $D/x type hash key 4 value 4 entries 1 name z flags 0x800000',
+    'map create $D/x type hash key 4 value 4 entries 1 name z foo 1',
+    'map create $D/x type hash key 4 value 4 entries 1 name',
+    'map create $D/x type hash key 0 value 4 entries 1 name z',
+    'map create $D/x type array key 4 value 4 entries 0 name z',
+    'map create $D/x type hash key 4 value 4 entries 1 name z dev nonexist0',
+    'map show pinned $D/x',
+  ],
+  'what the grammar refuses': [
+    'map create $D/h type hash key 4 value 8 entries 4 name h',
+    'map update pinned $D/h',
+    'map update pinned $D/h key 1 0 0 0',
+    'map update pinned $D/h key 1 0 0',
+    'map update pinned $D/h key 1 0 0 0x value 0',
+    'map update pinned $D/h key 1 0 0 0 value 0 0 0 0 0 0 0',
+    'map update pinned $D/h key 1 0 0 0 value 0 0 0 0 0 0 0 0 any any',
+    'map update pinned $D/h key 1 0 0 0 foo',
+    'map update pinned $D/h key 1 0 0 0 key 1 0 0 0',
+    'map lookup pinned $D/h',
+    'map lookup pinned $D/h value 1',
+    'map show id 4000000000',
+    'map show id 12x',
+    'map show foo 1',
+    'map show id',
+    'map show pinned /nonexistent/pin',
+    'map pin pinned $D/h',
+    'map foo',
+    'foo',
+    'prog show id 4000000000',
+    'prog show id 5g',
+    'prog show foo 1',
+    'prog show tag zzz',
+    'prog show pinned $D/h',
+    'prog pin id 4000000000 $D/z',
+    'prog load',
+    'prog load /nonexistent.o $D/z',
+    `prog load ${DROP} $D/z foo`,
+    `prog load ${DROP} $D/z map name nonexist pinned $D/h`,
+    `prog load ${DROP} $D/z map idx 200 pinned $D/h`,
+    'prog dump xlated id 4000000000',
+    'prog dump foo id 1',
+    'prog attach id 4000000000 sk_msg_verdict id 1',
+    'prog run id 4000000000 data_in x',
+    'link show id 2000000000',
+    'link show pinned $D/h',
+    'link show foo 1',
+    'link foo',
+    'btf dump file /nonexistent',
+    'btf show id 4000000000',
+    'batch file /nonexistent',
+    'batch foo',
+    'net foo',
+    'net attach xdp id 4000000000 dev lo',
+    'net attach foo id 1 dev lo',
+    'help',
+    'prog help',
+  ],
+  programs: [
+    `prog load ${COUNTERS} $D/count`,
+    'prog show pinned $D/count',
+    'prog pin pinned $D/count $D/count2',
+    'prog pin pinned $D/count $D/count2',
+    'prog show pinned $D/count2 -f',
+    `prog loadall ${COUNTERS} $D/all pinmaps $D/maps`,
+    `prog loadall ${COUNTERS} $D/all`,
+    'map show pinned $D/maps/protocols',
+    'map dump pinned $D/maps/protocols',
+    'map dump pinned $D/maps/counters_bss',
+    'prog run pinned $D/count data_in $T/frame repeat 3',
+    'prog run pinned $D/count data_in $T/frame data_out -',
+    'prog run pinned $D/count data_in $T/frame data_size_out 4',
+    'prog run pinned $D/count data_in $T/none',
+    'prog run pinned $D/count data_in $T/frame repeat x',
+    'prog run pinned $D/count data_in $T/frame foo',
+    'prog run pinned $D/count repeat 2',
+    `prog load ${DROP} $D/drop map name settings pinned $D/maps/protocols`,
+    `prog load ${DROP} $D/drop`,
+    'prog run pinned $D/drop data_in $T/frame',
+    'prog dump xlated pinned $D/count visual',
+    'prog dump xlated pinned $D/count nonsense',
+    'link show pinned $D/count',
+  ],
+  types: [`btf dump file ${COUNTERS}`, `btf dump file ${DROP}`],
+};
+
+/** An Ethernet frame with an IPv4 packet of UDP. */
+const FRAME = Buffer.from(
+  `ffffffffffff0200000000010800450000240001000040117cc50a0000010a0000020035003500100000${'00'.repeat(22)}`,
+  'hex',
+);
+
+const skipped = noBpftool();
+
+describe('bpftool by its clients', () => {
+  let clients: Client[] = [];
+  beforeAll(async () => {
+    if (skipped !== undefined) console.warn(`without the real bpftool: ${skipped}`);
+    clients = [embeddedClient(), await serviceClient(), ...(skipped === undefined ? [kernelClient()] : [])];
+    for (const { files } of clients) writeFileSync(path.join(files, 'frame'), FRAME);
+  });
+  afterAll(async () => {
+    for (const client of clients) await client.close();
+  });
+
+  describe.each(Object.entries(STORIES))('%s', (story, lines) => {
+    it.each(lines.map((line, i) => [i, line] as const))('%i: %s', async (_, line) => {
+      const words = line.replaceAll('$D/', `$D/${story.replaceAll(' ', '-')}-`).split(' ');
+      const answers: { readonly client: Client; readonly answer: Answered }[] = [];
+      for (const client of clients) answers.push({ client, answer: await client.run(['-j', ...words]) });
+      const [first, ...others] = answers.map(({ client, answer }) => comparable(client, answer));
+      expect(first.code).toBeLessThanOrEqual(255);
+      for (const other of others) expect(other).toEqual(first);
+    });
+  });
+});
+
+function comparable(client: Client, { code, out }: Answered): { readonly code: number; readonly json: unknown } {
+  return { code, json: normal(parsed(out.replaceAll(client.pins, '$D').replaceAll(client.files, '$T'))) };
+}

@@ -1,0 +1,112 @@
+// Who answers bpftool's grammar: a context in this process, the service, and the real bpftool on the kernel.
+import { execFileSync, spawnSync } from 'node:child_process';
+import { mkdirSync, mkdtempSync, rmSync } from 'node:fs';
+import { cpus, tmpdir } from 'node:os';
+import path from 'node:path';
+import { connect } from '../../../src/client/connect.ts';
+import { ExecutionContext } from '../../../src/context/context.ts';
+import { createRuntime } from '../../../src/context/create.ts';
+import { memoryHost } from '../../../src/hosts/memory/host.ts';
+import { serve } from '../../../src/service/server.ts';
+import { contextCounts } from '../../../src/service/start.ts';
+import type { Session } from '../../../src/spec/session.ts';
+import { anybpf } from '../support.ts';
+
+export interface Answered {
+  readonly code: number;
+  readonly out: string;
+  readonly err: string;
+}
+
+/** One that commands are sent to. `$D` in their words is a folder of pins that belongs to it alone, `$T` one of files. */
+export interface Client {
+  readonly name: string;
+  readonly pins: string;
+  readonly files: string;
+  run(words: readonly string[]): Promise<Answered>;
+  close(): Promise<void>;
+}
+
+const fill = (client: Pick<Client, 'pins' | 'files'>, words: readonly string[]): string[] =>
+  words.map((word) => word.replaceAll('$D', client.pins).replaceAll('$T', client.files));
+
+/** As the kernel's: values of per-CPU maps are shown for each. */
+const CPUS = cpus().length;
+
+const temporary = (): string => mkdtempSync(path.join(tmpdir(), 'anybpf-bpftool-'));
+
+/** The command over sessions that `open` gives, one for each line. */
+export function commandClient(name: string, open: () => Promise<Session>, close: () => Promise<void>): Client {
+  const files = temporary();
+  const folders = { pins: '/sys/fs/bpf/clients', files };
+  return {
+    name,
+    ...folders,
+    run: (words) => anybpf(['bpftool', ...fill(folders, words)], { session: open }),
+    close: async () => {
+      await close();
+      rmSync(files, { recursive: true });
+    },
+  };
+}
+
+/** A context in this process; each line has a session of its own, as each run of the command has. */
+export function embeddedClient(): Client {
+  const session = createRuntime({ host: memoryHost({ cpus: CPUS }) });
+  return commandClient(
+    'embedded',
+    async () => session.context.session(),
+    () => session.close(),
+  );
+}
+
+/** A service in this process on a context in memory; each line connects to its socket. */
+export async function serviceClient(): Promise<Client> {
+  const folder = temporary();
+  const context = new ExecutionContext({ host: memoryHost({ cpus: CPUS }) });
+  const service = await serve({
+    socket: path.join(folder, 'service.sock'),
+    version: 'test',
+    open: () => ({ context: { session: (caller) => context.session(caller), counts: () => contextCounts(context) } }),
+  });
+  return commandClient(
+    'service',
+    () => connect({ socket: service.socket }),
+    async () => {
+      await service.stop();
+      context[Symbol.dispose]();
+      rmSync(folder, { recursive: true });
+    },
+  );
+}
+
+const binary = 'bpftool';
+
+/** Why bpftool cannot be compared with here; undefined where it can. */
+export function noBpftool(): string | undefined {
+  if (process.getuid?.() !== 0) return 'bpftool needs root';
+  const found = spawnSync(binary, ['-j', 'map', 'show'], { encoding: 'utf8' });
+  if (found.error !== undefined || found.status !== 0) return `no bpftool that works: ${found.stderr ?? found.error}`;
+  return undefined;
+}
+
+/** The real one, on the running kernel, with a file system of pins of its own. */
+export function kernelClient(): Client {
+  const files = temporary();
+  const pins = path.join(files, 'bpf');
+  mkdirSync(pins);
+  execFileSync('mount', ['-t', 'bpf', 'bpf', pins]);
+  const folders = { pins, files };
+  return {
+    name: 'bpftool',
+    ...folders,
+    run: async (words) => {
+      const { status, stdout, stderr } = spawnSync(binary, fill(folders, words), { encoding: 'utf8' });
+      return { code: status ?? -1, out: stdout, err: stderr };
+    },
+    close: async () => {
+      execFileSync('umount', [pins]);
+      rmSync(files, { recursive: true });
+    },
+  };
+}
