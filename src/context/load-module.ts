@@ -1,5 +1,7 @@
 // object.load of a module that was made ahead of time: its maps and code come with it, in a memory of its own.
+import { AotError } from '../aot/loader/errors.ts';
 import { openModule } from '../aot/open.ts';
+import { fail, message } from '../base/diagnostic.ts';
 import type { LoadedObjectInfo, ObjectLoad } from '../spec/session.ts';
 import { refuse } from './errors.ts';
 import { ContextMap } from './map-object.ts';
@@ -22,7 +24,7 @@ export async function loadModule(session: ContextSession, load: ObjectLoad): Pro
   }
   const given = load.maps ?? load.types ?? load.programs ?? load.engine;
   if (given !== undefined) refuse(OPERATION, 'EINVAL', 'a module made ahead of time is loaded as it is');
-  const loaded = await openModule(load.object, { host: session.context.host });
+  const loaded = await opened(session, load);
   try {
     session.checkOpen();
     session.checkRoom(loaded.maps.length + loaded.programs.length);
@@ -31,6 +33,17 @@ export async function loadModule(session: ContextSession, load: ObjectLoad): Pro
     throw error;
   }
   return enter(session, loaded, load.name);
+}
+
+async function opened(session: ContextSession, { object, name }: ObjectLoad): Promise<LoadedObject> {
+  try {
+    return await openModule(object, { host: session.context.host });
+  } catch (error) {
+    if (!(error instanceof AotError)) throw error;
+    // The loader that modules bring along knows nothing of AnyBPF's own findings.
+    const text = error.message.replace(` [${error.code}]`, '');
+    return fail(message(error.code, () => text)({ file: name }), error);
+  }
 }
 
 function enter(session: ContextSession, loaded: LoadedObject, source: string): LoadedObjectInfo {

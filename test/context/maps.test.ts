@@ -21,6 +21,19 @@ import {
 
 const SPEC: MapCreate = { name: 'm', type: 'hash', keySize: 4, valueSize: 4, maxEntries: 4 };
 
+const int = (name: string, size: number) =>
+  ({
+    kind: 'int',
+    name,
+    size,
+    bits: size * 8,
+    offset: 0,
+    encoding: 0,
+    signed: false,
+    char: false,
+    bool: false,
+  }) as never;
+
 describe('map.create', () => {
   it.each<[string, Partial<MapCreate>, string]>([
     ['a name of 63 characters', { name: 'n'.repeat(63) }, 'ok'],
@@ -48,18 +61,6 @@ describe('map.create', () => {
 
   it('takes types from BTF, of the right size', async () => {
     const session = fresh();
-    const int = (name: string, size: number) =>
-      ({
-        kind: 'int',
-        name,
-        size,
-        bits: size * 8,
-        offset: 0,
-        encoding: 0,
-        signed: false,
-        char: false,
-        bool: false,
-      }) as never;
     const btf = encodeBtf([int('u32', 4), int('u64', 8)]);
     const { fd } = await session.call('btf.load', { btf });
     expect((await session.call('btf.data', { fd })).btf).toEqual(new Uint8Array(btf));
@@ -153,15 +154,15 @@ describe('elements', () => {
   });
 });
 
-describe('batches', () => {
-  const filled = async (session: ContextSession, count: number) => {
-    const fd = await map(session, { maxEntries: 64 });
-    const all = Array.from({ length: count }, (_, i) => i);
-    const result = await session.call('map.updateBatch', { fd, keys: u32(...all), values: u32(...all), count });
-    expect(result).toEqual({ count });
-    return fd;
-  };
+const filled = async (session: ContextSession, count: number) => {
+  const fd = await map(session, { maxEntries: 64 });
+  const all = Array.from({ length: count }, (_, i) => i);
+  const result = await session.call('map.updateBatch', { fd, keys: u32(...all), values: u32(...all), count });
+  expect(result).toEqual({ count });
+  return fd;
+};
 
+describe('batches', () => {
   it('walk a map to its end, also while what was given is deleted', async () => {
     const session = fresh();
     const fd = await filled(session, 50);

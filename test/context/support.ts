@@ -92,3 +92,12 @@ export const census = ({ context }: ContextSession): Record<string, number> => (
 export const NOTHING = { map: 0, prog: 0, link: 0, btf: 0 };
 
 export const fresh = (options: EmbeddedOptions = {}): ContextSession => createRuntime(options);
+
+/** A promise that is kept from outside. */
+export function deferred<T>(): { readonly promise: Promise<T>; readonly resolve: (value: T) => void } {
+  let resolve!: (value: T) => void;
+  const promise = new Promise<T>((keep) => {
+    resolve = keep;
+  });
+  return { promise, resolve };
+}
