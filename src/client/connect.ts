@@ -1,6 +1,7 @@
 // Connects to a running service.
 import { connect as open, type Socket } from 'node:net';
 import process from 'node:process';
+import { setTimeout as pause } from 'node:timers/promises';
 import { AnyBpfError, type Diagnostic } from '../base/diagnostic.ts';
 import { cannotConnect, noAnswer, notRunning } from '../base/messages/service.ts';
 import { defaultSocket } from '../service/paths.ts';
@@ -22,6 +23,10 @@ export interface ConnectOptions {
 
 const TIMEOUT = 5_000;
 
+/** More wait to be taken than the system lets wait: it is tried again. */
+const CROWDED = 'EAGAIN';
+const AGAIN = 10;
+
 /** Nobody listens there. */
 const NOBODY: ReadonlySet<string> = new Set(['ENOENT', 'ECONNREFUSED']);
 
@@ -33,7 +38,7 @@ const NOBODY: ReadonlySet<string> = new Set(['ENOENT', 'ECONNREFUSED']);
  */
 export async function connect(options: ConnectOptions = {}): Promise<ServiceSession> {
   const { socket = defaultSocket(process.env), timeout = TIMEOUT, role, token, client } = options;
-  const session = new ServiceSession(await opened(socket));
+  const session = new ServiceSession(await opened(socket, performance.now() + timeout));
   let late = false;
   const timer = setTimeout(() => {
     late = true;
@@ -54,17 +59,28 @@ export async function connect(options: ConnectOptions = {}): Promise<ServiceSess
   }
 }
 
-const opened = (path: string): Promise<Socket> =>
+/** @param until performance.now at which it is given up */
+async function opened(path: string, until: number): Promise<Socket> {
+  for (;;) {
+    try {
+      return await openedOnce(path);
+    } catch (error) {
+      const { code, message } = error as NodeJS.ErrnoException;
+      if (code !== CROWDED || performance.now() > until) {
+        const finding: Diagnostic = NOBODY.has(code ?? '') ? notRunning({}, path) : cannotConnect({}, path, message);
+        throw new AnyBpfError(finding, { cause: error });
+      }
+      await pause(AGAIN);
+    }
+  }
+}
+
+const openedOnce = (path: string): Promise<Socket> =>
   new Promise((resolve, reject) => {
     const socket = open(path);
-    socket.once('error', (error: NodeJS.ErrnoException) => {
-      const finding: Diagnostic = NOBODY.has(error.code ?? '')
-        ? notRunning({}, path)
-        : cannotConnect({}, path, error.message);
-      reject(new AnyBpfError(finding, { cause: error }));
-    });
+    socket.once('error', reject);
     socket.once('connect', () => {
-      socket.removeAllListeners('error');
+      socket.removeListener('error', reject);
       resolve(socket);
     });
   });

@@ -11,6 +11,7 @@ import {
 } from 'vscode-jsonrpc/node';
 import { AnyBpfError, fail } from '../base/diagnostic.ts';
 import { sessionClosed } from '../base/messages/session.ts';
+import { CodecError } from '../service/codec.ts';
 import { fromResponse, isErrorMessage } from '../service/errors.ts';
 import { CLIENT_FRAMES } from '../service/limits.ts';
 import {
@@ -23,6 +24,7 @@ import {
   type ServiceMethodName,
   type ServiceMethods,
 } from '../service/protocol.ts';
+import { type PackedRecords, unpackRecords } from '../service/records.ts';
 import { Wire } from '../service/wire.ts';
 import type { EventName, Events, MethodName, Params, Result, Role, Session } from '../spec/session.ts';
 
@@ -156,7 +158,17 @@ export class ServiceSession implements Session {
   #heard(event: EventName, data: unknown): void {
     // Its end is told once, when the connection is over.
     if (event === 'closed') this.#closed ??= (data as Events['closed']).why;
+    else if (event === 'records') this.#heardRecords(data as PackedRecords);
     else this.#emit(event, data as Events[typeof event]);
+  }
+
+  #heardRecords(packed: PackedRecords): void {
+    try {
+      this.#emit('records', unpackRecords(packed));
+    } catch (error) {
+      if (!(error instanceof CodecError)) throw error;
+      this.#wire.destroy(`what the service sends cannot be understood: ${error.message}`);
+    }
   }
 
   #emit<E extends EventName>(event: E, data: Events[E]): void {
