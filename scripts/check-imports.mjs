@@ -25,13 +25,13 @@ const LAYERS = {
   aot: 5,
   context: 6,
   live: 7,
-  sockets: 7,
   service: 7,
   skeleton: 7,
   client: 8,
   compat: 9,
-  cli: 9,
-  '.': 9,
+  sockets: 9,
+  cli: 10,
+  '.': 10,
 };
 
 /** Imports inside a layer that the pipeline needs; `spec` is data for all of layer 1 and up. */

@@ -25,18 +25,24 @@ export const sessionPolicy = (session: Session): SocketPolicy => ({
   asks: () => true,
 });
 
+/** Which hooks a policy's programs are attached to. */
+export interface Attached {
+  asked(attachType: AttachTypeName, dialect: Dialect): boolean;
+  asks(operation: SocketOperation): boolean;
+}
+
 /**
  * Loads an object into a context and attaches its socket programs there, for as long as the session lives.
  *
  * @param session of a context that nothing else is attached in
  * @throws AnyBpfError sockets/no-programs where none of its programs is for sockets; as object.load does
  */
-export async function objectPolicy(
+export async function attachPolicy(
   session: Session,
   name: string,
   object: Uint8Array,
   entries: readonly PolicyEntry[] = [],
-): Promise<SocketPolicy> {
+): Promise<Attached> {
   const loaded = await session.call('object.load', { object, name });
   await fill(session, loaded, entries);
   const attached = new Set<AttachTypeName>();
@@ -47,18 +53,25 @@ export async function objectPolicy(
     await session.call('link.create', { fd, attachType, target: {} });
     attached.add(attachType);
   }
-  if (attached.size === 0)
-    fail(
-      noSocketPrograms(
-        { file: name },
-        loaded.programs.map((program) => program.name),
-      ),
-    );
-  const asked = (attachType: AttachTypeName, _dialect: Dialect): boolean => attached.has(attachType);
+  if (attached.size === 0) {
+    const names = loaded.programs.map((program) => program.name);
+    fail(noSocketPrograms({ file: name }, names));
+  }
   return {
-    decide: (event) => decide(event, (hook) => session.call('hook.fire', hook), asked),
+    asked: (attachType) => attached.has(attachType),
     asks: (operation) => hooksOf(operation).some((attachType) => attached.has(attachType)),
   };
+}
+
+/** The policy of an object's programs: {@link attachPolicy}. */
+export async function objectPolicy(
+  session: Session,
+  name: string,
+  object: Uint8Array,
+  entries: readonly PolicyEntry[] = [],
+): Promise<SocketPolicy> {
+  const { asked, asks } = await attachPolicy(session, name, object, entries);
+  return { asks, decide: (event) => decide(event, (hook) => session.call('hook.fire', hook), asked) };
 }
 
 /** Program types whose section does not say the attach type, because there is one. */

@@ -14,3 +14,9 @@ export const noSupervision = message(
 );
 
 export const commandFailed = message('sockets/command', (command: string, why: string) => `${command}: ${why}`);
+
+export const badPolicy = message('sockets/policy', (why: string) => why, {
+  hint: 'an object, or { "object": FILE, "maps": { NAME: [{ "key": ..., "value": ... }] } }',
+});
+
+export const noPolicyAnswer = message('sockets/no-answer', (why: string) => `the service gave no decision: ${why}`);
