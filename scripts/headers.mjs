@@ -11,6 +11,9 @@ const head = (name, what) => `/* SPDX-License-Identifier: MIT OR GPL-2.0-only */
 #define ANYBPF_${name}_H
 `;
 
+/** What the sample extension has is declared with it. */
+const ofSample = (name) => name.startsWith('sample_');
+
 const define = (name, number) => `#define ${name} ${number < 4096 ? number : `0x${number.toString(16)}`}`;
 
 /** Definitions of one dialect, the names in the order of the table. */
@@ -22,8 +25,8 @@ const defined = (prefix, rows, dialect) =>
  * @param mapTypes MAP_TYPES
  */
 export function numbersHeader(families, mapTypes) {
-  // What the sample extension has is declared with it.
-  const helpers = families.filter(({ family }) => family !== 'sample').flatMap(({ helpers: rows }) => rows);
+  const helpers = families.flatMap(({ helpers: rows }) => rows).filter(({ name }) => !ofSample(name));
+  const types = Object.entries(mapTypes).filter(([name]) => !ofSample(name));
   const global = helpers.map(({ name, numbers }) => [name, numbers]);
   // Helpers of one program type have numbers of their own on Windows, above all others.
   const typed = helpers.flatMap(({ name, programNumbers = {} }) =>
@@ -31,7 +34,7 @@ export function numbersHeader(families, mapTypes) {
   );
   const part = (dialect) =>
     [
-      ...defined((name) => `BPF_MAP_TYPE_${name.toUpperCase()}`, Object.entries(mapTypes), dialect),
+      ...defined((name) => `BPF_MAP_TYPE_${name.toUpperCase()}`, types, dialect),
       '',
       ...defined((name) => `BPF_FUNC_${name}`, [...global, ...(dialect === 'windows' ? typed : [])], dialect),
     ].join('\n');

@@ -5,8 +5,8 @@ import { linkObject } from '../link/link.ts';
 import { DEFAULT_ENGINE } from '../run/engines.ts';
 import { loadObject } from '../run/loader.ts';
 import type { LoadedObject } from '../run/object.ts';
-import type { ObjectSpec } from '../spec/object.ts';
-import type { ExecutionType, LoadedObjectInfo, ObjectLoad } from '../spec/session.ts';
+import type { MapSpec, ObjectSpec } from '../spec/object.ts';
+import type { ExecutionType, Id, LoadedObjectInfo, ObjectLoad } from '../spec/session.ts';
 import { ContextBtf } from './btf-object.ts';
 import { executionOf } from './execution.ts';
 import { andThen } from './later.ts';
@@ -27,7 +27,7 @@ export function loadWholeObject(
   if (isModule(load.object)) return loadModule(session, load);
   const { pipeline } = session.context.options;
   executionOf(OPERATION, load.execution ?? 'any', DEFAULT_ENGINE, load.engine);
-  return andThen(pipeline?.link?.(load) ?? link(load), (linked) => {
+  return andThen(pipeline?.link?.(load, session) ?? link(load), (linked) => {
     session.checkOpen();
     const object = changedObject(linked, load);
     const plan = planMaps(session, object, load);
@@ -39,10 +39,12 @@ export function loadWholeObject(
     };
     // Who verifies beside the context does not know what providers have added.
     const beside = session.context.providers.extends(object.dialect) ? undefined : pipeline;
-    return andThen(beside?.verify?.(request) ?? {}, (evidence) => {
+    return andThen(beside?.verify?.(request, session) ?? {}, (evidence) => {
       session.checkOpen();
-      // What was free before may be taken now.
-      return create(session, object, pipeline === undefined ? plan : planMaps(session, object, load), load, evidence);
+      // What was free before may be taken now; and a verdict is on the maps that it was asked about.
+      const now = pipeline === undefined ? plan : planMaps(session, object, load);
+      const same = now.every(({ reuse }, i) => reuse === plan[i].reuse);
+      return create(session, object, now, load, same ? evidence : {});
     });
   });
 }
@@ -122,7 +124,8 @@ function enter(session: ContextSession, { source, loaded, plan, btf, execution, 
   const btfFd = btfObject === undefined ? undefined : session.open(btfObject);
   const maps = plan.map(({ reuse, dialect }, i): ContextMap => {
     const { raw } = loaded.maps[i];
-    const parts = { raw, runtime, dialect, btf: btfObject };
+    const innerMapId = dialect === 'windows' ? templateId(loaded, raw.spec) : 0;
+    const parts = { raw, runtime, dialect, btf: btfObject, innerMapId };
     return reuse ?? context.maps.add(new ContextMap(raw.id, context, parts));
   });
   const mapFds = maps.map((map) => session.open(map));
@@ -169,6 +172,12 @@ function enter(session: ContextSession, { source, loaded, plan, btf, execution, 
     ...(btfFd === undefined ? {} : { btfFd }),
     diagnostics: loaded.diagnostics,
   };
+}
+
+/** Windows' maps of maps have one of the object's maps for their template: here the first that they have for an element. */
+function templateId({ maps }: LoadedObject, { slots }: MapSpec): Id {
+  const first = slots.find(({ kind }) => kind === 'map');
+  return maps.find(({ raw }) => first !== undefined && raw.spec.name === first.target)?.raw.id ?? 0;
 }
 
 /** Initial elements of prog_arrays and maps of maps, which the loader has set: the map holds the object now. */

@@ -17,6 +17,8 @@ const MODES: { readonly [E in ExecutionType]: string } = {
   native: 'NATIVE',
 };
 
+const fits = (asked: string, is: boolean): boolean => asked === 'any' || (asked === 'yes') === is;
+
 export const showPrograms = command({
   group: 'show',
   noun: 'programs',
@@ -32,7 +34,6 @@ export const showPrograms = command({
   },
   async run(shell, { type, attached = 'any', pinned = 'any', filename, section, id, level }) {
     const wanted = type === undefined ? undefined : (typeNamed(type) ?? fail(notAValue({}, type, 'type', 'a section')));
-    const fits = (asked: string, is: boolean): boolean => asked === 'any' || (asked === 'yes') === is;
     const programs = (await objectsOf(await shell.session(), 'prog')).filter(
       (info) =>
         (wanted === undefined || info.type === wanted.type) &&

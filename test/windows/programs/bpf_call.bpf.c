@@ -1,4 +1,18 @@
 /* SPDX-License-Identifier: MIT OR GPL-2.0-only */
+
+
+
+
+
+
+
+
+
+
+
+
+
+
 #include "sample.h"
 
 struct {

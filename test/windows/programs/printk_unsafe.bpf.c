@@ -1,4 +1,18 @@
 /* SPDX-License-Identifier: MIT OR GPL-2.0-only */
+
+
+
+
+
+
+
+
+
+
+
+
+
+
 /* An address is no number for a person. */
 #include <anybpf/bpf.h>
 
