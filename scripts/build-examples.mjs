@@ -6,7 +6,9 @@ import { tmpdir } from 'node:os';
 import { join, relative } from 'node:path';
 
 const root = join(import.meta.dirname, '..');
-const folders = ['examples', 'test/verify/refusals', 'test/windows/programs'].map((folder) => join(root, folder));
+const folders = ['examples', 'test/verify/refusals', 'test/windows/programs', 'test/sockets/programs'].map((folder) =>
+  join(root, folder),
+);
 const { CLANG: clang = 'clang', LLVM_STRIP: strip = 'llvm-strip' } = process.env;
 const check = process.argv.includes('--check');
 
@@ -29,9 +31,15 @@ function variantsOf({ folder, file }) {
       ['.anybpf', ['-mcpu=v3']],
     ];
   }
+  if (folder.endsWith('test/sockets/programs')) {
+    return [
+      ['.linux', ['-mcpu=v3', '-DANYBPF_TARGET_LINUX']],
+      ['.windows', ['-mcpu=v3', WINDOWS]],
+    ];
+  }
   // Windows' own sources are built for the first instruction set level.
   if (folder.endsWith('test/windows/programs')) return [['', ['-mcpu=v1', WINDOWS]]];
-  return [['', file.startsWith('port-quota/') ? ['-mcpu=v3', WINDOWS] : ['-mcpu=v3']]];
+  return [['', /^(port-quota|sample-extension)\//.test(file) ? ['-mcpu=v3', WINDOWS] : ['-mcpu=v3']]];
 }
 
 /** The folder as the compiler is called in it: no path of this machine gets into the object. */

@@ -105,7 +105,10 @@ const TABLE: readonly Row[] = [
         'cgroup_inet4_recv_accept',
         'cgroup_inet6_recv_accept',
       ] as const
-    ).map((attachType) => ({ ...connect([value], value === 3 ? 0 : value, ['REJECT', 'PROCEED_SOFT', 'PROCEED_HARD', 'REJECT'][value]), attachType })),
+    ).map((attachType) => ({
+      ...connect([value], value === 3 ? 0 : value, ['REJECT', 'PROCEED_SOFT', 'PROCEED_HARD', 'REJECT'][value]),
+      attachType,
+    })),
   ),
   // sockops: only told.
   windows(one('cgroup_sock_ops', 'sock_ops', {}, [], 0, 'OK')),
@@ -168,7 +171,16 @@ afterEach(() => session.context[Symbol.dispose]());
 
 test.each(TABLE.map((row) => [`${row.dialect ?? 'linux'} ${row.attachType} [${row.returns.join()}]`, row] as const))(
   '%s',
-  async (_title, { attachType, type, dialect = 'linux' as const, target = {}, returns, verdict, name, ran = returns.length }) => {
+  async (_title, {
+    attachType,
+    type,
+    dialect = 'linux' as const,
+    target = {},
+    returns,
+    verdict,
+    name,
+    ran = returns.length,
+  }) => {
     session = unverified();
     for (const value of returns) {
       const fd = await load(session, `r0 = ${value}\nexit`, { type, attachType, dialect });
@@ -221,7 +233,11 @@ test('Linux: the next program of the chain sees what the one before wrote', asyn
   const write = 'r2 = 5\n*(u32 *)(r1 + 4) = r2\nr0 = 1\nexit';
   const look = 'r2 = *(u32 *)(r1 + 4)\nr0 = 0\nif r2 != 5 goto +1\nr0 = 1\nexit';
   for (const text of [write, look]) await link(session, await load(session, text, options), 'cgroup_inet4_connect');
-  const { verdict } = await session.call('hook.fire', { attachType: 'cgroup_inet4_connect', dialect: 'linux', ctx: {} });
+  const { verdict } = await session.call('hook.fire', {
+    attachType: 'cgroup_inet4_connect',
+    dialect: 'linux',
+    ctx: {},
+  });
   expect(verdict).toBe(1);
 });
 

@@ -3,6 +3,7 @@ import { fail } from '../../base/diagnostic.ts';
 import { unknownMapType } from '../../base/messages/run.ts';
 import { ERRNO } from '../../spec/errno.ts';
 import type { BpfMap, MapContext, MapTypeRow, Status } from '../../spec/map.ts';
+import { DESCRIPTOR } from '../../spec/map-layout.ts';
 import type { MapTypeName } from '../../spec/map-types.ts';
 import type { Address } from '../../spec/memory.ts';
 import type { MapSpec } from '../../spec/object.ts';
@@ -10,6 +11,9 @@ import type { MapCallbacks, MapProvider } from './records.ts';
 
 /** The callbacks as they are now: none while the provider is away. */
 export type Callbacks = () => MapCallbacks | undefined;
+
+/** The kernel's BPF_MAP_TYPE_UNSPEC. */
+const NO_TYPE = 0;
 
 class CustomMap implements BpfMap {
   readonly spec: MapSpec;
@@ -24,6 +28,8 @@ class CustomMap implements BpfMap {
     this.#base = base;
     this.#context = context;
     this.#callbacks = callbacks;
+    // Compiled code that looks at the descriptor must not take it for its base, which it works on without asking anybody.
+    context.memory.u32[(base.handle + DESCRIPTOR.TYPE) >>> 2] = NO_TYPE;
   }
 
   get id(): number {
