@@ -55,7 +55,7 @@ function changedMap(map: MapSpec, change: MapChange): MapSpec {
     refuse(OPERATION, 'EINVAL', `there is no map type '${attributes.type}'`, place);
   }
   if (data !== undefined) {
-    if (map.data === undefined) refuse(OPERATION, 'EINVAL', 'the map has no initial value', place);
+    if (map.kind === 'map') refuse(OPERATION, 'EINVAL', 'the map has no initial value', place);
     if (data.length !== map.valueSize) {
       refuse(OPERATION, 'EINVAL', `an initial value of ${data.length} bytes, not ${map.valueSize}`, place);
     }

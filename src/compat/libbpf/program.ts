@@ -25,6 +25,9 @@ export function programFunctions(lib: Library) {
     },
     /** Instructions with those of the functions that it calls; references to maps are RFC 9669's symbolic ones, also after loading. */
     bpf_program__insns: (prog: BpfProgram): Uint8Array => prog.spec.code,
+    /** Other instructions than the object's: EOPNOTSUPP, as the context loads what it read. bpf_prog_load() takes any. */
+    bpf_program__set_insns: (prog: BpfProgram, _new_insns: Uint8Array, _new_insn_cnt: number): number =>
+      refuse(lib, prog.object.loaded ? 'EBUSY' : 'EOPNOTSUPP'),
     bpf_program__insn_cnt: (prog: BpfProgram): number => prog.spec.code.length / SLOT_SIZE,
     bpf_program__fd: (prog: BpfProgram | null): number => {
       if (prog === null) return refuse(lib, 'EINVAL');
@@ -50,8 +53,10 @@ export function programFunctions(lib: Library) {
     bpf_program__get_expected_attach_type: (prog: BpfProgram): number => api.bpf_program__expected_attach_type(prog),
     bpf_program__set_expected_attach_type: (prog: BpfProgram, type: number): number => {
       const name = attachTypeName(type, lib.dialect);
-      if (name === undefined) return refuse(lib, 'EINVAL');
-      return change(prog, () => (prog.attachType = name));
+      if (name === undefined && type !== 0) return refuse(lib, 'EINVAL');
+      // 0 is none, but for the types that it is one of.
+      const isNone = type === 0 && prog.type !== 'cgroup_skb';
+      return change(prog, () => (prog.attachType = isNone ? undefined : name));
     },
     bpf_program__flags: (prog: BpfProgram): number => prog.flags,
     /** Kept and given back; what a program's section asks for (sleepable, fragments) is what it is loaded with. */
