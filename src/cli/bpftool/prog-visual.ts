@@ -11,7 +11,7 @@ const NODE = 'shape=record,style=filled';
 const MARK = 'shape=Mdiamond,style=filled';
 const EDGE = '[style="solid,bold", color=black, weight=10, constraint=true]';
 
-const escaped = (text: string): string => text.replace(/[<>{}|]/g, String.raw`\$&`);
+const escaped = (text: string): string => text.replace(/[<>|&]/g, String.raw`\$&`);
 
 /** `textOf`: the instruction at a slot, with its opcode. */
 export function visualText(code: Uint8Array, textOf: (slot: number) => string): string {

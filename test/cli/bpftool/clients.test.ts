@@ -4,12 +4,15 @@ import path from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { PROJECT_ROOT } from '../../support/shared.ts';
 import { example } from '../support.ts';
-import { normal, parsed } from './normal.ts';
-import { type Answered, type Client, embeddedClient, kernelClient, noBpftool, serviceClient } from './support.ts';
+import { normal, normalText, parsed } from './normal.ts';
+import { type Client, compiled, embeddedClient, kernelClient, noBpftool, serviceClient } from './support.ts';
 
 const objectOf = (folder: string): string => path.join(PROJECT_ROOT, example(folder));
 const COUNTERS = objectOf('counters');
 const DROP = objectOf('drop-port');
+
+/** All bytes of `struct value` of listing.bpf.c, none of them 0. */
+const VALUE = Array.from({ length: 112 }, (_, i) => (i + 1).toString(16).padStart(2, '0')).join(' ');
 
 /** Lines of one story, in order; each is compared. */
 const STORIES: Readonly<Record<string, readonly string[]>> = {
@@ -169,9 +172,40 @@ const STORIES: Readonly<Record<string, readonly string[]>> = {
     `prog load ${DROP} $D/drop map name settings pinned $D/maps/protocols`,
     `prog load ${DROP} $D/drop`,
     'prog run pinned $D/drop data_in $T/frame',
-    'prog dump xlated pinned $D/count visual',
     'prog dump xlated pinned $D/count nonsense',
     'link show pinned $D/count',
+  ],
+  listings: [
+    'prog loadall $T/listing.bpf.o $D/l pinmaps $D/maps',
+    'prog dump xlated pinned $D/l/branchy',
+    'prog dump xlated pinned $D/l/branchy opcodes',
+    'prog dump xlated pinned $D/l/branchy linum',
+    'prog dump xlated pinned $D/l/branchy visual',
+    'prog d x p $D/l/branchy l',
+    'prog dump xlated pinned $D/l/branchy file $T/code',
+    'btf dump prog pinned $D/l/branchy',
+    'btf dump prog pinned $D/l/branchy format c',
+    'btf dump prog pinned $D/l/branchy format z',
+    'btf dump prog pinned $D/l/branchy nonsense',
+    'btf dump map pinned $D/maps/values',
+    'btf dump map pinned $D/maps/values key',
+    'btf dump map pinned $D/maps/values value',
+    'btf dump map pinned $D/maps/values kv',
+    'btf dump map pinned $D/maps/values format c',
+    `map update pinned $D/maps/values key 1 0 0 0 value hex ${VALUE}`,
+    'map dump pinned $D/maps/values',
+    'map lookup pinned $D/maps/values key 1 0 0 0',
+    `map update pinned $D/maps/values key 1 0 0 0 value ${'0 '.repeat(112).trim()}`,
+    'map dump pinned $D/maps/values',
+    'map dump pinned $D/maps/each',
+    `map update pinned $D/maps/each key 1 0 0 0 value 1 0 0 0 1 2 3 4 5 6 104 105 0 0 0 0 0 0 0 0`,
+    'map lookup pinned $D/maps/each key 1 0 0 0',
+    'map dump pinned $D/maps/listing_data',
+    'map dump pinned $D/maps/listing_rodata',
+    'map show pinned $D/maps/listing_rodata',
+    'map show pinned $D/maps/listing_data',
+    '-p map dump pinned $D/maps/each',
+    '-p prog dump xlated pinned $D/l/branchy linum',
   ],
   types: [`btf dump file ${COUNTERS}`, `btf dump file ${DROP}`],
 };
@@ -182,6 +216,18 @@ const FRAME = Buffer.from(
   'hex',
 );
 
+/** A form of the output, and what of it is the same for all clients. */
+interface Form {
+  readonly name: string;
+  readonly options: readonly string[];
+  compared(out: string, err: string): object;
+}
+
+const FORMS: readonly Form[] = [
+  { name: 'json', options: ['-j'], compared: (out) => ({ json: normal(parsed(out)) }) },
+  { name: 'text', options: [], compared: (out, err) => ({ out: normalText(out), err: normalText(err) }) },
+];
+
 const skipped = noBpftool();
 
 describe('bpftool by its clients', () => {
@@ -189,24 +235,35 @@ describe('bpftool by its clients', () => {
   beforeAll(async () => {
     if (skipped !== undefined) console.warn(`without the real bpftool: ${skipped}`);
     clients = [embeddedClient(), await serviceClient(), ...(skipped === undefined ? [kernelClient()] : [])];
-    for (const { files } of clients) writeFileSync(path.join(files, 'frame'), FRAME);
+    for (const { files } of clients) {
+      writeFileSync(path.join(files, 'frame'), FRAME);
+      if (compiled('listing.bpf.c', files) === undefined) console.warn('without listings: there is no clang for BPF');
+    }
   });
   afterAll(async () => {
     for (const client of clients) await client.close();
   });
 
-  describe.each(Object.entries(STORIES))('%s', (story, lines) => {
-    it.each(lines.map((line, i) => [i, line] as const))('%i: %s', async (_, line) => {
-      const words = line.replaceAll('$D/', `$D/${story.replaceAll(' ', '-')}-`).split(' ');
-      const answers: { readonly client: Client; readonly answer: Answered }[] = [];
-      for (const client of clients) answers.push({ client, answer: await client.run(['-j', ...words]) });
-      const [first, ...others] = answers.map(({ client, answer }) => comparable(client, answer));
-      expect(first.code).toBeLessThanOrEqual(255);
-      for (const other of others) expect(other).toEqual(first);
+  /** What each client answers; a story's pins are its own, in each form. */
+  async function asked(form: Form, story: string, line: string) {
+    const words = line.replaceAll('$D/', `$D/${form.name}-${story.replaceAll(' ', '-')}-`).split(' ');
+    const answers: unknown[] = [];
+    for (const client of clients) {
+      const { code, out, err } = await client.run([...form.options, ...words]);
+      const plain = (text: string): string =>
+        text.replaceAll(client.pins, '$D').replaceAll(client.files, '$T').replaceAll(`${form.name}-`, '');
+      answers.push({ code, ...form.compared(plain(out), plain(err)) });
+    }
+    return answers;
+  }
+
+  describe.each(FORMS)('as $name', (form) => {
+    describe.each(Object.entries(STORIES))('%s', (story, lines) => {
+      it.each(lines.map((line, i) => [i, line] as const))('%i: %s', async (_, line) => {
+        const [first, ...others] = await asked(form, story, line);
+        expect(others.length).toBeGreaterThan(0);
+        for (const other of others) expect(other).toEqual(first);
+      });
     });
   });
 });
-
-function comparable(client: Client, { code, out }: Answered): { readonly code: number; readonly json: unknown } {
-  return { code, json: normal(parsed(out.replaceAll(client.pins, '$D').replaceAll(client.files, '$T'))) };
-}

@@ -80,6 +80,17 @@ export async function serviceClient(): Promise<Client> {
   );
 }
 
+/** Where Debian keeps asm/*.h, which clang does not search for the target bpf. */
+const MULTIARCH = `/usr/include/${{ x64: 'x86_64', arm64: 'aarch64' }[process.arch as string] ?? process.arch}-linux-gnu`;
+
+/** Compiles a program of this folder; undefined where there is no clang that can. */
+export function compiled(source: string, folder: string): string | undefined {
+  const object = path.join(folder, source.replace('.c', '.o'));
+  const file = path.join(import.meta.dirname, source);
+  const run = spawnSync('clang', ['-target', 'bpf', '-O2', '-g', `-I${MULTIARCH}`, '-c', file, '-o', object]);
+  return run.status === 0 ? object : undefined;
+}
+
 const binary = 'bpftool';
 
 /** Why bpftool cannot be compared with here; undefined where it can. */
