@@ -150,9 +150,10 @@ const sockOps =
       family: AF[dialect][family],
       ...endpoint('local', family, local, false),
       ...endpoint('remote', family, remote, false),
-      local_port: local.port,
-      // Linux: the port in network order, in the upper half of the word as its bytes lie.
-      remote_port: dialect === 'linux' ? (networkOrder(remote.port) << 16) >>> 0 : remote.port,
+      ...(dialect === 'linux'
+        ? // The local port as a number, the other in network order in the upper half of its word.
+          { local_port: local.port, remote_port: (networkOrder(remote.port) << 16) >>> 0 }
+        : { local_port: networkOrder(local.port), remote_port: networkOrder(remote.port) }),
       ...(dialect === 'windows' ? { protocol } : {}),
     },
   });

@@ -101,6 +101,31 @@ describe('a policy on connections', () => {
   });
 });
 
+const CLASSES = ['bind', 'bound', 'release', 'listen', 'connect', 'accept', 'send', 'receive'];
+
+/** What programs of both ends of a connection and a datagram print where one class of events is refused. */
+const REFUSED_CLASSES: readonly (readonly [dialect: (typeof DIALECTS)[number], refused: string, outcome: string])[] = [
+  ['linux', 'nothing', 'pair: welcome, tls: reached, datagram: hello'],
+  ['linux', 'bind', 'pair: EPERM, tls: EPERM, datagram: EPERM'],
+  ['linux', 'bound', 'pair: EPERM, tls: EPERM, datagram: EPERM'],
+  ['linux', 'connect', 'pair: EPERM, tls: EPERM, datagram: hello'],
+  ['linux', 'send', 'pair: welcome, tls: reached, datagram: EPERM'],
+  ['windows', 'nothing', 'pair: welcome, tls: reached, datagram: hello'],
+  ['windows', 'bind', 'pair: EACCES, tls: EACCES, datagram: EACCES'],
+  ['windows', 'listen', 'pair: EACCES, tls: EACCES, datagram: hello'],
+  ['windows', 'connect', 'pair: EACCES, tls: EACCES, datagram: hello'],
+  ['windows', 'accept', 'pair: closed, tls: ECONNRESET, datagram: hello'],
+];
+
+test.each(REFUSED_CLASSES)('%s, refused %s: %s', async (dialect, refused, outcome) => {
+  const file = join(folder, `classes-${files++}.json`);
+  const elements = refused === 'nothing' ? [] : [{ key: CLASSES.indexOf(refused), value: 1 }];
+  const object = at(`programs/socket_classes.${dialect}.bpf.o`);
+  writeFileSync(file, JSON.stringify({ object, maps: { refused: elements } }));
+  const output = await app({ ANYBPF_POLICY: file }, 'pair,tls,datagram', port + 3, port + 3);
+  expect(output.split('\n').join(', ')).toBe(outcome);
+});
+
 describe('a policy that cannot be had', () => {
   test.each([
     ['a file that is not there', '/nowhere/policy.json', 'sockets/policy'],

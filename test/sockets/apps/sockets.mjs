@@ -4,6 +4,7 @@ import { once } from 'node:events';
 import http from 'node:http';
 import net from 'node:net';
 import process from 'node:process';
+import tls from 'node:tls';
 import { spawnSync } from 'node:child_process';
 import { Worker, isMainThread, workerData } from 'node:worker_threads';
 
@@ -38,6 +39,35 @@ const DEEDS = {
     socket.destroy();
     return `connected to ${peer}`;
   },
+  /** Both ends of a connection. */
+  pair: async () => {
+    const server = net.createServer((socket) => socket.end('welcome'));
+    server.listen(port, '127.0.0.1');
+    await once(server, 'listening');
+    try {
+      const client = net.connect(port, '127.0.0.1');
+      let text = '';
+      client.setEncoding('utf8').on('data', (data) => {
+        text += data;
+      });
+      await once(client, 'close');
+      return text === '' ? 'closed' : text;
+    } finally {
+      server.close();
+    }
+  },
+  tls: async () => {
+    const server = net.createServer((socket) => socket.end('no TLS'));
+    server.listen(port, '127.0.0.1');
+    await once(server, 'listening');
+    try {
+      await once(tls.connect({ port, host: '127.0.0.1' }), 'secureConnect');
+    } catch (error) {
+      return error.code.startsWith('ERR_SSL') ? 'reached' : error.code;
+    } finally {
+      server.close();
+    }
+  },
   fetch: async () => (await fetch(`http://127.0.0.1:${port}/`)).text(),
   udp: async () => {
     const socket = dgram.createSocket('udp4');
@@ -51,14 +81,16 @@ const DEEDS = {
     receiver.bind(other, '127.0.0.1');
     await once(receiver, 'listening');
     const sender = dgram.createSocket('udp4');
-    const sent = new Promise((resolve, reject) => {
-      sender.send('hello', port, '127.0.0.1', (error) => (error ? reject(error) : resolve()));
-    });
-    await sent;
-    const [data] = await once(receiver, 'message');
-    sender.close();
-    receiver.close();
-    return String(data);
+    try {
+      await new Promise((resolve, reject) => {
+        sender.send('hello', port, '127.0.0.1', (error) => (error ? reject(error) : resolve()));
+      });
+      const [data] = await once(receiver, 'message');
+      return String(data);
+    } finally {
+      sender.close();
+      receiver.close();
+    }
   },
   worker: async () => {
     const worker = new Worker(new URL(import.meta.url), { workerData: ['listen4', port, other], stdout: true });
