@@ -48,8 +48,7 @@ export async function killClients({
       child.stderr?.on('data', (text) => (complaint += text));
       const gone = ended(child);
       // Most are killed at their work, some before it has begun.
-      const early = random.below(20) === 0;
-      while (!early && !names.has(name) && child.exitCode === null) await pause(2);
+      if (random.below(20) > 0) while (!names.has(name) && child.exitCode === null) await pause(2);
       await pause(random.below(LIFE));
       child.kill('SIGKILL');
       await gone;

@@ -14,11 +14,11 @@ export async function bystander(
     valueSize: 8,
     maxEntries: 99,
   });
-  let going = true;
+  const going = new AbortController();
   let calls = 0;
   let longest = 0;
   const work = (async () => {
-    for (; going; calls++) {
+    for (; !going.signal.aborted; calls++) {
       const key = Uint8Array.of(calls % 50, 0, 0, 0);
       const value = new Uint8Array(8).fill(calls);
       const begun = performance.now();
@@ -30,7 +30,7 @@ export async function bystander(
   })();
   return {
     stop: async () => {
-      going = false;
+      going.abort();
       await work;
       return { calls, longest };
     },

@@ -10,6 +10,11 @@ import { METHOD_ROLES, type MethodName } from '../../src/spec/session.ts';
 import { RawClient } from './raw.ts';
 import { served, temporaryFolder, VERSION } from './support.ts';
 
+const word = (n: number): Uint8Array => new Uint8Array(Uint32Array.of(n).buffer);
+const noMemory = () => {
+  throw new RangeError('no memory');
+};
+
 const refusal = (code: string) => expect.objectContaining({ code });
 
 const listenAt = (socket: string): Promise<Server> =>
@@ -138,7 +143,6 @@ describe('requests', () => {
       valueSize: 4,
       maxEntries: 1000,
     });
-    const word = (n: number): Uint8Array => new Uint8Array(Uint32Array.of(n).buffer);
     const calls = Array.from({ length: 1000 }, (_, i) => i);
     await Promise.all(calls.map((i) => session.call('map.update', { fd, key: word(i), value: word(i * 7) })));
     const asked = calls.flatMap((i) => [
@@ -353,10 +357,7 @@ describe('starting and stopping', () => {
 
   test('a context that cannot be made leaves nothing behind', async () => {
     const socket = path.join(temporaryFolder(), 's');
-    const open = () => {
-      throw new RangeError('no memory');
-    };
-    await expect(served({ socket, open })).rejects.toThrow('no memory');
+    await expect(served({ socket, open: noMemory })).rejects.toThrow('no memory');
     expect([existsSync(socket), existsSync(`${socket}.lock`)]).toEqual([false, false]);
     expect((await (await served({ socket })).connect()).role).toBe('admin');
   });

@@ -21,6 +21,8 @@ const codeOf = async (call: Promise<unknown>): Promise<string | undefined> => {
   }
 };
 
+const mode = (file: string): string => (statSync(file).mode & 0o777).toString(8);
+
 const METHODS = Object.keys(METHOD_ROLES) as MethodName[];
 const rank = (role: Role): number => ROLES.indexOf(role);
 
@@ -67,7 +69,6 @@ describe('where a role comes from', () => {
     expect((await connect({ socket: second, role: 'admin' })).role).toBe('load');
     expect((await connect({ socket: second, role: 'read' })).role).toBe('read');
     expect((await connect({ socket })).role).toBe('admin');
-    const mode = (file: string): string => (statSync(file).mode & 0o777).toString(8);
     expect([folder, socket, second].map(mode)).toEqual(['710', '600', '660']);
     expect(statSync(second).gid).toBe(own);
   });

@@ -21,4 +21,10 @@ export const unsupportedHere = (place: Place, method: string, host: string, errn
   errno,
 });
 
-export const sessionClosed = message('session/closed', (why: string) => `the session is closed: ${why}`);
+const EBADF = 9;
+
+/** A session that has ended has no handles. */
+export const sessionClosed = (place: Place, why: string): Diagnostic => ({
+  ...message('session/closed', () => `the session is closed: ${why}`)(place),
+  errno: EBADF,
+});
