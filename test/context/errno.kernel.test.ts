@@ -163,7 +163,7 @@ const CASES: Readonly<Record<string, (side: Side) => Promise<string>>> = {
   'a ring of no power of two': (s) => s.tryMap({ type: 'ringbuf', keySize: 0, valueSize: 0, maxEntries: 5000 }),
   'a trie without NO_PREALLOC': (s) => s.tryMap({ type: 'lpm_trie', keySize: 8, valueSize: 4, maxEntries: 2 }),
   'a map of maps without a template': (s) =>
-    s.tryMap({ type: 'hash_of_maps', keySize: 4, valueSize: 4, maxEntries: 2 }),
+    s.tryMap({ type: 'hash_of_maps', keySize: 4, valueSize: 4, maxEntries: 2, innerFd: NO_HANDLE }),
   'a map of maps of maps': async (s) => {
     const innerFd = await s.map({
       type: 'array_of_maps',

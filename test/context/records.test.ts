@@ -53,7 +53,7 @@ const sendingPerf = (fd: number): string => `
   r0 = 2
   exit`;
 
-function packet(n: number): Uint8Array {
+function packet(n: number): Uint8Array<ArrayBuffer> {
   const data = new Uint8Array(64);
   data.set(u32(n));
   return data;

@@ -79,7 +79,7 @@ export const mapInfo = async (session: ContextSession, fd: Fd): Promise<MapInfo>
 export const progInfo = async (session: ContextSession, fd: Fd): Promise<ProgramInfo> =>
   (await session.call('object.info', { fd })) as ProgramInfo;
 
-export const run = async (session: ContextSession, fd: Fd, data = new Uint8Array(64)): Promise<number> =>
+export const run = async (session: ContextSession, fd: Fd, data: Uint8Array = new Uint8Array(64)): Promise<number> =>
   (await session.call('prog.testRun', { fd, data })).retval;
 
 /** Objects of each kind that a context has. */
