@@ -65,6 +65,17 @@ describe.each(DIALECTS)('a %s policy on ports', (dialect) => {
 const swapped = (number: number): number => ((number & 0xff) << 8) | (number >> 8);
 const LOCALHOST = 0x0100_007f;
 
+const sending = (dialect: string, from: number, to: number): Record<string, string> => ({
+  ANYBPF_POLICY: policy(`connect_policy.${dialect}`, {
+    policy4: [
+      {
+        key: { address: LOCALHOST, port: swapped(from), protocol: 6 },
+        value: { address: LOCALHOST, port: swapped(to), protocol: 6 },
+      },
+    ],
+  }),
+});
+
 describe('a policy on connections', () => {
   let server: Server;
   let served = 0;
@@ -77,17 +88,6 @@ describe('a policy on connections', () => {
   });
   afterAll(() => {
     server.close();
-  });
-
-  const sending = (dialect: string, from: number, to: number): Record<string, string> => ({
-    ANYBPF_POLICY: policy(`connect_policy.${dialect}`, {
-      policy4: [
-        {
-          key: { address: LOCALHOST, port: swapped(from), protocol: 6 },
-          value: { address: LOCALHOST, port: swapped(to), protocol: 6 },
-        },
-      ],
-    }),
   });
 
   test.each(DIALECTS)('net and fetch reach another backend (%s)', async (dialect) => {
