@@ -16,7 +16,7 @@ import { typeJson } from './btf-json.ts';
 import { refuse } from './errors.ts';
 import { all, byId, mapOf, programOf } from './objects.ts';
 import { type Answer, type Json, listed } from './output.ts';
-import { type Group, type Tool, usage } from './tool.ts';
+import { type Group, needOrUsage, type Tool } from './tool.ts';
 
 const btfJson = (info: BtfInfo): Json => ({
   id: info.id,
@@ -66,10 +66,7 @@ async function ofObject(tool: Tool, id: Id): Promise<Btf> {
 
 /** BTF_SRC := { id BTF_ID | prog PROG | map MAP [{key | value | kv | all}] | file FILE } */
 async function sourceOf(tool: Tool, words: Words): Promise<Source> {
-  if (words.left < 2) {
-    tool.note(`Error: '${words.last}' needs at least 2 arguments, ${words.left} found\n`);
-    return usage();
-  }
+  needOrUsage(words, 2);
   if (words.skip('map')) {
     const { info } = await mapOf(tool, words.need(2));
     const parts = { key: [info.keyTypeId], value: [info.valueTypeId], kv: [info.keyTypeId, info.valueTypeId] } as const;

@@ -7,15 +7,12 @@ import type { Words } from './arguments.ts';
 import { noteOf, said, ToolError } from './errors.ts';
 import { mapOf, pin } from './objects.ts';
 import { type Answer, DONE } from './output.ts';
-import { type Group, type Tool, usage } from './tool.ts';
+import { type Group, needOrUsage, type Tool, usage } from './tool.ts';
 import { ERRNO } from '../../spec/errno.ts';
 
 /** OBJ PATH [map MAP]: the object's first program, attached as an iterator and pinned. */
 async function pinIterator(tool: Tool, words: Words): Promise<Answer> {
-  if (words.left < 2) {
-    tool.note(`Error: '${words.last}' needs at least 2 arguments, ${words.left} found\n`);
-    return usage();
-  }
+  needOrUsage(words, 2);
   const file = words.take();
   const path = words.take();
   const mapFd = words.skip('map') ? (await mapOf(tool, words.need(2))).fd : undefined;

@@ -37,12 +37,17 @@ async function infoOf<K extends ObjectKind>(tool: Tool, kind: K, fd: Fd): Promis
   return { fd, info: info as InfoOf<K> };
 }
 
-/** The object of this id. */
-export async function byId<K extends ObjectKind>(tool: Tool, kind: K, id: number): Promise<Opened<InfoOf<K>>> {
+/** The object of this id. `what` begins the sentence where it is not there. */
+export async function byId<K extends ObjectKind>(
+  tool: Tool,
+  kind: K,
+  id: number,
+  what = KIND_WORDS[kind].byId,
+): Promise<Opened<InfoOf<K>>> {
   const place = kind === 'link' ? `${id}` : `(${id})`;
   const { fd } = await said(
     tool.call('object.open', { kind, id }),
-    (why) => `${KIND_WORDS[kind].byId} ${place}: ${why}`,
+    (why) => `${what} ${place}: ${why}`,
     // Only of links bpftool gives the errno away.
     kind === 'link' ? undefined : -1,
   );

@@ -85,7 +85,7 @@ async function groupOutcome(tool: Tool, group: Group, words: Words): Promise<Out
   try {
     return answered(await chosen[1](tool, words));
   } catch (error) {
-    if (error instanceof UsageError) return helped(tool, group, -1);
+    if (error instanceof UsageError) return misused(tool, group, error.message);
     if (error instanceof AnyBpfError) return refused(tool, error);
     throw error;
   }
@@ -118,6 +118,12 @@ function refused(tool: Tool, error: AnyBpfError): Outcome {
 function helped(tool: Tool, group: Group | undefined, status: number): Outcome {
   const err = tool.options.json ? '' : helpText({ windows: tool.windows }, group);
   return { json: null, out: '', err, status };
+}
+
+function misused(tool: Tool, group: Group, sentence: string): Outcome {
+  const help = helped(tool, group, -1);
+  if (sentence === '') return help;
+  return { ...help, json: { error: sentence }, err: tool.options.json ? '' : `Error: ${sentence}\n${help.err}` };
 }
 
 function helpText({ windows }: { readonly windows: boolean }, group?: Group): string {

@@ -14,7 +14,7 @@ const isStructOps = (info: MapInfo): boolean => info.type === 'struct_ops';
 /** [ id ID | name NAME ]; all where nothing is said. */
 async function wanted(tool: Tool, words: Words): Promise<Opened<MapInfo>[]> {
   if (words.skip('id')) {
-    const map = await byId(tool, 'map', words.u32('ID'));
+    const map = await byId(tool, 'map', words.u32('ID'), "can't get map by id");
     return isStructOps(map.info) ? [map] : refuse(`${map.info.name} id ${map.info.id} is not a struct_ops map`);
   }
   const name = words.left === 0 ? undefined : words.skip('name') ? words.take() : words.unknown();

@@ -46,12 +46,19 @@ export class Tool {
 /** What a command does with the words behind it. */
 export type Run = (tool: Tool, words: Words) => Answer | Promise<Answer>;
 
-/** Ends a command that was given otherwise than the grammar has it: its group's help, status -1. */
+/** Ends a command that was given otherwise than the grammar has it: its group's help, after a sentence if there is one; status -1. */
 export class UsageError extends Error {}
 
 export const usage = (): never => {
   throw new UsageError();
 };
+
+/** Refuses where fewer than `count` words are left, and shows the group's help. */
+export function needOrUsage(words: Words, count: number): void {
+  if (words.left < count) {
+    throw new UsageError(`'${words.last}' needs at least ${count} arguments, ${words.left} found`);
+  }
+}
 
 /** An object of the grammar: `prog`, `map`. */
 export interface Group {

@@ -101,21 +101,25 @@ export function noBpftool(): string | undefined {
   return undefined;
 }
 
-/** The real one, on the running kernel, with a file system of pins of its own. */
+/** The real one, on the running kernel, with a file system of pins and a network of its own. */
 export function kernelClient(): Client {
   const files = temporary();
   const pins = path.join(files, 'bpf');
   mkdirSync(pins);
   execFileSync('mount', ['-t', 'bpf', 'bpf', pins]);
+  const network = `anybpf-${path.basename(files)}`;
+  execFileSync('ip', ['netns', 'add', network]);
   const folders = { pins, files };
   return {
     name: 'bpftool',
     ...folders,
     run: async (words) => {
-      const { status, stdout, stderr } = spawnSync(binary, fill(folders, words), { encoding: 'utf8' });
+      const inside = [`--net=/run/netns/${network}`, binary, ...fill(folders, words)];
+      const { status, stdout, stderr } = spawnSync('nsenter', inside, { encoding: 'utf8' });
       return { code: status ?? -1, out: stdout, err: stderr };
     },
     close: async () => {
+      execFileSync('ip', ['netns', 'delete', network]);
       execFileSync('umount', [pins]);
       rmSync(files, { recursive: true });
     },
