@@ -6,7 +6,7 @@ import type { ContextSession } from './session.ts';
 export const btfMethods: Pick<Handlers<ContextSession>, 'btf.load' | 'btf.data'> = {
   'btf.load': (session, { btf, name = '' }) => {
     const { btfs } = session.context;
-    const bytes = btf.slice();
+    const bytes = new Uint8Array(btf);
     const types = decodeBtf(bytes);
     session.checkRoom(1);
     return { fd: session.open(btfs.add(new ContextBtf(btfs.nextId(), name, types, bytes))) };

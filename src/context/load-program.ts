@@ -52,7 +52,7 @@ export function loadInstructions(
     btf?.release();
   };
   try {
-    const result = andThen(beside?.verify?.(request) ?? {}, (evidence) => {
+    const result = andThen(beside?.verify?.(request, session) ?? {}, (evidence) => {
       session.checkOpen();
       return create(session, load, object, maps, btf, evidence);
     });
@@ -163,7 +163,8 @@ function declaredAs(spec: MapSpec, index: number, maps: readonly ContextMap[]): 
 
 /** The code with indices of maps in place of handles, and those maps. */
 function withIndices(session: ContextSession, given: Uint8Array, place: { readonly program: string }) {
-  const code = given.slice();
+  // Slices of a Buffer are not copies.
+  const code = new Uint8Array(given);
   const view = new DataView(code.buffer);
   const maps: ContextMap[] = [];
   for (let at = 0; at < code.length; at += SLOT_SIZE) {

@@ -60,7 +60,7 @@ function changedMap(map: MapSpec, change: MapChange): MapSpec {
       refuse(OPERATION, 'EINVAL', `an initial value of ${data.length} bytes, not ${map.valueSize}`, place);
     }
   }
-  return { ...map, ...attributes, ...(data === undefined ? {} : { data: data.slice() }) };
+  return { ...map, ...attributes, ...(data === undefined ? {} : { data: new Uint8Array(data) }) };
 }
 
 function changedProgram(program: ProgramSpec, change: ProgramChange): ProgramSpec {

@@ -23,10 +23,11 @@ export interface LoadEvidence {
 
 export interface LoadPipeline {
   /**
-   * Links an object's file. In the context where absent.
+   * Links an object's file, and resolves its CO-RE relocations where the request brings BTF. In the context where absent.
+   * @param client whose request it is: those of several clients are served in turn
    * @throws AnyBpfError for a broken file
    */
-  link?(load: ObjectLoad): ObjectSpec | Promise<ObjectSpec>;
+  link?(load: ObjectLoad, client: object): ObjectSpec | Promise<ObjectSpec>;
   /** Verifies programs that are about to be loaded. In the context where absent. */
-  verify?(request: LoadRequest): LoadEvidence | Promise<LoadEvidence>;
+  verify?(request: LoadRequest, client: object): LoadEvidence | Promise<LoadEvidence>;
 }

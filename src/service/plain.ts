@@ -58,7 +58,8 @@ export function plainAt(bytes: Uint8Array, at: number): { readonly value: Plain;
     if ('$n' in part) return BigInt(String(part.$n));
     if (!('$b' in part)) return part;
     const [from, length] = part.$b as readonly [number, number];
-    return blobs.slice(from, from + length);
+    // A copy: slices of a Buffer are not.
+    return new Uint8Array(blobs.subarray(from, from + length));
   }) as Plain;
   return { value, length: end - at };
 }

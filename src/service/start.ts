@@ -5,6 +5,7 @@ import { nodeHost } from '../hosts/node/host.ts';
 import type { Host } from '../spec/host.ts';
 import type { Role } from '../spec/session.ts';
 import type { ServiceLimits } from './limits.ts';
+import { type PipelineOptions, ProcessPipeline } from './load/pipeline.ts';
 import type { ServiceStatus } from './protocol.ts';
 import type { ServiceObserver } from './served.ts';
 import { durableContext } from './restore.ts';
@@ -27,6 +28,8 @@ export interface StartOptions {
   readonly observers?: readonly ServiceObserver[];
   /** Where programs run; this machine where absent. */
   readonly host?: Host;
+  /** Limits of the processes that read and verify what is loaded (service/load/); false: the service does that itself. */
+  readonly loading?: PipelineOptions | false;
   /** Log and metrics. */
   readonly watch?: WatchOptions;
 }
@@ -61,7 +64,9 @@ export async function startService(options: StartOptions): Promise<Service> {
 
 async function openContext(options: StartOptions, watch: Watch): Promise<Opened> {
   const { host = nodeHost({ trace: watch.trace }), state: folder, version } = options;
-  const context = new ExecutionContext({ host });
+  const { loading = {} } = options;
+  const pipeline = loading === false ? undefined : new ProcessPipeline(loading);
+  const context = new ExecutionContext({ host, ...(pipeline === undefined ? {} : { pipeline }) });
   const state =
     folder === undefined
       ? undefined
@@ -75,6 +80,7 @@ async function openContext(options: StartOptions, watch: Watch): Promise<Opened>
       await watch.close();
       await state?.close();
     } finally {
+      pipeline?.[Symbol.dispose]();
       context[Symbol.dispose]();
     }
   };

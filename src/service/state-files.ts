@@ -47,7 +47,7 @@ export function nodeFiles(folder: string): StateFiles {
   return {
     folder,
     list: () => readdirSync(folder),
-    read: (name) => readFileSync(join(folder, name)),
+    read: (name) => new Uint8Array(readFileSync(join(folder, name))),
     open: (name) => openAtEnd(join(folder, name)),
     rename: (from, to) => renameSync(join(folder, from), join(folder, to)),
     remove: (name) => rmSync(join(folder, name), { force: true }),
