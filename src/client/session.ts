@@ -163,12 +163,15 @@ export class ServiceSession implements Session {
   }
 
   #heardRecords(packed: PackedRecords): void {
+    let records: Events['records'];
     try {
-      this.#emit('records', unpackRecords(packed));
+      records = unpackRecords(packed);
     } catch (error) {
       if (!(error instanceof CodecError)) throw error;
       this.#wire.destroy(`what the service sends cannot be understood: ${error.message}`);
+      return;
     }
+    this.#emit('records', records);
   }
 
   #emit<E extends EventName>(event: E, data: Events[E]): void {

@@ -11,6 +11,8 @@ interface Taken {
 
 /** Records in one event at most; more follow in the next. */
 const MOST_AT_ONCE = 4096;
+/** Events one after the other, before others have a turn. */
+const MOST_EVENTS = 64;
 
 const OF_MAPS = new WeakMap<ContextMap, Records>();
 
@@ -43,7 +45,7 @@ export class Records {
   /** Up to `most` records, oldest first, taken out. The first call opens the queues of a perf event array. */
   take(most = Number.POSITIVE_INFINITY): Taken {
     this.#open();
-    if (this.#ready.length < most) this.#fetch();
+    if (this.#ready.length < most) this.#fetch(most - this.#ready.length);
     const lost = this.#lost;
     this.#lost = 0;
     if (this.#ready.length <= most) {
@@ -60,8 +62,6 @@ export class Records {
     const reader: Reader = { session, fd, end: () => this.#leave(reader, resumed) };
     const resumed = session.onResume(() => this.#wake());
     this.#readers.add(reader);
-    const { raw } = this.#map;
-    if (raw.type === 'ringbuf') (raw as RingBufferMap).onData = () => this.#wake();
     this.#wake();
     return reader.end;
   }
@@ -70,8 +70,7 @@ export class Records {
     if (!this.#readers.delete(reader)) return;
     resumed();
     if (this.#readers.size > 0) return;
-    const { raw } = this.#map;
-    if (raw.type === 'ringbuf' && !this.#map.gone) (raw as RingBufferMap).onData = undefined;
+    this.#listen(undefined);
     clearTimeout(this.#timer);
     this.#timer = undefined;
   }
@@ -83,10 +82,10 @@ export class Records {
     this.#opened = true;
   }
 
-  #fetch(): void {
+  #fetch(most: number): void {
     const { raw } = this.#map;
     if (raw.type === 'ringbuf') {
-      (raw as RingBufferMap).consume((data) => this.#ready.push({ cpu: 0, data }));
+      for (const data of (raw as RingBufferMap).takeAll(most)) this.#ready.push({ cpu: 0, data });
       return;
     }
     (raw as PerfEventArrayMap).consume(
@@ -96,6 +95,18 @@ export class Records {
       },
     );
   }
+
+  /** A ring tells when there is something. */
+  #listen(heard: (() => void) | undefined): void {
+    const { raw, gone } = this.#map;
+    if (raw.type === 'ringbuf' && !gone) (raw as RingBufferMap).onData = heard;
+  }
+
+  /** Until what is there is read, the ring need not tell of more: compiled code submits records by itself while nobody listens. */
+  readonly #heard = (): void => {
+    this.#listen(undefined);
+    this.#wake();
+  };
 
   /** Reads soon, outside of the run that has written: who hears of records may close what the run uses. */
   #wake(): void {
@@ -108,14 +119,21 @@ export class Records {
   }
 
   #deliver(): void {
+    let full = true;
+    for (let event = 0; full && event < MOST_EVENTS; event++) full = this.#deliverOnce();
+    if (full) this.#again(0);
+    else if (this.#map.raw.type === 'perf_event_array' && this.#readers.size > 0) this.#again(PERF_INTERVAL);
+  }
+
+  /** Gives the next records to all that take some. True where there may be more of them. */
+  #deliverOnce(): boolean {
     const readers = [...this.#readers].filter(({ session }) => !session.paused);
-    if (readers.length > 0 && !this.#map.gone) {
-      const { records, lost } = this.take(MOST_AT_ONCE);
-      if (records.length > 0 || lost > 0)
-        for (const { session, fd } of readers) session.emit('records', { fd, records, lost });
-      if (records.length === MOST_AT_ONCE) this.#again(0);
-    }
-    if (this.#map.raw.type === 'perf_event_array' && this.#readers.size > 0) this.#again(PERF_INTERVAL);
+    if (readers.length === 0 || this.#map.gone) return false;
+    this.#listen(this.#heard);
+    const { records, lost } = this.take(MOST_AT_ONCE);
+    if (records.length > 0 || lost > 0)
+      for (const { session, fd } of readers) session.emit('records', { fd, records, lost });
+    return records.length === MOST_AT_ONCE;
   }
 
   #again(milliseconds: number): void {

@@ -28,6 +28,9 @@ const FORCE_WAKEUP = 2n;
 /** bpf_ringbuf_query's BPF_RB_AVAIL_DATA and so on. */
 const QUERY = { AVAIL_DATA: 0n, RING_SIZE: 1n, CONS_POS: 2n, PROD_POS: 3n } as const;
 
+/** Bytes that one copy of many records has, about: whoever keeps one of them keeps all. */
+const PIECE = 1 << 16;
+
 /** In place of the bytes of a record that a program has discarded. */
 const DISCARDED = Symbol('discarded');
 
@@ -132,6 +135,47 @@ class RingBuffer extends BaseMap implements RingBufferMap {
       count++;
       callback(record);
     }
+  }
+
+  takeAll(most: number): Uint8Array[] {
+    return this.locked(() => {
+      const records: Uint8Array[] = [];
+      const producer = this.#position('PRODUCER');
+      let consumer = this.#position('CONSUMER');
+      this.#inside(consumer, producer);
+      while (records.length < most) {
+        const before = consumer;
+        consumer = this.#takePiece(records, consumer, producer, most);
+        if (consumer === before) break;
+      }
+      return records;
+    });
+  }
+
+  /** Takes complete records that lie one behind the other, with one copy of them. Gives the position behind the last. */
+  #takePiece(records: Uint8Array[], consumer: number, producer: number, most: number): number {
+    const { u8, u32 } = this.memory;
+    const first = this.#at(consumer);
+    const ring = this.#data + this.#mask + 1;
+    /** Begin and end of each record's data, from the piece's beginning. */
+    const found: number[] = [];
+    let header = first;
+    let left = most - records.length;
+    while (header < ring && header - first < PIECE && left > 0 && consumer + (header - first) < producer) {
+      const word = Atomics.load(u32, header >>> 2);
+      if ((word & BUSY) !== 0) break;
+      const size = word & LENGTH;
+      this.#inside(consumer + (header - first) + recordSize(size), producer);
+      if ((word & DISCARD) === 0) {
+        found.push(header + HEADER - first, header + HEADER - first + size);
+        left--;
+      }
+      header += recordSize(size);
+    }
+    const copy = u8.slice(first, header);
+    for (let i = 0; i < found.length; i += 2) records.push(copy.subarray(found[i], found[i + 1]));
+    this.#move('CONSUMER', consumer + (header - first));
+    return consumer + (header - first);
   }
 
   /** The oldest record, no longer in the ring; undefined where there is none, or it is not complete. */

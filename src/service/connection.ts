@@ -20,11 +20,12 @@ import {
   notPermitted,
   versionMismatch,
 } from '../base/messages/service.ts';
-import { type EventName, METHOD_ROLES, type MethodName, type Role } from '../spec/session.ts';
+import { type EventName, type Events, METHOD_ROLES, type MethodName, type Role } from '../spec/session.ts';
 import { errorMessage, toResponse } from './errors.ts';
 import { FrameError } from './frames.ts';
 import type { ServiceLimits } from './limits.ts';
 import { checked, PARAMS } from './params.ts';
+import { packRecords } from './records.ts';
 import {
   commonVersion,
   DIRECT,
@@ -52,9 +53,9 @@ export interface ConnectionHost {
   /** Role of a token; undefined where it is none. Absent where the service asks for no token. */
   readonly tokenRole?: (token: string) => Role | undefined;
   readonly methods: {
-    readonly [M in ServiceMethodName]: (caller: Caller) =>
-      | ServiceMethods[M]['result']
-      | Promise<ServiceMethods[M]['result']>;
+    readonly [M in ServiceMethodName]: (
+      caller: Caller,
+    ) => ServiceMethods[M]['result'] | Promise<ServiceMethods[M]['result']>;
   };
   /** An answer goes out when this is done: the journal. */
   readonly settle?: () => Promise<void> | undefined;
@@ -320,7 +321,8 @@ export class ServiceConnection {
       for (const observer of this.#host.observers) observer.dropped?.(this.number, this.#dropped);
       this.#dropped = 0;
     }
-    this.#wire.send({ jsonrpc: '2.0', method: eventMethod(event), params: data } as Message);
+    const params = event === 'records' ? packRecords(data as Events['records']) : data;
+    this.#wire.send({ jsonrpc: '2.0', method: eventMethod(event), params } as Message);
     if (this.#wire.queued > queueHigh) this.#session?.pause();
   }
 

@@ -103,6 +103,8 @@ export interface RingBufferMap extends BpfMap {
   onData: (() => void) | undefined;
   /** Hands each complete record to the callback, in order; returns how many. */
   consume(callback: (record: Uint8Array) => void): number;
+  /** Up to `most` complete records at once, oldest first, taken out. Many are views of one copy. */
+  takeAll(most: number): Uint8Array[];
 }
 
 /** Programs' side of a user ring buffer, and the application's. */

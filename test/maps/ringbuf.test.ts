@@ -18,7 +18,7 @@ const drained = (map: RingBufferMap): string[] => {
 describe('ringbuf', () => {
   test('against a model: order, room, discards, records that run over the end', () => {
     const step = fc.record({
-      what: fc.constantFrom('reserve', 'reserve', 'submit', 'discard', 'output', 'consume'),
+      what: fc.constantFrom('reserve', 'reserve', 'submit', 'discard', 'output', 'consume', 'take'),
       size: fc.oneof(fc.nat({ max: 100 }), fc.nat({ max: 3000 }), fc.constantFrom(4080, 4088, 4089)),
       which: fc.nat({ max: 9 }),
     });
@@ -53,6 +53,17 @@ describe('ringbuf', () => {
             expect(p.memory.u32[(sample - 4) >>> 2]).toBe(map.handle);
             p.memory.u8.set(data, sample);
             model.push({ size, sample, state: 'busy', seed });
+          } else if (what === 'take') {
+            // So many complete records, and what was discarded before them.
+            let left = which + 1;
+            let count = 0;
+            for (; count < model.length && left > 0 && model[count].state !== 'busy'; count++)
+              if (model[count].state === 'done') left--;
+            const taken = model.splice(0, count);
+            const expected = taken
+              .filter((e) => e.state === 'done')
+              .map((e) => String(new Uint8Array(e.size).fill(e.seed)));
+            expect(map.takeAll(which + 1).map(String)).toEqual(expected);
           } else if (what === 'consume') {
             const end = model.findIndex((e) => e.state === 'busy');
             const ready = end < 0 ? model : model.slice(0, end);
