@@ -82,6 +82,8 @@ static __s64 (*bpf_get_current_thread_create_time)(void) = ANYBPF_HELPER(get_cur
 static void *(*bpf_map_lookup_and_delete_elem)(void *map, const void *key) = ANYBPF_HELPER(map_lookup_and_delete_elem);
 static int (*bpf_sock_addr_set_redirect_context)(void *ctx, void *data,
 						 __u32 size) = ANYBPF_HELPER(sock_addr_set_redirect_context);
+static int (*bpf_sock_addr_get_network_context)(void *ctx, void *to,
+						 __u32 size) = ANYBPF_HELPER(sock_addr_get_network_context);
 static __u64 (*bpf_sock_ops_get_flow_id)(void *ctx) = ANYBPF_HELPER(sock_ops_get_flow_id);
 static long (*bpf_redirect_map)(void *map, __u64 key, __u64 flags) = ANYBPF_HELPER(redirect_map);
 #endif

@@ -56,6 +56,7 @@
 #define BPF_FUNC_get_current_process_start_key 33
 #define BPF_FUNC_get_current_thread_create_time 34
 #define BPF_FUNC_sock_addr_set_redirect_context 0x10001
+#define BPF_FUNC_sock_addr_get_network_context 0x10002
 #define BPF_FUNC_sock_ops_get_flow_id 0x10000
 #define BPF_FUNC_xdp_adjust_head 0x10000
 #else

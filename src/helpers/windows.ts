@@ -3,8 +3,12 @@ import { ERRNO } from '../spec/errno.ts';
 import { type ArgKind, helper, type HelperEnv, type HelperFamily, type StateKey } from '../spec/helper.ts';
 import type { BpfMap } from '../spec/map.ts';
 import type { Address, Region } from '../spec/memory.ts';
+import { EBPF_RESULT } from './status.ts';
 
 const NANOSECONDS_A_MILLISECOND = 1_000_000n;
+/** bpf_sock_addr_network_context_t. */
+const NETWORK_CONTEXT_VERSION = 1;
+const NETWORK_CONTEXT_SIZE = 32;
 /** NTSTATUS of the kernel's string functions, as the signed 32-bit number that programs get. */
 const STATUS_BUFFER_OVERFLOW = 0x8000_0005 | 0;
 
@@ -212,6 +216,20 @@ export const windowsSocketHelpers: HelperFamily = {
       doc: 'Leaves bytes for the process that a connection is redirected to; the run reports them. 0. For connect4 and connect6.',
       body: (env, _ctx, data, size) => {
         env.state(REDIRECT_CONTEXT).bytes = env.memory.u8.slice(data, data + size);
+        return 0;
+      },
+    }),
+    helper({
+      name: 'sock_addr_get_network_context',
+      numbers: {},
+      programNumbers: { cgroup_sock_addr: 0x10002 },
+      args: ['ctx', 'memOut', 'size'],
+      returns: 'integer',
+      doc: 'What lies below the connection, as struct bpf_sock_addr_network_context of version 1: here all of it is unknown, 0. 0, or -6 (EBPF_INVALID_ARGUMENT) for less than 32 bytes.',
+      body: (env, _ctx, to, size) => {
+        if (size < NETWORK_CONTEXT_SIZE) return -EBPF_RESULT.INVALID_ARGUMENT;
+        env.memory.u8.fill(0, to, to + size);
+        env.memory.u8[to] = NETWORK_CONTEXT_VERSION;
         return 0;
       },
     }),

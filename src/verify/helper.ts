@@ -117,7 +117,8 @@ export function callHelper(walk: Walk, state: State, insn: Insn): CallOutcome {
 export function callRow(walk: Walk, state: State, row: HelperRow): CallOutcome {
   const { spec } = walk;
   const place = placeAt(walk, state.slot);
-  if (row.gplOnly === true && !GPL_COMPATIBLE.has(spec.license))
+  // Windows does not ask for licences.
+  if (row.gplOnly === true && spec.dialect === 'linux' && !GPL_COMPATIBLE.has(spec.license))
     refuse(walk, helperLicence(place, row.name, spec.license));
   const locked = state.references.find((ref) => ref.what === 'lock');
   if (locked !== undefined && row.name !== 'spin_unlock' && !WITH_LOCK.has(row.name)) {

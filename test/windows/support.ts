@@ -8,6 +8,7 @@ import { runNetsh, wordsOf } from '../../src/cli/netsh/netsh.ts';
 import type { ContextOptions } from '../../src/context/context.ts';
 import { createRuntime } from '../../src/context/create.ts';
 import type { ContextSession } from '../../src/context/session.ts';
+import { memoryHost, type MemoryHostOptions } from '../../src/hosts/memory/host.ts';
 import { PROJECT_ROOT } from '../support/shared.ts';
 
 // Many of the programs are of the sample extension's type.
@@ -30,8 +31,8 @@ export interface NetshShell extends Shell, Disposable {
 }
 
 /** `ids`: those that were given before. On Windows all kinds of objects share one count, and some are taken before a test begins. */
-export function netshShell(ids: ContextOptions['lastIds'] = {}): NetshShell {
-  const runtime = createRuntime({ pinForm: 'windows', lastIds: ids, providers: sample });
+export function netshShell(ids: ContextOptions['lastIds'] = {}, host: MemoryHostOptions = {}): NetshShell {
+  const runtime = createRuntime({ pinForm: 'windows', lastIds: ids, providers: sample, host: memoryHost(host) });
   let output = '';
   const shell: NetshShell = {
     runtime,

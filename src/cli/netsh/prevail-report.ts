@@ -33,11 +33,14 @@ export function prevailReport(
   const errors: PrevailError[] = [];
   const heads = new Set<number>();
   let tried: ProgramSpec | undefined = program;
+  // Who looks at states looks at those of the program as it is.
+  let shown = observe;
   while (tried !== undefined && errors.length < MOST_ERRORS) {
     const analysis: Analysis = analyse(object, tried, platform, DEFAULT_LIMITS, (state, walk) => {
-      observe?.(state, walk);
+      shown?.(state, walk);
       if (walk.program.loopHead[state.slot] === 1) heads.add(state.slot);
     });
+    shown = undefined;
     const { diagnostic } = analysis.verdict;
     if (diagnostic === undefined) break;
     const slot = diagnostic.place.insn ?? 0;

@@ -260,7 +260,8 @@ export function call(
 ): { readonly target: number; readonly callback: Callback } | undefined {
   const { platform, spec } = c;
   const row = platform.helper(number, spec.type) ?? no(`helper ${number} may not be called`);
-  if (row.gplOnly === true && !GPL_COMPATIBLE.has(spec.license)) no(`${row.name} is for GPL programs`);
+  if (row.gplOnly === true && spec.dialect === 'linux' && !GPL_COMPATIBLE.has(spec.license))
+    no(`${row.name} is for GPL programs`);
   if (row.name !== 'spin_unlock' && state.references.some(({ what }) => what === 'lock')) no('call with a lock held');
   const made: Call = { c, state, row, map: undefined, size: 0, fills: [] };
   const args = row.args.map((kind, i) => {
