@@ -14,7 +14,7 @@ import { temporaryFolder } from './support.ts';
 
 async function watched(watch: WatchOptions) {
   const socket = path.join(temporaryFolder(), 'service.sock');
-  const service = await startService({ socket, version: '1.2.3', host: memoryHost(), watch });
+  const service = await startService({ socket, version: '1.2.3', host: memoryHost(), watch, loading: false });
   onTestFinished(() => service.stop());
   const session = await connect({ socket });
   return { service, session };
