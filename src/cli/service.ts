@@ -1,19 +1,20 @@
 // anybpf service start|stop|status: the execution context that outlives the commands that use it.
-import { spawn } from 'node:child_process';
-import { closeSync, existsSync, fstatSync, mkdirSync, openSync, readFileSync } from 'node:fs';
-import { dirname, join } from 'node:path';
+import { existsSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { dirname } from 'node:path';
 import process from 'node:process';
 import { setTimeout as pause } from 'node:timers/promises';
-import { fileURLToPath } from 'node:url';
 import { type Command, Option } from 'commander';
-import { AnyBpfError, type Diagnostic, fail } from '../base/diagnostic.ts';
+import { AnyBpfError, fail } from '../base/diagnostic.ts';
 import { badOption } from '../base/messages/cli.ts';
-import { cannotStart, cannotStop } from '../base/messages/service.ts';
+import { cannotStop } from '../base/messages/service.ts';
 import { ROLES, type Role } from '../spec/session.ts';
 import { LOG_LEVELS, type LogLevel } from '../service/log.ts';
+import { defaultSocket, defaultState, isPipe, lockOf } from '../service/paths.ts';
 import type { ServiceStatus } from '../service/protocol.ts';
 import type { Io } from './io.ts';
 import { toJson } from './json.ts';
+import { announce, startBeside } from './service-process.ts';
 import type { Verb } from './verb.ts';
 import { version } from './version.ts';
 
@@ -33,16 +34,9 @@ interface StartOptions extends ServiceOptions {
   readonly logLevel?: LogLevel;
 }
 
-/** Milliseconds until a service must answer that it has started, or have stopped. */
-const START_TIME = 30_000;
+/** Milliseconds until a service must have stopped. */
 const STOP_TIME = 60_000;
 const LOOK = 20;
-/** Bytes at the end of the log that say why a service did not start. */
-const LAST_WORDS = 2_000;
-
-/** What a service that was started beside the command says to it. */
-type Announcement = { readonly started: ServiceStatus } | { readonly failed: Diagnostic };
-
 const socketOption = (command: Command): Command =>
   command
     .option('--socket <path>', 'its socket, or pipe on Windows (ANYBPF_SOCKET; else the usual place)')
@@ -74,12 +68,11 @@ export const serviceVerb: Verb = (program: Command, io) => {
 async function start(io: Io, options: StartOptions): Promise<void> {
   if ((options.socketGroup === undefined) !== (options.groupRole === undefined))
     fail(badOption({}, '--socket-group', options.socketGroup ?? '', 'a group and its --group-role go together'));
-  const { defaultSocket, defaultState } = await import('../service/paths.ts');
   const socket = options.socket ?? defaultSocket(io.env);
   const state =
     options.state === false ? undefined : typeof options.state === 'string' ? options.state : defaultState(io.env);
   if (options.foreground === true) await runHere(io, options, socket, state);
-  else print(io, options, await startBeside(options, socket, state), 'started');
+  else print(io, options, await startOutside(io, options, socket, state), 'started');
 }
 
 async function runHere(io: Io, options: StartOptions, socket: string, state: string | undefined): Promise<void> {
@@ -105,96 +98,40 @@ async function runHere(io: Io, options: StartOptions, socket: string, state: str
     });
     const end = (signal: string): void => void service.stop(`the service got ${signal}`);
     for (const signal of SIGNALS) process.once(signal, end);
-    if (!announce({ started: service.status() })) print(io, options, service.status(), 'started');
+    if (!announce(io, { started: service.status() })) print(io, options, service.status(), 'started');
     await service.stopped;
     for (const signal of SIGNALS) process.removeListener(signal, end);
   } catch (error) {
-    if (error instanceof AnyBpfError) announce({ failed: error.diagnostic });
+    if (error instanceof AnyBpfError) announce(io, { failed: error.diagnostic });
     throw error;
   }
 }
 
 const SIGNALS = ['SIGTERM', 'SIGINT'] as const;
 
-/** Says it to the command that started this process; false where none waits for it. */
-function announce(what: Announcement): boolean {
-  if (process.send === undefined || !process.connected) return false;
-  process.send(what, () => process.disconnect());
-  return true;
-}
+const given = (flag: string, value: string | undefined): readonly string[] =>
+  value === undefined ? [] : [flag, value];
 
-/** Starts the service as a process that outlives this one. */
-async function startBeside(options: StartOptions, socket: string, state: string | undefined): Promise<ServiceStatus> {
-  const command = fileURLToPath(new URL('../../bin/anybpf.mjs', import.meta.url));
-  const { socketGroup, groupRole, tokens, metrics, logLevel } = options;
+/** The same service, as a process that outlives the command. */
+function startOutside(
+  io: Io,
+  options: StartOptions,
+  socket: string,
+  state: string | undefined,
+): Promise<ServiceStatus> {
   const argv = [
     'service',
     'start',
     '--foreground',
-    '--socket',
-    socket,
+    ...given('--socket', socket),
     ...(state === undefined ? ['--no-state'] : ['--state', state]),
-    ...(socketGroup === undefined || groupRole === undefined
-      ? []
-      : ['--socket-group', socketGroup, '--group-role', groupRole]),
-    ...(tokens === undefined ? [] : ['--tokens', tokens]),
-    ...(metrics === undefined ? [] : ['--metrics', metrics]),
-    ...(logLevel === undefined ? [] : ['--log-level', logLevel]),
+    ...given('--socket-group', options.socketGroup),
+    ...given('--group-role', options.groupRole),
+    ...given('--tokens', options.tokens),
+    ...given('--metrics', options.metrics),
+    ...given('--log-level', options.logLevel),
   ];
-  const log = openLog(state ?? dirname(socket));
-  try {
-    const child = spawn(process.execPath, [command, ...argv], {
-      detached: true,
-      windowsHide: true,
-      stdio: ['ignore', log.fd, log.fd, 'ipc'],
-    });
-    const said = await new Promise<Announcement>((resolve) => {
-      const failed = (why: string): void => resolve({ failed: cannotStart({}, why) });
-      const late = setTimeout(() => {
-        child.kill('SIGKILL');
-        failed(`it gave no sign within ${START_TIME / 1000} s`);
-      }, START_TIME);
-      child.once('message', (message: Announcement) => {
-        clearTimeout(late);
-        resolve(message);
-      });
-      child.once('error', (error) => failed(error.message));
-      child.once('exit', (code, signal) => {
-        clearTimeout(late);
-        failed(`it ended with ${signal ?? `exit code ${code}`}${log.lastWords()}`);
-      });
-    });
-    child.removeAllListeners();
-    if (child.connected) child.disconnect();
-    child.unref();
-    return 'started' in said ? said.started : fail(said.failed);
-  } finally {
-    closeSync(log.fd);
-  }
-}
-
-interface Log {
-  readonly fd: number;
-  /** What was written since it was opened, the end of it. */
-  lastWords(): string;
-}
-
-function openLog(folder: string): Log {
-  const file = join(folder, 'service.log');
-  try {
-    mkdirSync(folder, { recursive: true, mode: 0o700 });
-    const fd = openSync(file, 'a+', 0o600);
-    const { size } = fstatSync(fd);
-    return {
-      fd,
-      lastWords: () => {
-        const text = readFileSync(file).subarray(size).toString('utf8').trim().slice(-LAST_WORDS);
-        return text === '' ? '' : `: ${text}`;
-      },
-    };
-  } catch (error) {
-    return fail(cannotStart({ file }, (error as Error).message), error);
-  }
+  return startBeside(io, argv, state ?? (isPipe(socket) ? tmpdir() : dirname(socket)));
 }
 
 async function stop(io: Io, { socket: given, json }: ServiceOptions): Promise<void> {
@@ -203,7 +140,6 @@ async function stop(io: Io, { socket: given, json }: ServiceOptions): Promise<vo
   await session.ask('service.stop', {});
   await session.close();
   const { answers } = await import('../service/listen.ts');
-  const { isPipe, lockOf } = await import('../service/paths.ts');
   const until = io.now() + STOP_TIME;
   while (isPipe(socket) ? await answers(socket) : existsSync(lockOf(socket))) {
     if (io.now() > until) fail(cannotStop({}, `process ${pid} is there after ${STOP_TIME / 1000} s`));
@@ -233,7 +169,6 @@ async function metrics(io: Io, { socket, json }: ServiceOptions): Promise<void> 
 
 async function connected(io: Io, given: string | undefined) {
   const { connect } = await import('../client/connect.ts');
-  const { defaultSocket } = await import('../service/paths.ts');
   const socket = given ?? defaultSocket(io.env);
   const token = io.env.ANYBPF_TOKEN;
   const session = await connect({ socket, client: 'anybpf service', ...(token === undefined ? {} : { token }) });
