@@ -67,6 +67,18 @@ const CAPABILITIES = {
   bpftool: () => command('bpftool', ['version'], /bpftool/),
   tcpdump: () => command('tcpdump', ['--version'], /^/),
   chromium: () => command('chromium', ['--headless', '--no-sandbox', '--version'], /Chromium/),
+  /** Network namespaces and pairs of interfaces. */
+  netns: () => {
+    const name = `abpfcap${process.pid}`;
+    const made = command('ip', ['netns', 'add', name], /^/);
+    if (made !== undefined) return made;
+    try {
+      return command('ip', ['-n', name, 'link', 'add', 'v0', 'type', 'veth', 'peer', 'name', 'v1'], /^/);
+    } finally {
+      command('ip', ['netns', 'del', name], /^/);
+    }
+  },
+  ping: () => command('ping', ['-c', '1', '-W', '2', '127.0.0.1'], /1 received/),
   'seccomp-notify': () =>
     command(
       process.execPath,
