@@ -252,8 +252,8 @@ test('tcx: programs go before and after others', async () => {
   const attempt = (more: object) => outcome(session, 'link.create', { fd, attachType, target, ...more });
   expect(await attempt({ relativeFd: last.fd })).toBe('EINVAL');
   expect(await attempt({ flags: before | after, relativeFd: last.fd })).toBe('ERANGE');
-  // A program stands for what prog.attach attached, not for its link.
-  expect(await attempt({ flags: before, relativeFd: last.prog })).toBe('ENOENT');
+  const stranger = await returning(session, -1, { type: 'sched_cls' });
+  expect(await attempt({ flags: before, relativeFd: stranger })).toBe('ENOENT');
   expect(await outcome(session, 'link.create', { fd: first.prog, attachType, target })).toBe('EEXIST');
 });
 

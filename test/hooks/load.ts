@@ -23,11 +23,10 @@ export async function swapUnderLoad(session: Runtime, { events, swaps }: Load) {
   using batch = hook.batch(SIZE);
   for (let i = 0; i < SIZE; i++) batch.lay(i, { data: FRAME });
   const every = Math.floor(events / swaps);
-  let [seen, wrong, now, left] = [0, 0, 0, every];
-  const take = (verdict: number): void => {
-    seen++;
-    if (verdict !== [1, 3][now]) wrong++;
-  };
+  let seen = 0;
+  let wrong = 0;
+  let now = 0;
+  let left = every;
   const input = { data: FRAME };
   while (seen < events) {
     if (left <= 0) {
@@ -36,10 +35,12 @@ export async function swapUnderLoad(session: Runtime, { events, swaps }: Load) {
       left += every;
     }
     if (seen % 3 === 0 && left >= SIZE && events - seen >= SIZE) {
-      for (const verdict of batch.run()) take(verdict);
+      for (const verdict of batch.run()) if (verdict !== [1, 3][now]) wrong++;
+      seen += SIZE;
       left -= SIZE;
     } else {
-      take(hook.invoke(input));
+      if (hook.invoke(input) !== [1, 3][now]) wrong++;
+      seen++;
       left--;
     }
     // Lets whatever else waits have its turn, as sessions that update links do.

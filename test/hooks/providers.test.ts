@@ -157,17 +157,19 @@ test('what is not known, or there already, is refused', async () => {
   expect(session.context.providers.module('00')?.bytes).toBe(object);
 });
 
+/** The sample's program information with one context field changed. */
+const changed = (change: Partial<ContextField>): ProgramInformationProvider => {
+  const { windows } = information.type.contexts;
+  if (windows === undefined) throw new Error('no context');
+  const fields = { ...windows.fields, uint32_data: { ...windows.fields.uint32_data, ...change } };
+  return { ...information, type: { ...information.type, contexts: { windows: { ...windows, fields } } } };
+};
+
 describe('the program-information hash', () => {
   const spec = linkObject(object, { name: 'sample' });
   const weather = spec.programs.find(({ name }) => name === 'weather') ?? spec.programs[0];
   const hashOf = (provider: ProgramInformationProvider): string | undefined =>
     informationHash(weather, spec.externs, extendPlatform(builtInPlatform('windows'), [provider, byName]));
-  const changed = (change: Partial<ContextField>): ProgramInformationProvider => {
-    const { windows } = information.type.contexts;
-    if (windows === undefined) throw new Error('no context');
-    const fields = { ...windows.fields, uint32_data: { ...windows.fields.uint32_data, ...change } };
-    return { ...information, type: { ...information.type, contexts: { windows: { ...windows, fields } } } };
-  };
 
   test('is the program’s own, and shown', async () => {
     await begin();

@@ -24,6 +24,8 @@ let seen: Seen;
 let loaded: LoadedObjectInfo;
 
 const fdOf = (name: string): number => loaded.programs.find((one) => one.name === name)?.fd ?? -1;
+const run = (name: string, data: Uint8Array, ctx: Record<string, number>) =>
+  session.call('prog.testRun', { fd: fdOf(name), data, ctx: contextOf(ctx) });
 const text = (value: string): Uint8Array => new TextEncoder().encode(value.padEnd(16, '.'));
 
 async function begin(engine?: EngineName): Promise<void> {
@@ -38,8 +40,6 @@ describe.each(Object.keys(ENGINES) as EngineName[])('with the engine %s', (engin
   beforeEach(() => begin(engine));
 
   test('programs are verified and run', async () => {
-    const run = (name: string, data: Uint8Array, ctx: Record<string, number>) =>
-      session.call('prog.testRun', { fd: fdOf(name), data, ctx: contextOf(ctx) });
     const weather = await run('weather', text('it will rain'), {});
     expect(weather.retval).toBe(8);
     expect(new TextDecoder().decode(weather.data)).toBe('it will snow....');

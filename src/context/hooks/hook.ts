@@ -27,7 +27,7 @@ export interface AttachOptions {
   /** The program to take the place of. */
   readonly replaces?: ContextProgram | undefined;
   /** The program to go before or after, and whether it was named by its link. */
-  readonly relative?: { readonly progId: Id; readonly linkId: Id } | undefined;
+  readonly relative?: { readonly program: ContextProgram | undefined; readonly linkId: Id } | undefined;
 }
 
 export class Hook {
@@ -101,12 +101,19 @@ export class Hook {
   }
 
   #place(
-    { priority, point: { attachments } }: Attachment,
+    { priority, program, point: { attachments } }: Attachment,
     flags: number,
     relative: AttachOptions['relative'],
     operation: string,
   ): number {
-    if (this.row.ordered === true) return placeFor(attachments, flags, relative, operation);
+    if (this.row.ordered === true) {
+      const { type } = program.loaded.spec;
+      const other = relative?.program;
+      if (other !== undefined && other.loaded.spec.type !== type)
+        refuse(operation, 'EINVAL', `a program of another type than ${type} has no place here`);
+      const named = relative === undefined ? undefined : { progId: other?.id ?? 0, linkId: relative.linkId };
+      return placeFor(attachments, flags, named, operation);
+    }
     const after = attachments.findIndex((one) => one.priority > priority);
     return after < 0 ? attachments.length : after;
   }

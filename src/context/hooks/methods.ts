@@ -31,8 +31,8 @@ const mapIdOf = (session: ContextSession, { mapFd }: { readonly mapFd?: number }
 function relativeOf(session: ContextSession, fd: number | undefined, operation: string) {
   if (fd === undefined) return undefined;
   const object = session.object(fd, operation);
-  if (object instanceof ContextLink) return { progId: object.program?.id ?? 0, linkId: object.id };
-  return { progId: program(session, fd, operation).id, linkId: 0 };
+  if (object instanceof ContextLink) return { program: object.program, linkId: object.id };
+  return { program: program(session, fd, operation), linkId: 0 };
 }
 
 export const linkMethods: Pick<Handlers<ContextSession>, LinkNames> = {

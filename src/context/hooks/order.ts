@@ -3,7 +3,7 @@ import type { Id } from '../../spec/session.ts';
 import { refuse } from '../errors.ts';
 import { ATTACH_FLAGS } from './limits.ts';
 
-/** What a place is named by. */
+/** What a place is named by: a program, or a link with its program. */
 interface Placed {
   readonly progId: Id;
   readonly linkId: Id;
@@ -33,7 +33,9 @@ export function placeFor(
   const at =
     relative === undefined
       ? undefined
-      : placed.findIndex(({ progId, linkId }) => progId === relative.progId && linkId === relative.linkId);
+      : placed.findIndex(
+          ({ progId, linkId }) => progId === relative.progId && (relative.linkId === 0 || linkId === relative.linkId),
+        );
   if (at === -1) refuse(operation, 'ENOENT', 'the program to go before or after is not attached');
   const places = [...(before ? [at ?? 0] : []), ...(after ? [at === undefined ? placed.length : at + 1] : [])];
   if (places.length === 2 && places[0] !== places[1])

@@ -218,7 +218,7 @@ export class ProviderStore {
     }
     for (const program of this.#context.programs.values()) program.usable = this.diagnose(program) === undefined;
     this.#context.hooks.refresh();
-    for (const hear of [...this.#listeners]) hear();
+    for (const hear of this.#listeners) hear();
   }
 
   /** Remembers what a new program was verified against; gives its program-information hash. */

@@ -19,6 +19,8 @@ const CMD = {
   MAP_DELETE_ELEM: 3,
   MAP_GET_NEXT_KEY: 4,
   PROG_LOAD: 5,
+  PROG_ATTACH: 8,
+  PROG_DETACH: 9,
   PROG_TEST_RUN: 10,
   PROG_GET_FD_BY_ID: 13,
   MAP_GET_FD_BY_ID: 14,
@@ -30,6 +32,9 @@ const CMD = {
   MAP_LOOKUP_AND_DELETE_BATCH: 25,
   MAP_UPDATE_BATCH: 26,
   MAP_DELETE_BATCH: 27,
+  LINK_CREATE: 28,
+  LINK_UPDATE: 29,
+  LINK_DETACH: 34,
 } as const;
 
 /** Bytes of the attr that we fill; the kernel takes the rest as zero. */
