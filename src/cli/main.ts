@@ -5,6 +5,7 @@ import { wrongUse } from '../base/messages/cli.ts';
 import { asmVerb } from './asm.ts';
 import { bpftoolVerb, optionsLast } from './bpftool/verb.ts';
 import { compileVerb } from './compile.ts';
+import { completionVerb } from './completion.ts';
 import { conformanceVerb } from './conformance-verb.ts';
 import { disasmVerb } from './disasm.ts';
 import { dumpVerb } from './dump.ts';
@@ -32,6 +33,7 @@ const VERBS: readonly Verb[] = [
   superviseVerb,
   bpftoolVerb,
   netshVerb,
+  completionVerb,
 ];
 
 const FOOTER = `
