@@ -37,6 +37,8 @@ export const returns = (n: number): Uint8Array =>
 export const FRAME = Uint8Array.from({ length: 64 }, (_, i) => (i === 12 ? 8 : i === 14 ? 0x45 : i === 23 ? 6 : 0));
 
 export class Bench {
+  /** Files that are only here. */
+  readonly files = new Map<string, Uint8Array>();
   readonly runtime = createRuntime();
   /** Linux' numbers. */
   readonly l: Libbpf = this.library('linux');
@@ -46,7 +48,8 @@ export class Bench {
   library(dialect: 'linux' | 'windows'): Libbpf {
     return createLibbpf(this.runtime, {
       dialect,
-      readFile: async (file) => (existsSync(file) ? new Uint8Array(readFileSync(file)) : undefined),
+      readFile: async (file) =>
+        this.files.get(file) ?? (existsSync(file) ? new Uint8Array(readFileSync(file)) : undefined),
     });
   }
 

@@ -245,12 +245,16 @@ export function ringFunctions(lib: Library) {
       }),
     /** Bytes to fill, then to submit or discard. */
     user_ring_buffer__reserve: (rb: UserRingBuffer, size: number): Uint8Array | null => reserve(rb, size),
-    user_ring_buffer__reserve_blocking: (rb: UserRingBuffer, size: number, timeout_ms: number) =>
+    user_ring_buffer__reserve_blocking: (
+      rb: UserRingBuffer,
+      size: number,
+      timeout_ms: number,
+    ): Promise<Uint8Array | null> =>
       pointer(lib, async () => {
-        let sample: Uint8Array | null = null;
+        let sample = reserve(rb, size);
         await poll(timeout_ms, async () => {
-          sample = reserve(rb, size);
-          return sample !== null || lib.errno !== ERRNO.ENOSPC ? 1 : 0;
+          if (sample === null && lib.errno === ERRNO.ENOSPC) sample = reserve(rb, size);
+          return sample === null && lib.errno === ERRNO.ENOSPC ? 0 : 1;
         });
         return sample;
       }),

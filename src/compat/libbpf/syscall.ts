@@ -1,5 +1,6 @@
 // bpf(cmd, attr, size): the system call over the functions by handle. One row a command: the struct in attr, which fields the command
 // knows of it, and what it does.
+import type { ErrnoName } from '../../spec/errno.ts';
 import type { Libbpf } from './types.ts';
 import { ATTR_BYTES, ATTRS, BPF_COMMANDS, type BpfCommand } from './commands.ts';
 import { type Library, out, refuse } from './library.ts';
@@ -7,9 +8,9 @@ import { type Fields, type Layout, nameIn, read, type Struct, words, write } fro
 
 /** Raised inside a command to end it with an errno. */
 class Fault extends Error {
-  readonly errno: 'EFAULT' | 'EINVAL';
-  constructor(errno: 'EFAULT' | 'EINVAL') {
-    super(errno);
+  readonly errno: ErrnoName | number;
+  constructor(errno: ErrnoName | number) {
+    super(`${errno}`);
     this.errno = errno;
   }
 }
@@ -53,10 +54,12 @@ const byId = (name: 'prog' | 'map' | 'link' | 'btf') =>
 
 async function element(
   { map_fd, key, value }: Fields<Element>,
-  { at, needed, info }: Call<Element>,
+  { needed, info }: Call<Element>,
 ): Promise<{ readonly key: Uint8Array | null; readonly value: Uint8Array }> {
   const { keySize, userValueSize } = await info(map_fd);
-  return { key: at(key, keySize), value: needed(value, userValueSize) };
+  // Types without keys take none (__bpf_copy_key).
+  if (keySize === 0 && key !== 0n) throw new Fault('EINVAL');
+  return { key: keySize === 0 ? null : needed(key, keySize), value: needed(value, userValueSize) };
 }
 
 const lookupBatch = (name: 'bpf_map_lookup_batch' | 'bpf_map_lookup_and_delete_batch') =>
@@ -307,7 +310,7 @@ export async function bpf(lib: Library, api: Libbpf, cmd: number, attr: Uint8Arr
       },
       info: async (fd) => {
         const info = await api.map_sizes(fd);
-        if (info === null) throw new Fault('EINVAL');
+        if (info === null) throw new Fault(lib.errno);
         return info;
       },
     });
