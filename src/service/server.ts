@@ -214,10 +214,27 @@ export class Service {
   }
 }
 
-const turnAway = (socket: Socket, finding: Diagnostic): void => {
+/** Milliseconds that a client who is turned away has to hear why, and how many have them at a time. */
+const HEAR = 1_000;
+const HEARING = 256;
+let hearing = 0;
+
+/** Says why, and ends the connection when the other side has; what it sends is not looked at. */
+function turnAway(socket: Socket, finding: Diagnostic): void {
   socket.on('error', () => undefined);
-  socket.end(Buffer.concat(encodeFrame(errorMessage(finding))), () => socket.destroy());
-};
+  if (hearing >= HEARING) {
+    socket.destroy();
+    return;
+  }
+  hearing++;
+  const late = setTimeout(() => socket.destroy(), HEAR);
+  socket.once('close', () => {
+    hearing--;
+    clearTimeout(late);
+  });
+  socket.end(Buffer.concat(encodeFrame(errorMessage(finding))));
+  socket.resume();
+}
 
 /**
  * Opens a service on a context. It answers when this resolves.
