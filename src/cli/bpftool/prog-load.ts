@@ -136,21 +136,24 @@ async function btfFile(file: string): Promise<Uint8Array> {
 /** Names in the file system of pins have no points. */
 const pinName = (name: string): string => name.replaceAll('.', '_');
 
+interface Pin {
+  readonly fd: Fd;
+  readonly path: string;
+  /** Said where it is refused. */
+  readonly sentence: string;
+}
+
 /** Pins all or none. */
-async function pinAll(
-  tool: Tool,
-  pins: readonly { readonly fd: Fd; readonly path: string }[],
-  sentence: string,
-): Promise<void> {
+async function pinAll(tool: Tool, pins: readonly Pin[]): Promise<void> {
   const done: string[] = [];
-  try {
-    for (const each of pins) {
-      await tool.call('object.pin', each);
-      done.push(each.path);
+  for (const { fd, path, sentence } of pins) {
+    try {
+      await tool.call('object.pin', { fd, path });
+      done.push(path);
+    } catch (error) {
+      for (const path of done) await tool.call('object.unpin', { path }).catch(() => undefined);
+      failed(sentence, error);
     }
-  } catch (error) {
-    for (const path of done) await tool.call('object.unpin', { path }).catch(() => undefined);
-    failed(sentence, error);
   }
 }
 
@@ -176,48 +179,46 @@ async function load(tool: Tool, words: Words, firstOnly: boolean): Promise<Answe
   const programs = firstOnly ? [first] : loaded.programs;
   const pathOf = (name: string): string => (firstOnly ? given.target : `${given.target}/${pinName(name)}`);
   const sentence = firstOnly ? `failed to pin program ${first.section}` : 'failed to pin all programs';
-  if (given.autoAttach) await attachAll(tool, spec, programs, pathOf);
-  else
-    await pinAll(
-      tool,
-      programs.map(({ fd, name }) => ({ fd, path: pathOf(name) })),
-      sentence,
-    );
-  if (given.pinMaps !== undefined) {
-    const folder = given.pinMaps;
-    const reused = new Set(Object.keys(maps));
-    await pinAll(
-      tool,
-      loaded.maps
-        .filter(({ name }) => !reused.has(name))
-        .map(({ fd, name }) => ({ fd, path: path.posix.join(folder, pinName(name)) })),
-      'failed to pin all maps',
-    );
-  }
+  const attached = given.autoAttach ? await attachAll(tool, spec, programs) : programs;
+  const pins = attached.map(({ fd, name }) => ({ fd, path: pathOf(name), sentence }));
+  await pinAll(tool, [...pins, ...mapPins(loaded, given.pinMaps, new Set(Object.keys(maps)))]);
   return DONE;
 }
 
-/** Links of the programs, pinned in their place; programs that their section does not say a target of are pinned themselves. */
+/** The object's maps in a folder, but for those that were there before. */
+function mapPins(loaded: LoadedObjectInfo, folder: string | undefined, reused: ReadonlySet<string>): Pin[] {
+  if (folder === undefined) return [];
+  return loaded.maps
+    .filter(({ name }) => !reused.has(name))
+    .map(({ fd, name }) => ({
+      fd,
+      path: path.posix.join(folder, pinName(name)),
+      sentence: 'failed to pin all maps',
+    }));
+}
+
+/** Links of the programs, to be pinned in their place; programs whose section says no target stay themselves. */
 async function attachAll(
   tool: Tool,
   spec: ObjectSpec,
   programs: LoadedObjectInfo['programs'],
-  pathOf: (name: string) => string,
-): Promise<void> {
+): Promise<{ readonly name: string; readonly fd: Fd }[]> {
+  const attached: { readonly name: string; readonly fd: Fd }[] = [];
   for (const { name, fd } of programs) {
     const program = spec.programs.find((each) => each.name === name);
     const attachment = program === undefined ? undefined : attachSpec(program);
     if (attachment === undefined) {
       tool.note(`Program ${name} does not support autoattach, falling back to pinning\n`);
-      await said(tool.call('object.pin', { fd, path: pathOf(name) }), () => `failed to pin program ${name}`);
+      attached.push({ name, fd });
       continue;
     }
     const link = await said(
       tool.call('link.create', { fd, ...attachment }),
       (why) => `failed to autoattach program ${name}: ${why}`,
     );
-    await said(tool.call('object.pin', { fd: link.fd, path: pathOf(name) }), () => `failed to pin program ${name}`);
+    attached.push({ name, fd: link.fd });
   }
+  return attached;
 }
 
 export const loadFirst = (tool: Tool, words: Words): Promise<Answer> => load(tool, words, true);
