@@ -28,10 +28,12 @@ const ERRNO = {
     EROFS: 30,
     EDOM: 33,
     ERANGE: 34,
+    ENAMETOOLONG: 36,
     ENOSYS: 38,
     ELOOP: 40,
     ENOTEMPTY: 39,
     ENOMSG: 42,
+    ENOLINK: 67,
     EPROTO: 71,
     EBADMSG: 74,
     EOVERFLOW: 75,
@@ -48,6 +50,7 @@ const ERRNO = {
     ECONNREFUSED: 111,
     EHOSTUNREACH: 113,
     EALREADY: 114,
+    ESTALE: 116,
     ENOTSUPP: 524,
 };
 /** \`EINVAL\` for -22 and so on; the number where it is none of ERRNO. */
@@ -211,13 +214,16 @@ const fail = (code, message, place, cause) => {
 // Where a module comes from, and whether it is what it was.
 /** Name of the section. */
 const SECTION = 'anybpf';
+/** Of the section with the module's signature, which may come behind it (aot/signature.ts). */
+const SIGNATURE = 'anybpf.signature';
 const broken = (why) => fail('aot/not-a-module', \`this is no module of anybpf compile: \${why}\`);
 const altered = (what) => fail('aot/altered', \`the module was altered: \${what} has another digest\`);
-/** The section of the record in a module's bytes: where it begins, and its text. It is the last one. */
+/** The section of the record in a module's bytes: where it begins, and its text. It is the last one but for the signature's. */
 function recordSection(bytes) {
     if (![0, 0x61, 0x73, 0x6d, 1, 0, 0, 0].every((byte, at) => bytes[at] === byte))
         broken('it is no WebAssembly');
     let at = 8;
+    let found;
     const number = () => {
         let value = 0;
         for (let shift = 0;; shift += 7) {
@@ -239,13 +245,18 @@ function recordSection(bytes) {
         if (id === 0) {
             const length = number();
             const name = new TextDecoder().decode(bytes.subarray(at, at + length));
-            if (name === SECTION && end === bytes.length) {
-                return { start, text: new TextDecoder().decode(bytes.subarray(at + length, end)) };
-            }
+            if (name === SECTION)
+                found = { start, text: new TextDecoder().decode(bytes.subarray(at + length, end)) };
+            // Of the signature nothing is needed here; anything else behind the record has no digest.
+            else if (name !== SIGNATURE)
+                found = undefined;
+        }
+        else {
+            found = undefined;
         }
         at = end;
     }
-    return broken('it has no record');
+    return found ?? broken('it has no record');
 }
 /** SHA-256, in hexadecimal digits. */
 async function sha256(data) {
@@ -1196,10 +1207,12 @@ declare const ERRNO: {
     readonly EROFS: 30;
     readonly EDOM: 33;
     readonly ERANGE: 34;
+    readonly ENAMETOOLONG: 36;
     readonly ENOSYS: 38;
     readonly ELOOP: 40;
     readonly ENOTEMPTY: 39;
     readonly ENOMSG: 42;
+    readonly ENOLINK: 67;
     readonly EPROTO: 71;
     readonly EBADMSG: 74;
     readonly EOVERFLOW: 75;
@@ -1216,6 +1229,7 @@ declare const ERRNO: {
     readonly ECONNREFUSED: 111;
     readonly EHOSTUNREACH: 113;
     readonly EALREADY: 114;
+    readonly ESTALE: 116;
     readonly ENOTSUPP: 524;
 };
 export type ErrnoName = keyof typeof ERRNO;
@@ -1530,7 +1544,7 @@ export interface Binding {
 }
 /** Name of the section. */
 declare const SECTION = "anybpf";
-/** The section of the record in a module's bytes: where it begins, and its text. It is the last one. */
+/** The section of the record in a module's bytes: where it begins, and its text. It is the last one but for the signature's. */
 declare function recordSection(bytes: Uint8Array): {
     readonly start: number;
     readonly text: string;

@@ -12,6 +12,7 @@ import { toJson } from './json.ts';
 import { openObject, programNamed } from './object.ts';
 import { OutputFile } from './output-file.ts';
 import { readPresets, withSettings } from './presets.ts';
+import { readSigningKey, signModule } from './sign.ts';
 import { painter } from './style.ts';
 import type { Verb } from './verb.ts';
 import { verifyOption } from './verify-option.ts';
@@ -28,6 +29,7 @@ interface CompileVerbOptions {
   readonly verify: VerifyMode;
   readonly certificates?: boolean;
   readonly trusted?: boolean;
+  readonly sign?: string;
   readonly json?: boolean;
 }
 
@@ -50,12 +52,16 @@ export const compileVerb: Verb = (program: Command, io) => {
     .addOption(verifyOption('what is accepted becomes code without checks of accesses'))
     .option('--certificates', 'let the module carry what shows that its programs may run: see anybpf/aot/open')
     .option('--trusted', 'the object was verified elsewhere: leave out the checks of accesses')
+    .option('--sign <key.pem>', 'sign the module with this private key (Ed25519, PEM)')
     .option('--json', 'print the record that the module carries')
     .action(async (file: string, options: CompileVerbOptions) => {
       const { out } = options;
       if (!out.endsWith(ENDING) || basename(out) === ENDING)
         fail(badOption({}, '--out', out, `the name of a module ends in ${ENDING}`));
-      const compiled = await compiledObject(file, options);
+      // Before the work: a key that is none.
+      const key = options.sign === undefined ? undefined : readSigningKey(options.sign);
+      const unsigned = await compiledObject(file, options);
+      const compiled = key === undefined ? unsigned : { ...unsigned, wasm: signModule(unsigned.wasm, key) };
       writeAll(compiled, out);
       for (const notice of compiled.diagnostics) {
         if (notice.severity !== 'note') io.stderr.write(`anybpf: ${notice.severity}: ${formatDiagnostic(notice)}\n`);

@@ -24,6 +24,7 @@ export async function loadModule(session: ContextSession, load: ObjectLoad): Pro
   }
   const given = load.maps ?? load.types ?? load.programs ?? load.engine;
   if (given !== undefined) refuse(OPERATION, 'EINVAL', 'a module made ahead of time is loaded as it is');
+  session.context.options.pipeline?.admit?.(load.object, load.name);
   const loaded = await opened(session, load);
   try {
     session.checkOpen();

@@ -23,6 +23,11 @@ export interface LoadEvidence {
 
 export interface LoadPipeline {
   /**
+   * Looks at a module made ahead of time before it is opened.
+   * @throws AnyBpfError where it may not be loaded
+   */
+  admit?(module: Uint8Array, name: string): void;
+  /**
    * Links an object's file, and resolves its CO-RE relocations where the request brings BTF. In the context where absent.
    * @param client whose request it is: those of several clients are served in turn
    * @throws AnyBpfError for a broken file

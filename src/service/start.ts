@@ -1,6 +1,8 @@
 // A service as the command runs it: an execution context on this machine behind the sockets of server.ts. This is where what belongs to a
 // service is put together: who keeps what is pinned, who loads beside the context, who counts and logs.
 import { ExecutionContext } from '../context/context.ts';
+import type { LoadPipeline } from '../context/pipeline.ts';
+import type { Provider } from '../context/providers/records.ts';
 import { nodeHost } from '../hosts/node/host.ts';
 import type { Host } from '../spec/host.ts';
 import type { Role } from '../spec/session.ts';
@@ -10,6 +12,7 @@ import type { ServiceStatus } from './protocol.ts';
 import type { ServiceObserver } from './served.ts';
 import { durableContext } from './restore.ts';
 import { type Opened, serve, type Service } from './server.ts';
+import { signatureCheck, type SignatureOptions, type SignaturePolicy } from './signatures.ts';
 import { openState, type StateOptions } from './state.ts';
 import { readTokens } from './tokens.ts';
 import { Watch, type WatchOptions } from './watch.ts';
@@ -26,13 +29,19 @@ export interface StartOptions {
   readonly tokens?: string;
   readonly limits?: Partial<ServiceLimits>;
   readonly observers?: readonly ServiceObserver[];
+  /** Extensions (context/providers). */
+  readonly providers?: readonly Provider[];
   /** Where programs run; this machine where absent. */
   readonly host?: Host;
   /** Limits of the processes that read and verify what is loaded (service/load/); false: the service does that itself. */
   readonly loading?: PipelineOptions | false;
+  /** Whose modules made ahead of time are loaded; `warn` where absent. */
+  readonly signatures?: Omit<SignatureOptions, 'report' | 'policy'> & { readonly policy?: SignaturePolicy };
   /** Log and metrics. */
   readonly watch?: WatchOptions;
 }
+
+const DEFAULT_POLICY: SignaturePolicy = 'warn';
 
 /** How many objects a context has. */
 export const contextCounts = (context: ExecutionContext): ServiceStatus['objects'] => ({
@@ -65,8 +74,19 @@ export async function startService(options: StartOptions): Promise<Service> {
 async function openContext(options: StartOptions, watch: Watch): Promise<Opened> {
   const { host = nodeHost({ trace: watch.trace }), state: folder, version } = options;
   const { loading = {} } = options;
-  const pipeline = loading === false ? undefined : new ProcessPipeline(loading);
-  const context = new ExecutionContext({ host, ...(pipeline === undefined ? {} : { pipeline }) });
+  const { policy = DEFAULT_POLICY, trustedKeys } = options.signatures ?? {};
+  const admit = signatureCheck({ policy, report: watch.report, ...(trustedKeys === undefined ? {} : { trustedKeys }) });
+  const processes = loading === false ? undefined : new ProcessPipeline(loading);
+  const pipeline: LoadPipeline = {
+    ...(processes === undefined
+      ? {}
+      : {
+          link: (load, client) => processes.link(load, client),
+          verify: (request, client) => processes.verify(request, client),
+        }),
+    ...(admit === undefined ? {} : { admit }),
+  };
+  const context = new ExecutionContext({ host, pipeline, providers: options.providers ?? [] });
   const state =
     folder === undefined
       ? undefined
@@ -80,7 +100,7 @@ async function openContext(options: StartOptions, watch: Watch): Promise<Opened>
       await watch.close();
       await state?.close();
     } finally {
-      pipeline?.[Symbol.dispose]();
+      processes?.[Symbol.dispose]();
       context[Symbol.dispose]();
     }
   };

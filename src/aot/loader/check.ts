@@ -14,14 +14,17 @@ export interface Binding {
 
 /** Name of the section. */
 export const SECTION = 'anybpf';
+/** Of the section with the module's signature, which may come behind it (aot/signature.ts). */
+const SIGNATURE = 'anybpf.signature';
 
 const broken = (why: string): never => fail('aot/not-a-module', `this is no module of anybpf compile: ${why}`);
 const altered = (what: string): never => fail('aot/altered', `the module was altered: ${what} has another digest`);
 
-/** The section of the record in a module's bytes: where it begins, and its text. It is the last one. */
+/** The section of the record in a module's bytes: where it begins, and its text. It is the last one but for the signature's. */
 export function recordSection(bytes: Uint8Array): { readonly start: number; readonly text: string } {
   if (![0, 0x61, 0x73, 0x6d, 1, 0, 0, 0].every((byte, at) => bytes[at] === byte)) broken('it is no WebAssembly');
   let at = 8;
+  let found: { readonly start: number; readonly text: string } | undefined;
   const number = (): number => {
     let value = 0;
     for (let shift = 0; ; shift += 7) {
@@ -40,13 +43,15 @@ export function recordSection(bytes: Uint8Array): { readonly start: number; read
     if (id === 0) {
       const length = number();
       const name = new TextDecoder().decode(bytes.subarray(at, at + length));
-      if (name === SECTION && end === bytes.length) {
-        return { start, text: new TextDecoder().decode(bytes.subarray(at + length, end)) };
-      }
+      if (name === SECTION) found = { start, text: new TextDecoder().decode(bytes.subarray(at + length, end)) };
+      // Of the signature nothing is needed here; anything else behind the record has no digest.
+      else if (name !== SIGNATURE) found = undefined;
+    } else {
+      found = undefined;
     }
     at = end;
   }
-  return broken('it has no record');
+  return found ?? broken('it has no record');
 }
 
 /** SHA-256, in hexadecimal digits. */
