@@ -12,6 +12,7 @@ import { ROLES, type Role } from '../spec/session.ts';
 import { LOG_LEVELS, type LogLevel } from '../service/log.ts';
 import { defaultSocket, defaultState, isPipe, lockOf } from '../service/paths.ts';
 import type { ServiceStatus } from '../service/protocol.ts';
+import { knownExtensions } from './extensions.ts';
 import type { Io } from './io.ts';
 import { toJson } from './json.ts';
 import { announce, startBeside } from './service-process.ts';
@@ -81,6 +82,7 @@ async function runHere(io: Io, options: StartOptions, socket: string, state: str
   const { socketGroup, groupRole, tokens, metrics, logLevel } = options;
   try {
     const service = await startService({
+      providers: knownExtensions(),
       socket,
       version,
       watch: {

@@ -1,5 +1,6 @@
 // object.load: a whole object, or nothing of it. What can fail is done before anything is in the context's tables.
 import { AnyBpfError, type Diagnostic } from '../base/diagnostic.ts';
+import { sha256 } from '../base/sha256.ts';
 import { decodeBtf } from '../btf/decode.ts';
 import { linkObject } from '../link/link.ts';
 import { DEFAULT_ENGINE } from '../run/engines.ts';
@@ -25,6 +26,10 @@ export function loadWholeObject(
   load: ObjectLoad,
 ): LoadedObjectInfo | Promise<LoadedObjectInfo> {
   if (isModule(load.object)) return loadModule(session, load);
+  if (load.execution === 'native') {
+    const made = session.context.providers.module(sha256(load.object));
+    if (made !== undefined) return loadModule(session, { ...load, object: made.bytes });
+  }
   const { pipeline } = session.context.options;
   executionOf(OPERATION, load.execution ?? 'any', DEFAULT_ENGINE, load.engine);
   return andThen(pipeline?.link?.(load, session) ?? link(load), (linked) => {

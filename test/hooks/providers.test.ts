@@ -5,6 +5,7 @@ import fc from 'fast-check';
 import { afterEach, describe, expect, test } from 'vitest';
 import { functions, hashMap, hook, information, nativeModule } from '../../examples/sample-extension/extension.ts';
 import { sha256 } from '../../src/base/sha256.ts';
+import { compileAhead } from '../../src/aot/compile.ts';
 import { createRuntime } from '../../src/context/create.ts';
 import { informationHash } from '../../src/context/providers/information.ts';
 import type {
@@ -14,8 +15,11 @@ import type {
   Registration,
 } from '../../src/context/providers/extension.ts';
 import { extendPlatform } from '../../src/context/providers/platform.ts';
+import { memoryHost } from '../../src/hosts/memory/host.ts';
 import { builtInPlatform } from '../../src/hosts/platform.ts';
+import { assemble } from '../../src/isa/assembler.ts';
 import { linkObject } from '../../src/link/link.ts';
+import type { ObjectSpec } from '../../src/spec/object.ts';
 import type { ContextField } from '../../src/spec/program.ts';
 import type { LoadedObjectInfo, ProgramInfo } from '../../src/spec/session.ts';
 import { idOf, load, outcome, type Runtime } from './support.ts';
@@ -164,6 +168,69 @@ const changed = (change: Partial<ContextField>): ProgramInformationProvider => {
   const fields = { ...windows.fields, uint32_data: { ...windows.fields.uint32_data, ...change } };
   return { ...information, type: { ...information.type, contexts: { windows: { ...windows, fields } } } };
 };
+
+test('a module made ahead of time stands for its object where native execution is asked for', async () => {
+  session = createRuntime();
+  registered = new Map();
+  const counters = readFileSync(new URL('../../examples/counters/counters.bpf.o', import.meta.url));
+  const ask = { object: counters, name: 'counters.bpf.o', execution: 'native' } as const;
+  expect(await outcome(session, 'object.load', ask)).toBe('EINVAL');
+  const { wasm } = await compileAhead(counters, { host: memoryHost() });
+  register(nativeModule(sha256(counters), wasm));
+  const { programs } = await session.call('object.load', ask);
+  expect(await session.call('object.info', { fd: programs[0].fd })).toMatchObject({ execution: 'native' });
+  const { retval } = await session.call('prog.testRun', { fd: programs[0].fd, data: new Uint8Array(64) });
+  expect(retval).toBe(0);
+  await session.call('link.create', { fd: programs[0].fd, attachType: 'tcx_ingress', target: { ifindex: 1 } });
+  const other = await load(session, 'r0 = 2\nexit', { type: 'sched_cls' });
+  await session.call('link.create', { fd: other, attachType: 'tcx_ingress', target: { ifindex: 1 } });
+  const event = { attachType: 'tcx_ingress', target: { ifindex: 1 }, data: new Uint8Array(64) } as const;
+  expect((await session.call('hook.fire', event)).ran.length).toBe(1);
+  registered.get([...registered.keys()][0])?.remove();
+  expect((await session.call('hook.fire', event)).ran.length).toBe(1);
+  expect(await outcome(session, 'object.load', ask)).toBe('EINVAL');
+});
+
+/** A program of a module made ahead of time. */
+function madeAhead(text: string): ObjectSpec {
+  const { code } = assemble(text);
+  const common = { name: 'ahead', license: 'GPL', dialect: 'linux' } as const;
+  const program = {
+    ...common,
+    section: 'tc',
+    type: 'sched_cls' as const,
+    sleepable: false,
+    fragments: false,
+    autoload: true,
+    code,
+    functions: [{ name: 'ahead', slot: 0, length: code.length / 8, typeId: 0, global: false }],
+    lines: [],
+    core: [],
+    tags: [],
+  };
+  return { ...common, endian: 'little', programs: [program], maps: [], externs: [], diagnostics: [] };
+}
+
+test('programs in memories of their own go on with what the others left', async () => {
+  session = createRuntime();
+  const addOne = 'r2 = *(u32 *)(r1 + 8)\nr2 += 1\n*(u32 *)(r1 + 8) = r2\nr0 = -1\nexit';
+  const { wasm } = await compileAhead(madeAhead(addOne), { host: memoryHost() });
+  const { programs } = await session.call('object.load', { object: wasm, name: 'ahead' });
+  const target = { ifindex: 1 };
+  for (const fd of [
+    await load(session, addOne, { type: 'sched_cls' }),
+    programs[0].fd,
+    await load(session, addOne, { type: 'sched_cls' }),
+    await load(session, 'r0 = 2\nr1 = *(u32 *)(r1 + 8)\nif r1 != 3 goto +1\nr0 = 0\nexit', { type: 'sched_cls' }),
+  ])
+    await session.call('link.create', { fd, attachType: 'tcx_egress', target });
+  const event = { attachType: 'tcx_egress', target, data: new Uint8Array(64) } as const;
+  for (let i = 0; i < 2; i++) {
+    const fired = await session.call('hook.fire', event);
+    expect([fired.verdict, fired.ran.length]).toEqual([0, 4]);
+  }
+  await session.call('object.close', { fd: programs[0].fd });
+});
 
 describe('the program-information hash', () => {
   const spec = linkObject(object, { name: 'sample' });

@@ -64,7 +64,12 @@ export class Runner implements ChainRun {
     const { runtime, loaded } = program;
     const { type, attachType, dialect } = loaded.spec;
     let known = this.#harnesses.get(runtime);
-    if (known === undefined) this.#harnesses.set(runtime, (known = new Map()));
+    if (known === undefined) {
+      known = new Map();
+      this.#harnesses.set(runtime, known);
+      // A module's runtime goes with its last object.
+      if (runtime !== this.#context.runtime) program.onEnd(() => this.#forget(runtime));
+    }
     let harness = known.get(type);
     if (harness === undefined) {
       const row = this.#context.platform(dialect).programType(type);
@@ -185,7 +190,16 @@ export class Runner implements ChainRun {
   /** A provider has come back: contexts may be laid in another way. */
   follow(row: HookRow): void {
     this.#row = row;
-    for (const known of this.#harnesses.values()) for (const harness of known.values()) harness.dispose();
-    this.#harnesses.clear();
+    for (const runtime of [...this.#harnesses.keys()]) this.#forget(runtime);
+  }
+
+  #forget(runtime: Runtime): void {
+    const known = this.#harnesses.get(runtime);
+    if (known === undefined) return;
+    this.#harnesses.delete(runtime);
+    // A run that is under way still uses them.
+    this.#context.reclaimer.defer(() => {
+      for (const harness of known.values()) harness.dispose();
+    });
   }
 }
