@@ -7,12 +7,9 @@ import { describe, expect, test } from 'vitest';
 import { portQuota } from '../../examples/port-quota/port-quota.ts';
 import { AnyBpfError } from '../../src/base/diagnostic.ts';
 import { readElf } from '../../src/elf/read.ts';
-import { platformFor } from '../../src/cli/extensions.ts';
-import { linkObject } from '../../src/link/link.ts';
 import type { HookEvent, ProgramInfo, Result } from '../../src/spec/session.ts';
-import { verify } from '../../src/verify/verify.ts';
 import { requireCapability } from '../support/capability.ts';
-import { corpusFolder, filesBelow, PROJECT_ROOT } from '../support/shared.ts';
+import { PROJECT_ROOT } from '../support/shared.ts';
 import { udp4 } from './packets.ts';
 import { type NetshShell, netshShell, programFile } from './support.ts';
 
@@ -262,18 +259,7 @@ describe('S11: tail calls, rings and perf buffers', () => {
 
 // S12, the 33 cases of netsh, are netsh.test.ts; the 7 of bpftool are test/cli/bpftool; S13, conformance, is test/conformance.
 
-describe('S14: Cilium’s objects for Windows', () => {
-  const corpus = corpusFolder('objects');
-  const found = 'reason' in corpus ? [] : windowsXdpObjects(corpus.path);
-  test.skipIf(found.length === 0)('all sections verify', () => {
-    for (const file of found) {
-      const spec = linkObject(readFileSync(file), { name: path.basename(file) });
-      const verdicts = spec.programs.map((p) => [p.section, verify(spec, p, platformFor('windows')).verdict]);
-      expect(verdicts).toEqual(spec.programs.map(({ section }) => [section, 'accepted']));
-    }
-  });
-  if (found.length === 0) console.warn('skipped, S14: no objects of XDP programs for Windows beside the checkout');
-});
+// S14, an object of many programs, takes seconds: scenarios.long.ts.
 
 describe('S15: verdicts and redirection of connections', () => {
   const SOCKET = { protocol: 'tcp', localAddress: '127.0.0.1', localPort: 4000 } as const;
@@ -316,19 +302,4 @@ async function links({ runtime }: NetshShell) {
     id = next.id;
     ids.push(next);
   }
-}
-
-/** Objects of the corpus with Windows' mark whose programs are XDP's. */
-function windowsXdpObjects(folder: string): readonly string[] {
-  return filesBelow(folder, '.o')
-    .map((file) => path.join(folder, file))
-    .filter((file) => {
-      try {
-        const { dialect, programs } = linkObject(readFileSync(file), { name: file });
-        return dialect === 'windows' && programs.length >= 10 && programs.every(({ type }) => type === 'xdp');
-      } catch (error) {
-        if (error instanceof AnyBpfError) return false;
-        throw error;
-      }
-    });
 }
