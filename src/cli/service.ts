@@ -9,6 +9,7 @@ import { AnyBpfError, fail } from '../base/diagnostic.ts';
 import { badOption } from '../base/messages/cli.ts';
 import { cannotStop } from '../base/messages/service.ts';
 import { ROLES, type Role } from '../spec/session.ts';
+import { DURABILITIES, type Durability, SIGNATURE_POLICIES, type SignaturePolicy } from '../service/choices.ts';
 import { LOG_LEVELS, type LogLevel } from '../service/log.ts';
 import { defaultSocket, defaultState, isPipe, lockOf } from '../service/paths.ts';
 import type { ServiceStatus } from '../service/protocol.ts';
@@ -33,6 +34,9 @@ interface StartOptions extends ServiceOptions {
   readonly tokens?: string;
   readonly metrics?: string;
   readonly logLevel?: LogLevel;
+  readonly durability?: Durability;
+  readonly signatures?: SignaturePolicy;
+  readonly trustedKeys?: string;
 }
 
 /** Milliseconds until a service must have stopped. */
@@ -49,6 +53,18 @@ export const serviceVerb: Verb = (program: Command, io) => {
     .option('--foreground', 'run in this process until SIGTERM, SIGINT or `anybpf service stop`')
     .option('--state <dir>', 'where pinned objects are kept (ANYBPF_STATE; else the usual place)')
     .option('--no-state', 'keep nothing: pinned objects end with the service')
+    .addOption(
+      new Option(
+        '--durability <what>',
+        'what acknowledged changes survive: the end of its process, or of the power',
+      ).choices(DURABILITIES),
+    )
+    .addOption(
+      new Option('--signatures <policy>', 'of modules made ahead of time: what is done without a right one').choices(
+        SIGNATURE_POLICIES,
+      ),
+    )
+    .option('--trusted-keys <dir>', 'public keys (*.pem, Ed25519) of those whose modules are loaded')
     .option('--socket-group <group>', 'a second socket, for the members of this group')
     .addOption(new Option('--group-role <role>', "the second socket's role").choices(ROLES))
     .option('--tokens <file>', 'ask every client for a token of this file (lines ROLE TOKEN)')
@@ -79,7 +95,7 @@ async function start(io: Io, options: StartOptions): Promise<void> {
 async function runHere(io: Io, options: StartOptions, socket: string, state: string | undefined): Promise<void> {
   const { startService } = await import('../service/start.ts');
   const { metricsAddress } = await import('../service/metrics-server.ts');
-  const { socketGroup, groupRole, tokens, metrics, logLevel } = options;
+  const { socketGroup, groupRole, tokens, metrics, logLevel, durability, signatures, trustedKeys } = options;
   try {
     const service = await startService({
       providers: knownExtensions(),
@@ -93,6 +109,11 @@ async function runHere(io: Io, options: StartOptions, socket: string, state: str
         ...(metrics === undefined ? {} : { metrics: metricsAddress(metrics) }),
       },
       ...(state === undefined ? {} : { state }),
+      ...(durability === undefined ? {} : { durable: { durability } }),
+      signatures: {
+        ...(signatures === undefined ? {} : { policy: signatures }),
+        ...(trustedKeys === undefined ? {} : { trustedKeys }),
+      },
       ...(socketGroup === undefined || groupRole === undefined
         ? {}
         : { group: { name: socketGroup, role: groupRole } }),
@@ -132,6 +153,9 @@ function startOutside(
     ...given('--tokens', options.tokens),
     ...given('--metrics', options.metrics),
     ...given('--log-level', options.logLevel),
+    ...given('--durability', options.durability),
+    ...given('--signatures', options.signatures),
+    ...given('--trusted-keys', options.trustedKeys),
   ];
   return startBeside(io, argv, state ?? (isPipe(socket) ? tmpdir() : dirname(socket)));
 }

@@ -5,16 +5,10 @@
 // highest generation are what was acknowledged.
 import { AnyBpfError, type Diagnostic, fail, type Place } from '../base/diagnostic.ts';
 import { notWritten, stateCorrupt, stateCut, stateFolder } from '../base/messages/state.ts';
+import type { Durability } from './choices.ts';
 import { decodeEntries, encodeEntry, type Entry } from './journal-entries.ts';
 import { encodeFrame, encodeHeader, HEADER_SIZE, readFrames } from './journal-frames.ts';
 import type { StateFile, StateFiles } from './state-files.ts';
-
-/**
- * What acknowledged changes survive: `process`: the service's own end, at any point (the system has the bytes); `power`: the machine's,
- * too (fdatasync before each answer, about a hundred times slower).
- */
-export const DURABILITIES = ['process', 'power'] as const;
-export type Durability = (typeof DURABILITIES)[number];
 
 /** Bytes of one frame of a snapshot, about: what is read and written in a piece. */
 const PIECE = 1 << 20;

@@ -6,10 +6,7 @@ import { join } from 'node:path';
 import { signatureOf } from '../aot/signature.ts';
 import { AnyBpfError, type Diagnostic, fail } from '../base/diagnostic.ts';
 import { badKey, noKeys, notSigned, untrustedKey, wrongSignature } from '../base/messages/signing.ts';
-
-/** `off`: signatures are not looked at; `warn`: modules without a right one are loaded, and that is reported; `enforce`: they are refused. */
-export const SIGNATURE_POLICIES = ['off', 'warn', 'enforce'] as const;
-export type SignaturePolicy = (typeof SIGNATURE_POLICIES)[number];
+import type { SignaturePolicy } from './choices.ts';
 
 /** Public keys by their SHA-256, in hexadecimal digits. */
 export type TrustedKeys = ReadonlyMap<string, KeyObject>;

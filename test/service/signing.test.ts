@@ -10,7 +10,8 @@ import { readSigningKey, signModule } from '../../src/cli/sign.ts';
 import type { Diagnostic } from '../../src/base/diagnostic.ts';
 import { createRuntime } from '../../src/context/create.ts';
 import { memoryHost } from '../../src/hosts/memory/host.ts';
-import { readTrustedKeys, type SignaturePolicy, signatureCheck } from '../../src/service/signatures.ts';
+import type { SignaturePolicy } from '../../src/service/choices.ts';
+import { readTrustedKeys, signatureCheck } from '../../src/service/signatures.ts';
 import { PROJECT_ROOT } from '../support/shared.ts';
 
 const folder = mkdtempSync(join(tmpdir(), 'anybpf-signing-'));
