@@ -4,7 +4,7 @@ import { linkObject } from '../../link/link.ts';
 import { readWhole } from '../files.ts';
 import type { Words } from './arguments.ts';
 import { refuse } from './errors.ts';
-import { dumpOf } from './map-elements.ts';
+import { dumpOf } from './map-dump.ts';
 import { all, byId, type Opened } from './objects.ts';
 import { type Answer, type Json, listed } from './output.ts';
 import type { Group, Run, Tool } from './tool.ts';
