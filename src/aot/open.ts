@@ -83,7 +83,7 @@ async function putCode(object: LoadedObject, record: ModuleRecord, bytes: Uint8A
     return image;
   });
   const codes = images.map(
-    (image) => new CompiledCode(loadProgram(image).image, (other) => other.code ?? notHere(other)),
+    (image) => new CompiledCode(loadProgram(image).image, (other) => other.code ?? notHere(other), bytes.length),
   );
   const imports: Record<string, WebAssembly.ModuleImports> = { anybpf: { memory: memory.wasm } };
   record.programs.forEach(({ name }, i) => {

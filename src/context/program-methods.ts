@@ -48,9 +48,11 @@ function codeOf(program: ContextProgram): Result<'prog.code'> {
   const { code, lines, functions } = program.loaded.spec;
   const used = usedMaps(code);
   const ids = new Map(used.map((index, i) => [index, program.parts.maps[i].id]));
+  const jited = program.loaded.emitted();
   return {
     xlated: kernelCode(code, (index) => ids.get(index) ?? 0),
     lines: lines.map(({ slot, file, line, column, text }) => ({ slot, file, line, column, text })),
     functions: functions.map(({ slot, name }) => ({ slot, name })),
+    ...(jited === undefined ? {} : { jited }),
   };
 }

@@ -106,7 +106,7 @@ export class ContextProgram extends ContextObject<'prog'> implements Held {
       mapIds: [...this.#maps].map((map) => map.id),
       btfId: parts.btf?.id ?? 0,
       bytesXlated: spec.code.length,
-      bytesJited: 0,
+      bytesJited: loaded.codeSize,
       verifiedInsns: parts.verifiedInsns,
       execution: parts.execution,
       engine: loaded.engine ?? '',

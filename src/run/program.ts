@@ -214,6 +214,16 @@ export class LoadedProgram {
     return this.#image.code?.engine;
   }
 
+  /** Bytes of what was made of it to run; 0 where it is interpreted. */
+  get codeSize(): number {
+    return this.#image.code?.size ?? 0;
+  }
+
+  /** What was made of it to run (WebAssembly); undefined where it is interpreted. */
+  emitted(): Uint8Array | undefined {
+    return this.diagnostic === undefined ? this.#runtime.emitted(this.#image) : undefined;
+  }
+
   /**
    * What the verifier says of it, found at the first question. Undefined with `verify: 'off'`, and where the program could not be
    * loaded for another reason.

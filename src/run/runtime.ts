@@ -156,6 +156,13 @@ export class Runtime implements Disposable {
     return image.code;
   }
 
+  /** What was made of a program, for a person to look at; undefined where it is interpreted, or came ready made. */
+  emitted(image: ProgramImage): Uint8Array | undefined {
+    const backend = image.backend === undefined ? undefined : ENGINE_CHOICES[image.backend];
+    const chosen = backend?.name === 'auto' && image.code !== undefined ? ENGINE_CHOICES[image.code.engine] : backend;
+    return chosen?.emit?.(image, this.#optionsOf(chosen));
+  }
+
   /** Tail calls stay in the back end of the program that makes them, whatever the target was loaded for. */
   #optionsOf(backend: Backend): CodeOptions {
     const { name } = backend;

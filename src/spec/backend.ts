@@ -71,6 +71,8 @@ export interface Invocation extends HelperEnv {
 export interface Code {
   /** What runs the program: with `auto`, at this time. */
   readonly engine: EngineName;
+  /** Bytes of what was made of the program; absent where it is interpreted. */
+  readonly size?: number | undefined;
   /** So many runs are about to follow, one by one: for back ends that choose by the work to expect. */
   expect?(runs: number): void;
   /** Runs with r1 and r2 as given and a fresh stack; gives r0. Not re-entrant but through `Invocation.call`. */
@@ -129,4 +131,6 @@ export interface Backend {
    * kfunc that is missing aborts the run that calls it: Linux accepts such calls in code that is never reached (CO-RE guards).
    */
   load(image: ProgramImage, options?: CodeOptions): Code;
+  /** What `load` makes of a program, for a person to look at (WebAssembly); absent where it is interpreted. */
+  emit?(image: ProgramImage, options?: CodeOptions): Uint8Array;
 }

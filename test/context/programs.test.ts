@@ -184,6 +184,21 @@ describe('prog.code and prog.bindMap', () => {
     expect([lines, jited]).toEqual([[], undefined]);
   });
 
+  it('show the WebAssembly that was made', async () => {
+    const session = fresh();
+    const fd = await program(session, 'r0 = 3\nexit', { execution: 'jit' });
+    const { jited = new Uint8Array(0) } = await session.call('prog.code', { fd });
+    expect(WebAssembly.validate(jited as Uint8Array<ArrayBuffer>)).toBe(true);
+    expect(await progInfo(session, fd)).toMatchObject({ bytesJited: jited.length, bytesXlated: 16 });
+    // It has stayed what runs.
+    expect(await run(session, fd)).toBe(3);
+    const interpreted = await program(session, 'r0 = 3\nexit', { execution: 'interpret' });
+    expect(await progInfo(session, interpreted)).toMatchObject({ bytesJited: 0 });
+    const used = session.context.runtime.memory.used;
+    await session.call('prog.code', { fd });
+    expect(session.context.runtime.memory.used).toBe(used);
+  });
+
   it('hold a map as long as the program lives', async () => {
     const session = fresh();
     const [prog, mapFd] = [await program(session), await map(session)];

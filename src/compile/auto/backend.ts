@@ -67,6 +67,10 @@ class ChosenCode implements Code {
     return this.#current ?? this.#cheapest(1);
   }
 
+  get size(): number | undefined {
+    return this.#current === undefined ? undefined : this.#codes[this.#current]?.size;
+  }
+
   expect(runs: number): void {
     this.#choose(runs);
   }

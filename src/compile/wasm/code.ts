@@ -55,6 +55,7 @@ export interface ProgramExports {
 /** A program in an instance of a module, which is made with `imports` and then made known by `link`. */
 export class CompiledCode implements Code {
   readonly engine = 'compile';
+  readonly size: number;
   /** Its instructions are decoded again where an error needs one: most never are. */
   readonly #image: ProgramImage;
   readonly #identity: Invocation['program'];
@@ -69,7 +70,9 @@ export class CompiledCode implements Code {
   /** Where each instruction's code begins in the module, ascending: offset, slot (or NO_SLOT), offset, ... */
   #offsets: ArrayLike<number> = [];
 
-  constructor(image: ProgramImage, load: (image: ProgramImage) => Code) {
+  /** @param size bytes of its module, which may hold others too */
+  constructor(image: ProgramImage, load: (image: ProgramImage) => Code, size: number) {
+    this.size = size;
     this.#image = image;
     this.#identity = { id: image.id, name: image.spec.name, type: image.spec.type };
     this.#load = load;
