@@ -24,7 +24,12 @@ const OPEN: { readonly [H in SessionHost]: (io: Io, options: SessionOptions) => 
       import('../client/connect.ts'),
       import('../service/paths.ts'),
     ]);
-    return connect({ socket: socket ?? defaultSocket(env) });
+    const token = env.ANYBPF_TOKEN;
+    return connect({
+      socket: socket ?? defaultSocket(env),
+      client: 'anybpf',
+      ...(token === undefined ? {} : { token }),
+    });
   },
   embedded: async () => {
     const { createRuntime } = await import('../context/create.ts');

@@ -8,6 +8,8 @@ import type { ContextSession } from './session.ts';
 
 /** Elements that one call takes at most; the kernel's answer to more memory than it has is -ENOMEM, too. */
 const MOST = 1 << 20;
+/** Bytes of keys and values that one call gives; where more were asked for, it goes on at the cursor. */
+const MOST_BYTES = 64 * 2 ** 20;
 
 function checkCount(operation: string, count: number): void {
   if (!Number.isInteger(count) || count < 0) refuse(operation, 'EINVAL', `there are no ${count} elements`);
@@ -27,9 +29,11 @@ export const batchMethods: Pick<Handlers<ContextSession>, 'map.lookupBatch' | 'm
     const map = mapOf(session, fd, operation);
     if (remove && session.role === 'read') refuse(operation, 'EPERM', 'to remove elements needs the role load');
     checkCount(operation, count);
+    const fits = Math.max(1, Math.floor(MOST_BYTES / (map.raw.spec.keySize + map.raw.userValueSize)));
+    const most = Math.min(count, fits);
     const { status, keys, values, token, ...found } = remove
-      ? map.takeBatch(count, cursor, flags)
-      : lookupBatch(map.raw, count, cursor, flags);
+      ? map.takeBatch(most, cursor, flags)
+      : lookupBatch(map.raw, most, cursor, flags);
     if (status !== -ERRNO.ENOENT) checked(operation, status, { map: map.name });
     const shown = remove ? values : map.shownBatch(keys, values);
     return { keys, values: shown, count: found.count, ...(status === 0 ? { cursor: token } : {}) };

@@ -26,6 +26,8 @@ import { FrameError } from './frames.ts';
 import type { ServiceLimits } from './limits.ts';
 import { checked, PARAMS } from './params.ts';
 import { packRecords } from './records.ts';
+import { type CreatedMemory, createMemory, type SharedFile } from './shared/memory.ts';
+import { SHARED_BYTES, SharedWriter } from './shared/ring.ts';
 import {
   commonVersion,
   DIRECT,
@@ -36,6 +38,9 @@ import {
   type HelloResult,
   PROTOCOL,
   SERVICE_ROLES,
+  SHARE,
+  SHARED,
+  SHARED_PARAMS,
   type ServiceMethodName,
   type ServiceMethods,
   versionRange,
@@ -70,7 +75,13 @@ interface Failure {
   readonly finding: Diagnostic;
 }
 
+/** Connections of this process that have shared memory. */
+let sharing = 0;
+
 type State = 'handshake' | 'open' | 'draining' | 'ended';
+
+/** Characters of a request's id. */
+const MOST_ID = 64;
 
 const has = <T extends object>(table: T, name: string): name is keyof T & string => Object.hasOwn(table, name);
 
@@ -78,8 +89,6 @@ let connections = 0;
 
 export class ServiceConnection {
   readonly number = ++connections;
-  /** When it was accepted (performance.now). */
-  readonly since = performance.now();
   readonly peer: Peer;
   readonly #host: ConnectionHost;
   readonly #ceiling: Role;
@@ -93,6 +102,8 @@ export class ServiceConnection {
   #state: State = 'handshake';
   #caller: Caller | undefined;
   #session: ServedSession | undefined;
+  #memory: CreatedMemory | undefined;
+  #sharing = false;
   #idle: (() => void) | undefined;
 
   /** @param ceiling the role of the socket that it came by */
@@ -171,7 +182,7 @@ export class ServiceConnection {
   #arrived(message: unknown): boolean {
     const { id, method, params } = (message ?? {}) as Partial<RequestMessage>;
     const request =
-      (typeof id === 'number' || (typeof id === 'string' && id.length <= 64)) &&
+      (typeof id === 'number' || (typeof id === 'string' && id.length <= MOST_ID)) &&
       typeof method === 'string' &&
       (params === undefined || (typeof params === 'object' && params !== null && !Array.isArray(params)));
     if (!request) throw new FrameError('what arrived is no request');
@@ -262,12 +273,34 @@ export class ServiceConnection {
     const session = this.#session;
     if (method === HELLO) return this.#hello(checked(method, HELLO_PARAMS, params));
     if (caller === undefined || session === undefined) fail(noHello({}, method));
+    if (method === SHARE) return this.#share();
+    if (method === SHARED) return this.#shared(checked(method, SHARED_PARAMS, params).taken);
     if (has(SERVICE_ROLES, method)) {
       this.#permit(method, SERVICE_ROLES[method], caller);
       return this.#host.methods[method](caller);
     }
     if (!has(METHOD_ROLES, method)) fail(noSuchMethod({}, method));
     return this.#callContext(method, params, caller, session);
+  }
+
+  /** Memory is made once, and used when the client says that it has it, too. */
+  #share(): Partial<SharedFile> {
+    if (this.#memory !== undefined || sharing >= this.#host.limits.sharing) return {};
+    this.#memory = createMemory(SHARED_BYTES);
+    if (this.#memory === undefined) return {};
+    sharing++;
+    return this.#memory.file;
+  }
+
+  #shared(taken: boolean): Record<never, never> {
+    const memory = this.#memory;
+    if (memory === undefined || this.#sharing) return {};
+    memory.hide();
+    if (taken) {
+      this.#sharing = true;
+      this.#wire.share({ writer: new SharedWriter(memory) });
+    }
+    return {};
   }
 
   #callContext(method: MethodName, params: unknown, caller: Caller, session: ServedSession): unknown {
@@ -326,12 +359,21 @@ export class ServiceConnection {
     if (this.#wire.queued > queueHigh) this.#session?.pause();
   }
 
+  /** The wire has given back what it used. */
+  #endSharing(): void {
+    if (this.#memory === undefined) return;
+    sharing--;
+    if (!this.#sharing) this.#memory.close();
+    this.#memory = undefined;
+  }
+
   async #ended(why: string): Promise<void> {
     if (this.#state === 'ended') return;
     this.#state = 'ended';
     clearTimeout(this.#handshake);
     this.#idle?.();
     this.#rpc.dispose();
+    this.#endSharing();
     await this.#session?.close();
     if (this.#caller !== undefined) {
       const end = { why, requests: this.#requests };

@@ -17,6 +17,9 @@ const MOST_PATH = 4096;
 const MOST_NAME = 1024;
 const MOST_NAMES = 10_000;
 const U32 = 2 ** 32 - 1;
+const MOST_WHY = 300;
+/** Of a test run or a hook's event: nobody else has an answer meanwhile. */
+const MOST_REPEATS = 10_000_000;
 /** Registers that arguments go in. */
 const MOST_ARGS = 12;
 const INT_MAX = 2 ** 31 - 1;
@@ -46,6 +49,7 @@ const attachType = oneOf<AttachTypeName>(ATTACH_TYPES);
 const dialect = v.optional(v.picklist(['linux', 'windows']));
 const execution = v.optional(v.picklist(EXECUTION_TYPES));
 const flags = v.optional(u32);
+const repeat = v.optional(whole(0, MOST_REPEATS));
 const maybe = { u32: v.optional(u32), u64: v.optional(u64), fd: v.optional(fd), bytes: v.optional(bytes) };
 const maybeText = { name: v.optional(name), path: v.optional(path) };
 
@@ -157,7 +161,7 @@ export const PARAMS: { readonly [M in MethodName]: Schema<Params<M>> } = {
     data: maybe.bytes,
     ctx: maybe.bytes,
     args: v.optional(v.pipe(v.array(u64), v.maxLength(MOST_ARGS))),
-    repeat: maybe.u32,
+    repeat,
   }),
   'prog.bindMap': shape<Params<'prog.bindMap'>>({ fd, mapFd: fd }),
   'prog.attach': shape<Params<'prog.attach'>>({
@@ -192,7 +196,7 @@ export const PARAMS: { readonly [M in MethodName]: Schema<Params<M>> } = {
     data: maybe.bytes,
     ctx: v.optional(v.union([bytes, v.record(name, v.union([v.number(), u64, bytes]))])),
     pid: v.optional(whole(-1, INT_MAX)),
-    repeat: maybe.u32,
+    repeat,
   }),
   'hook.list': none,
   'trace.subscribe': none,
@@ -202,7 +206,9 @@ export const PARAMS: { readonly [M in MethodName]: Schema<Params<M>> } = {
 /** The first thing that is wrong, with its field: `key: Expected Uint8Array but received "a"`. */
 function firstIssue([issue]: readonly v.BaseIssue<unknown>[]): string {
   const where = v.getDotPath(issue);
-  return where === null ? issue.message : `${where}: ${issue.message}`;
+  // What was received is in it, however long it was.
+  const why = issue.message.slice(0, MOST_WHY);
+  return where === null ? why : `${where.slice(0, MOST_WHY)}: ${why}`;
 }
 
 /** @throws AnyBpfError service/params */

@@ -1,6 +1,7 @@
 // JSON-RPC over one socket, for both ends: messages go to and from vscode-jsonrpc, with a say in whether more is read, and with limits.
 import type { Buffer } from 'node:buffer';
 import type { Socket } from 'node:net';
+import { performance } from 'node:perf_hooks';
 import process from 'node:process';
 import {
   AbstractMessageReader,
@@ -14,6 +15,7 @@ import {
 import { CodecError } from './codec.ts';
 import { encodeFrame, FrameError, FrameReader } from './frames.ts';
 import type { FrameLimits } from './limits.ts';
+import type { SharedReader, SharedWriter } from './shared/ring.ts';
 
 export interface WireEvents {
   /** Looks at a message before JSON-RPC does; true where it is dealt with. Raises a FrameError for one that has no place here. */
@@ -42,6 +44,8 @@ export interface WireLimits {
 
 /** What is kept below it is not worth a word. */
 const LARGE = 2 ** 20;
+/** Milliseconds of work for one connection until others have their turn. */
+const TURN = 4;
 /** Milliseconds that the other side has to take the last words. */
 const LINGER = 1_000;
 
@@ -78,7 +82,10 @@ export class Wire {
   readonly #events: WireEvents;
   readonly #limits: WireLimits;
   readonly #frames: FrameReader;
+  #shared: SharedWriter | undefined;
   #corked = false;
+  /** In `resume`: an answer that is sent there does not begin another. */
+  #taking = false;
   #broken = false;
   #closed = false;
   #ending = false;
@@ -102,6 +109,17 @@ export class Wire {
     this.#frames.limits = limits;
   }
 
+  /** Memory that large tails go through from now on, this way and the other. Given back when the wire is closed. */
+  share({ writer, reader }: { readonly writer?: SharedWriter; readonly reader?: SharedReader }): void {
+    if (this.#closed) {
+      writer?.close();
+      reader?.close();
+      return;
+    }
+    if (writer !== undefined) this.#shared = writer;
+    if (reader !== undefined) this.#frames.shared = reader;
+  }
+
   /** Bytes that were written and not taken by the other side. */
   get queued(): number {
     return this.#socket.writableLength;
@@ -114,7 +132,7 @@ export class Wire {
 
   send(message: Message): void {
     if (this.#closed || this.#ending || this.#socket.destroyed) return;
-    const pieces = encodeFrame(message);
+    const pieces = encodeFrame(message, this.#shared);
     // What is said in one turn goes in one piece.
     if (!this.#corked) {
       this.#corked = true;
@@ -129,25 +147,38 @@ export class Wire {
     else this.#events.sent(message);
   }
 
-  /** Takes messages again, as long as there are some and `ready` says so. */
+  /** Takes messages again, as long as there are some and `ready` says so; after a while others have their turn. */
   resume(): void {
-    if (this.#broken || this.#closed) return;
-    let took = false;
+    if (this.#taking || this.#broken || this.#closed) return;
+    this.#taking = true;
+    let took = 0;
+    const until = performance.now() + TURN;
     try {
-      while (this.#events.ready()) {
+      while (this.#events.ready() && (took === 0 || performance.now() < until)) {
         const message = this.#frames.next();
         if (message === undefined) break;
-        took = true;
+        took++;
         if (!this.#events.arrived(message)) this.reader.deliver(message as Message);
       }
     } catch (error) {
       if (!(error instanceof FrameError || error instanceof CodecError)) throw error;
       this.#break(error.message);
       return;
+    } finally {
+      this.#taking = false;
     }
+    this.#waitForMore(took > 0, performance.now() >= until);
+  }
+
+  #waitForMore(took: boolean, turnIsOver: boolean): void {
     const { kept } = this.#frames;
     if (kept >= LARGE) this.#events.keeps(kept);
     const ready = this.#events.ready();
+    if (turnIsOver && ready && kept > 0) {
+      this.#socket.pause();
+      setImmediate(() => this.resume());
+      return;
+    }
     if (ready) this.#socket.resume();
     else this.#socket.pause();
     this.#watch(ready, took);
@@ -200,6 +231,8 @@ export class Wire {
     if (this.#closed) return;
     this.#closed = true;
     clearTimeout(this.#late);
+    this.#shared?.close();
+    this.#frames.shared?.close();
     this.#events.closed(this.#why);
   }
 }

@@ -157,6 +157,42 @@ const many = async (socket: string, values: number) => {
   return client;
 };
 
+test('who asks for much at once waits for others, not they for him', async () => {
+  const { connect: good } = await served();
+  const [greedy, modest] = [await good(), await good()];
+  const shape = { name: 'm', type: 'array', keySize: 4, valueSize: 8, maxEntries: 50_000 } as const;
+  const { fd } = await greedy.call('map.create', shape);
+  let done = 0;
+  const much = Array.from({ length: 300 }, async () => {
+    await greedy.call('map.lookupBatch', { fd, count: 50_000 });
+    done++;
+  });
+  const at: number[] = [];
+  while (done < much.length) {
+    await modest.call('object.pins', {});
+    at.push(done);
+  }
+  await Promise.all(much);
+  // Between any two of its answers only a few of the other's.
+  const gaps = at.map((n, i) => n - (at[i - 1] ?? 0));
+  expect(Math.max(...gaps)).toBeLessThan(100);
+  expect(at.length).toBeGreaterThan(10);
+});
+
+test('many small requests in one piece', async () => {
+  const { socket } = await served();
+  const client = await RawClient.greeted(socket);
+  const count = 5_000;
+  const all = Array.from({ length: count }, (_, id) =>
+    framed(`{"id":${id},"method":"map.lookup","params":{"fd":1,"key":{"$bytes":""}}}`),
+  );
+  client.write(all.join(''));
+  await Promise.all(Array.from({ length: 50 }, (_, i) => client.message(({ id }) => id === count - 1 - i * 100)));
+  const ids = client.messages.slice(1).map(({ id }) => id);
+  expect(ids).toEqual(Array.from({ length: count }, (_, id) => id));
+  client.socket.destroy();
+});
+
 describe('who does not read', () => {
   test('is not read from either, and goes on where it was', async () => {
     const limits = { queueHigh: 200_000 };
