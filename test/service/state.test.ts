@@ -71,7 +71,8 @@ async function seen(session: ContextSession): Promise<unknown> {
     delete info.loadedAt;
     delete info.memory;
     // The engine is chosen by the work that there was.
-    delete (info as { engine?: string }).engine;
+    delete (info as { engine?: string; bytesJited?: number }).engine;
+    delete (info as { bytesJited?: number }).bytesJited;
     all.push({
       path,
       info,
