@@ -19,6 +19,8 @@ export interface ConnectOptions {
   readonly timeout?: number;
   /** What the service's log calls this client. */
   readonly client?: string;
+  /** Shares memory with the service at once (ServiceSession.share); false: never. Where absent, when it first subscribes to records. */
+  readonly shared?: boolean;
 }
 
 const TIMEOUT = 5_000;
@@ -37,7 +39,7 @@ const NOBODY: ReadonlySet<string> = new Set(['ENOENT', 'ECONNREFUSED']);
  * where the service does not take it
  */
 export async function connect(options: ConnectOptions = {}): Promise<ServiceSession> {
-  const { socket = defaultSocket(process.env), timeout = TIMEOUT, role, token, client } = options;
+  const { socket = defaultSocket(process.env), timeout = TIMEOUT, role, token, client, shared } = options;
   const session = new ServiceSession(await opened(socket, performance.now() + timeout));
   let late = false;
   const timer = setTimeout(() => {
@@ -50,6 +52,8 @@ export async function connect(options: ConnectOptions = {}): Promise<ServiceSess
       ...(token === undefined ? {} : { token }),
       ...(client === undefined ? {} : { client }),
     });
+    if (shared === true) await session.share();
+    if (shared === false) session.doNotShare();
     return session;
   } catch (error) {
     await session.close();

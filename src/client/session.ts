@@ -21,10 +21,14 @@ import {
   type HelloParams,
   type HelloResult,
   PROTOCOL,
+  SHARE,
+  SHARED,
   type ServiceMethodName,
   type ServiceMethods,
 } from '../service/protocol.ts';
 import { type PackedRecords, unpackRecords } from '../service/records.ts';
+import type { SharedFile } from '../service/shared/memory.ts';
+import { SharedReader } from '../service/shared/ring.ts';
 import { Wire } from '../service/wire.ts';
 import type { EventName, Events, MethodName, Params, Result, Role, Session } from '../spec/session.ts';
 
@@ -50,6 +54,7 @@ export class ServiceSession implements Session {
   /** What the service said before it ended the connection. */
   #last: AnyBpfError | undefined;
   #closed: string | undefined;
+  #sharing: Promise<boolean> | undefined;
 
   /** Use connect. */
   constructor(socket: Socket) {
@@ -80,6 +85,38 @@ export class ServiceSession implements Session {
     return this.service.role;
   }
 
+  /**
+   * Lets large answers and records come through memory that service and client both see, where they can: on one Linux machine, with koffi.
+   * Without it all goes by the socket. map.subscribe does it by itself.
+   *
+   * @returns whether memory is shared
+   */
+  share(): Promise<boolean> {
+    this.#sharing ??= this.#share();
+    return this.#sharing;
+  }
+
+  /** All goes by the socket, whatever there is. */
+  doNotShare(): void {
+    this.#sharing = Promise.resolve(false);
+  }
+
+  async #share(): Promise<boolean> {
+    const { canShare, openMemory } = await import('../service/shared/memory.ts');
+    if (!canShare()) return false;
+    try {
+      const file = await this.#request<Partial<SharedFile>>(SHARE, {});
+      const mapping = file.fd === undefined ? undefined : openMemory(file as SharedFile);
+      if (mapping !== undefined) this.#wire.share({ reader: new SharedReader(mapping) });
+      await this.#request(SHARED, { taken: mapping !== undefined });
+      return mapping !== undefined;
+    } catch (error) {
+      // A service of before.
+      if (error instanceof AnyBpfError && error.code === 'service/method') return false;
+      throw error;
+    }
+  }
+
   /** The handshake, once. @throws AnyBpfError service/version, service/token, service/full */
   async greet(wishes: Omit<HelloParams, 'protocol'>): Promise<void> {
     const params: HelloParams = { protocol: [PROTOCOL.first, PROTOCOL.last], ...wishes };
@@ -87,6 +124,8 @@ export class ServiceSession implements Session {
   }
 
   call<M extends MethodName>(method: M, params: Params<M>): Promise<Result<M>> {
+    if (method === 'map.subscribe' && this.#sharing === undefined)
+      return this.share().then(() => this.#request<Result<M>>(method, params));
     return DIRECT.has(method) ? this.#requestNow(method, params) : this.#request(method, params);
   }
 

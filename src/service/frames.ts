@@ -1,15 +1,19 @@
 // Messages in a stream of bytes, as the language server protocol frames them: `Content-Length: N`, an empty line, N bytes. Of these the
 // last `Tail-Length` are no JSON but what the codec has put behind it. How long a frame may be is decided by its header: nothing of one
-// that is too long is kept.
+// that is too long is kept. Where both ends share memory, `Shared-Position` and `Shared-Length` say where in it the tail is instead.
 import { Buffer } from 'node:buffer';
 import { decode, encode } from './codec.ts';
 import type { FrameLimits } from './limits.ts';
+import { type SharedReader, SHARED_FROM, type SharedWriter } from './shared/ring.ts';
 
 const CRLF2 = '\r\n\r\n';
 /** Bytes of a header, with its empty line. */
 const MOST_HEADER = 256;
 const LENGTH = 'content-length';
 const TAIL = 'tail-length';
+const SHARED_POSITION = 'shared-position';
+const SHARED_LENGTH = 'shared-length';
+const FIELDS: ReadonlySet<string> = new Set([LENGTH, TAIL, SHARED_POSITION, SHARED_LENGTH]);
 /** First size of the place for a frame that does not come in one piece. */
 const FIRST_ROOM = 4 * 1024;
 const NOTHING = Buffer.alloc(0);
@@ -17,12 +21,17 @@ const NOTHING = Buffer.alloc(0);
 /** What arrived is no frame, or one that is too long: nothing that follows can be understood. */
 export class FrameError extends Error {}
 
-/** A message as the pieces that are written for it. */
-export function encodeFrame(message: unknown): Buffer[] {
+/** A message as the pieces that are written for it. A large tail goes into the memory that is shared, where there is room. */
+export function encodeFrame(message: unknown, shared?: SharedWriter): Buffer[] {
   const { json, tail } = encode(message);
   const text = Buffer.byteLength(json);
   if (tail.length === 0) return [Buffer.from(`Content-Length: ${text}${CRLF2}${json}`)];
   const behind = tail.reduce((sum, { length }) => sum + length, 0);
+  const position = behind < SHARED_FROM ? undefined : shared?.put(tail, behind);
+  if (position !== undefined) {
+    const place = `Shared-Position: ${position}\r\nShared-Length: ${behind}`;
+    return [Buffer.from(`Content-Length: ${text}\r\n${place}${CRLF2}${json}`)];
+  }
   const head = Buffer.from(`Content-Length: ${text + behind}\r\nTail-Length: ${behind}${CRLF2}${json}`);
   return [head, ...tail.map(({ buffer, byteOffset, length }) => Buffer.from(buffer, byteOffset, length))];
 }
@@ -32,6 +41,8 @@ interface Header {
   readonly size: number;
   readonly start: number;
   readonly tail: number;
+  /** Where the tail is in the memory that is shared. */
+  readonly shared?: { readonly position: number; readonly length: number };
 }
 
 function readHeader(text: string, limits: FrameLimits): Header {
@@ -40,8 +51,9 @@ function readHeader(text: string, limits: FrameLimits): Header {
     const [, name, value] = /^([A-Za-z-]+): *(.*)$/.exec(line) ?? [];
     if (name === undefined) throw new FrameError('what arrived is no header of a frame');
     const key = name.toLowerCase();
-    if (key !== LENGTH && key !== TAIL) continue;
-    if (fields.has(key) || !/^\d{1,10}$/.test(value)) throw new FrameError(`the header has no usable ${name}`);
+    if (!FIELDS.has(key)) continue;
+    if (fields.has(key) || !/^\d{1,16}$/.test(value) || (key !== SHARED_POSITION && value.length > 10))
+      throw new FrameError(`the header has no usable ${name}`);
     fields.set(key, Number(value));
   }
   const content = fields.get(LENGTH);
@@ -51,13 +63,18 @@ function readHeader(text: string, limits: FrameLimits): Header {
     throw new FrameError(`a message of ${content - tail} bytes; ${limits.json} may be sent`);
   if (tail > limits.tail) throw new FrameError(`${tail} bytes behind a message; ${limits.tail} may be sent`);
   const start = text.length + CRLF2.length;
-  return { size: start + content, start, tail };
+  const position = fields.get(SHARED_POSITION);
+  const length = fields.get(SHARED_LENGTH);
+  if (position === undefined || length === undefined) return { size: start + content, start, tail };
+  return { size: start + content, start, tail, shared: { position, length } };
 }
 
 /** Takes a stream apart into messages: pieces are pushed, messages taken, in the order that suits who takes them. */
 export class FrameReader {
   /** Of the next frame whose header is read. */
   limits: FrameLimits;
+  /** Memory that the other side puts tails into. */
+  shared: SharedReader | undefined;
   /** What has arrived and was not taken: from #start to #end. */
   #room: Buffer = NOTHING;
   #start = 0;
@@ -96,7 +113,12 @@ export class FrameReader {
     const header = (this.#header ??= this.#headerIn(bytes));
     if (header === undefined || bytes.length < header.size) return undefined;
     const end = header.size - header.tail;
-    const message = decode(bytes.toString('utf8', header.start, end), bytes.subarray(end, header.size));
+    const json = bytes.toString('utf8', header.start, end);
+    const { shared } = header;
+    const message =
+      shared === undefined || this.shared === undefined
+        ? decode(json, bytes.subarray(end, header.size))
+        : this.shared.take(shared.position, shared.length, (piece) => decode(json, piece));
     this.#header = undefined;
     this.#start += header.size;
     if (this.#start === this.#end) this.#room = NOTHING;

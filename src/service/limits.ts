@@ -29,6 +29,8 @@ export interface ServiceLimits {
   readonly queueHigh: number;
   /** Above it the connection is ended. */
   readonly queueMost: number;
+  /** Connections that memory is shared with (shared/ring.ts, 8 MiB each); those beyond go by the socket alone. */
+  readonly sharing: number;
   /** Time that answers which were begun have when the service stops. */
   readonly drainTime: number;
 }
@@ -48,6 +50,7 @@ export const LIMITS: ServiceLimits = {
   inFlight: 64,
   queueHigh: MIB,
   queueMost: 256 * MIB,
+  sharing: 32,
   drainTime: 5_000,
 };
 

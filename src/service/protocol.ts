@@ -37,6 +37,14 @@ export interface HelloResult {
   readonly pid: number;
 }
 
+/**
+ * Asks for memory that large answers and records go through; a SharedFile (shared/memory.ts), or nothing where there is none. The client
+ * maps it and says with `service.shared` whether it could: from then on the service uses it.
+ */
+export const SHARE = 'service.share';
+export const SHARED = 'service.shared';
+export const SHARED_PARAMS = v.strictObject({ taken: v.boolean() });
+
 export interface ServiceStatus {
   readonly pid: number;
   readonly version: string;
