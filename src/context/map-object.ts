@@ -131,21 +131,15 @@ export class ContextMap extends ContextObject<'map'> implements Held {
     const fd = viewOf(value).getUint32(row.at, true);
     const found = find(fd);
     const object = found?.kind === row.kind ? (found as unknown as Held) : undefined;
+    const here = object?.runtime === this.runtime ? object : undefined;
     // A program's place may be left empty where it is not the value itself.
     const none = row.at > 0 && (fd === 0 || fd > 0x7fff_ffff);
-    const here = object !== undefined && object.runtime === this.runtime;
-    const status = this.raw.update(key, this.#withId(value, row.at, here ? object.rawId : 0), flags);
-    if (status !== 0 || (object === undefined && none)) {
-      if (status === 0) this.#hold(key, undefined, value);
-      // What is there but cannot be held is another answer than what is not there.
-      return status === -ERRNO.EBADF && found !== undefined ? -ERRNO.EINVAL : status;
-    }
-    if (!here) {
-      this.raw.delete(key);
-      return -ERRNO.EINVAL;
-    }
-    this.#hold(key, object, this.#withId(value, row.at, object.id));
-    return 0;
+    if (row.at > 0 && !none && here === undefined) return -ERRNO.EINVAL;
+    const status = this.raw.update(key, this.#withId(value, row.at, here?.rawId ?? 0), flags);
+    // What is there but cannot be held is another answer than what is not there.
+    if (status === -ERRNO.EBADF && found !== undefined) return -ERRNO.EINVAL;
+    if (status === 0) this.#hold(key, here, this.#withId(value, row.at, here?.id ?? 0));
+    return status;
   }
 
   delete(key: Uint8Array): Status {

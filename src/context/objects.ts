@@ -91,6 +91,8 @@ export abstract class ContextObject<K extends ObjectKind = ObjectKind> extends R
 export class ObjectTable<O extends ContextObject> {
   readonly kind: O['kind'];
   readonly #objects = new Map<Id, O>();
+  /** Ascending. */
+  readonly #ids: Id[] = [];
   readonly #observers: ReadonlySet<ContextObserver>;
   readonly #nextId: () => Id;
 
@@ -112,8 +114,10 @@ export class ObjectTable<O extends ContextObject> {
    */
   add(object: O): O {
     this.#objects.set(object.id, object);
+    this.#ids.splice(this.#firstAbove(object.id), 0, object.id);
     object.onEnd(() => {
       this.#objects.delete(object.id);
+      this.#ids.splice(this.#firstAbove(object.id) - 1, 1);
       for (const observer of this.#observers) observer.destroyed?.(object.kind, object.id);
     });
     for (const observer of this.#observers) observer.created?.(object.kind, object.id);
@@ -124,10 +128,21 @@ export class ObjectTable<O extends ContextObject> {
     return this.#objects.get(id);
   }
 
-  /** The smallest id above `id`. Objects are in the order of their ids, as ids only grow. */
+  /** The object with the smallest id above `id`. */
   after(id: Id): O | undefined {
-    for (const object of this.#objects.values()) if (object.id > id) return object;
-    return undefined;
+    return this.#objects.get(this.#ids[this.#firstAbove(id)]);
+  }
+
+  /** Index among the ids. */
+  #firstAbove(id: Id): number {
+    let low = 0;
+    let high = this.#ids.length;
+    while (low < high) {
+      const middle = (low + high) >>> 1;
+      if (this.#ids[middle] > id) high = middle;
+      else low = middle + 1;
+    }
+    return low;
   }
 
   get size(): number {

@@ -78,6 +78,7 @@ export class ContextSession implements Session {
    */
   callNow<M extends MethodName>(method: M, params: Params<M>): Result<M> | Promise<Result<M>> {
     this.checkOpen();
+    if (!Object.hasOwn(METHOD_ROLES, method)) refuse(String(method), 'EINVAL', 'there is no such method');
     const needed = METHOD_ROLES[method];
     if (!mayCall(this.role, needed)) refuse(method, 'EPERM', `the session has the role ${this.role}, not ${needed}`);
     try {

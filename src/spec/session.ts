@@ -294,7 +294,9 @@ export interface Methods {
     };
   };
 
-  // Maps. Keys and values as in bpf(2) (spec/map.ts: application side).
+  // Maps. Keys and values as in bpf(2) (spec/map.ts: application side). Where elements hold objects, updates take handles of this
+  // session and lookups give ids: maps of maps and prog_array as the u32 value, devmap, devmap_hash and cpumap (value size 8) as the
+  // second u32, where 0 and negative handles mean no program. An element holds its object: it lives without a handle.
   'map.create': { readonly params: MapCreate; readonly result: ByFd };
   'map.lookup': {
     readonly params: { readonly fd: Fd; readonly key: Uint8Array; readonly flags?: number };

@@ -4,6 +4,7 @@ import { compileAhead } from '../../src/aot/compile.ts';
 import { memoryHost } from '../../src/hosts/memory/host.ts';
 import type { LoadPipeline } from '../../src/context/pipeline.ts';
 import type { ObjectLoad } from '../../src/spec/session.ts';
+import { linkObject } from '../../src/link/link.ts';
 import { verify } from '../../src/verify/verify.ts';
 import {
   census,
@@ -130,6 +131,48 @@ describe('an object', () => {
     const taken = { ...COUNTERS, maps: { protocols: { pinPath: 'y' } } };
     expect(await outcome(session, 'object.load', taken)).toBe('EINVAL');
   });
+});
+
+describe('LIBBPF_PIN_BY_NAME', () => {
+  const pipeline: LoadPipeline = {
+    link: ({ object, name }) => {
+      const spec = linkObject(object, { name });
+      return { ...spec, maps: spec.maps.map((one) => (one.kind === 'map' ? { ...one, pinning: 1 } : one)) };
+    },
+  };
+
+  it('pins maps under their names, and the next object takes them', async () => {
+    const session = fresh({ pipeline });
+    const first = await session.call('object.load', COUNTERS);
+    await session.call('object.load', { ...COUNTERS, pinRoot: '/ebpf/global/other' });
+    const third = await session.call('object.load', COUNTERS);
+    expect((await session.call('object.pins', {})).pins).toEqual([
+      { path: '/sys/fs/bpf/other/protocols', kind: 'map', id: 3 },
+      { path: '/sys/fs/bpf/protocols', kind: 'map', id: 1 },
+    ]);
+    expect([first.maps[0].id, third.maps[0].id]).toEqual([1, 1]);
+    const elsewhere = { ...COUNTERS, maps: { protocols: { pinPath: '' } } };
+    expect((await session.call('object.load', elsewhere)).maps[0].id).toBeGreaterThan(4);
+  });
+
+  it('refuses a map of another size that has the name', async () => {
+    const session = fresh({ pipeline });
+    await session.call('object.load', { ...COUNTERS, maps: { protocols: { maxEntries: 300 } } });
+    expect(await outcome(session, 'object.load', COUNTERS)).toBe('EINVAL');
+    expect(census(session)).toEqual({ map: 2, prog: 1, link: 0, btf: 1 });
+  });
+});
+
+it('objects of both dialects live in one context', async () => {
+  const session = fresh();
+  for (const dialect of ['linux', 'windows']) {
+    const path = `portable/drop_empty_udp.${dialect}.bpf.o`;
+    const { programs } = await session.call('object.load', { object: example(path), name: path });
+    expect(await progInfo(session, programs[0].fd)).toMatchObject({ type: 'xdp' });
+    await run(session, programs[0].fd);
+  }
+  await session.close();
+  expect(census(session)).toEqual(NOTHING);
 });
 
 describe('an object that cannot be loaded', () => {

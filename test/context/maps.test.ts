@@ -297,7 +297,10 @@ describe('maps that hold objects', () => {
     const { id } = await session.call('object.info', { fd: prog });
     expect((await session.call('map.lookup', { fd, key: u32(0) })).value).toEqual(u32(1, id));
     expect((await session.call('map.lookup', { fd, key: u32(1) })).value).toEqual(u32(1, 0));
+    expect(await outcome(session, 'map.update', { fd, key: u32(0), value: u32(1, 77) })).toBe('EINVAL');
+    expect(await outcome(session, 'map.update', { fd, key: u32(0), value: u32(1, fd) })).toBe('EINVAL');
     await session.call('object.close', { fd: prog });
+    expect((await session.call('map.lookup', { fd, key: u32(0) })).value).toEqual(u32(1, id));
     expect(census(session).prog).toBe(1);
     await session.call('map.delete', { fd, key: u32(0) });
     expect(census(session).prog).toBe(0);

@@ -80,6 +80,10 @@ describe('ids', () => {
 });
 
 describe('a session', () => {
+  it('knows its methods', async () => {
+    expect(await outcome(fresh(), 'toString' as 'object.pins', {})).toBe('EINVAL');
+  });
+
   it('does what its role allows', async () => {
     const session = fresh({ role: 'read' });
     expect(
