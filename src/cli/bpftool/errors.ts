@@ -39,7 +39,8 @@ export async function said<T>(operation: Promise<T>, sentence: (reason: string) 
   try {
     return await operation;
   } catch (error) {
-    if (!(error instanceof AnyBpfError)) throw error;
+    // That nobody answers is about no operation.
+    if (!(error instanceof AnyBpfError) || error.code.startsWith('service/')) throw error;
     throw new ToolError(sentence(reasonOf(error.diagnostic)), status ?? statusOf(error), error);
   }
 }

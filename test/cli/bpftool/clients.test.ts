@@ -269,6 +269,7 @@ interface Form {
   compared(out: string, err: string): object;
 }
 
+/** Refusals are the same sentence in both forms: what is refused is compared as JSON only. */
 const FORMS: readonly Form[] = [
   { name: 'json', options: ['-j'], compared: (out) => ({ json: normal(parsed(out)) }) },
   { name: 'text', options: [], compared: (out, err) => ({ out: normalText(out), err: normalText(err) }) },
@@ -304,7 +305,8 @@ describe('bpftool by its clients', () => {
   }
 
   describe.each(FORMS)('as $name', (form) => {
-    describe.each(Object.entries(STORIES))('%s', (story, lines) => {
+    const stories = Object.entries(STORIES).filter(([story]) => form.name === 'json' || !story.startsWith('what '));
+    describe.each(stories)('%s', (story, lines) => {
       it.each(lines.map((line, i) => [i, line] as const))('%i: %s', async (_, line) => {
         const [first, ...others] = await asked(form, story, line);
         expect(others.length).toBeGreaterThan(0);
