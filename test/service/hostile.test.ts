@@ -160,11 +160,11 @@ const many = async (socket: string, values: number) => {
 test('who asks for much at once waits for others, not they for him', async () => {
   const { connect: good } = await served();
   const [greedy, modest] = [await good(), await good()];
-  const shape = { name: 'm', type: 'array', keySize: 4, valueSize: 8, maxEntries: 50_000 } as const;
+  const shape = { name: 'm', type: 'array', keySize: 4, valueSize: 8, maxEntries: 3_000 } as const;
   const { fd } = await greedy.call('map.create', shape);
   let done = 0;
-  const much = Array.from({ length: 300 }, async () => {
-    await greedy.call('map.lookupBatch', { fd, count: 50_000 });
+  const much = Array.from({ length: 80 }, async () => {
+    await greedy.call('map.lookupBatch', { fd, count: 3_000 });
     done++;
   });
   const at: number[] = [];
@@ -175,8 +175,8 @@ test('who asks for much at once waits for others, not they for him', async () =>
   await Promise.all(much);
   // Between any two of its answers only a few of the other's.
   const gaps = at.map((n, i) => n - (at[i - 1] ?? 0));
-  expect(Math.max(...gaps)).toBeLessThan(100);
-  expect(at.length).toBeGreaterThan(10);
+  expect(Math.max(...gaps)).toBeLessThan(40);
+  expect(at.length).toBeGreaterThan(3);
 });
 
 test('many small requests in one piece', async () => {
