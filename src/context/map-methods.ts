@@ -72,6 +72,9 @@ function create(session: ContextSession, params: MapCreate): ContextMap {
   const row =
     (Object.hasOwn(MAP_TYPES, type) ? context.platform(dialect)?.mapType(type) : undefined) ??
     refuse(operation, 'EINVAL', `${dialect} has no map type '${type}'`, place);
+  // Windows' maps have no flags, and nothing to choose a node for.
+  if (dialect === 'windows' && (flags !== 0 || params.numaNode !== undefined))
+    refuse(operation, 'EINVAL', `maps of Windows have no flags, not 0x${flags.toString(16)}, and no NUMA node`, place);
   const inner = params.innerFd === undefined ? undefined : mapOf(session, params.innerFd, operation);
   const btf = params.btfFd === undefined ? undefined : session.handleOf<ContextBtf>('btf', params.btfFd, operation);
   const spec: MapSpec = {

@@ -67,7 +67,6 @@ export const sockOps: ProgramTypeRow = {
   families: [
     ...NETWORK,
     'netns-cookie',
-    'socket-cookie',
     'tcp-socket',
     'sock-ops',
     'socket-option',
@@ -75,7 +74,8 @@ export const sockOps: ProgramTypeRow = {
     'cgroup-storage',
     'socket-storage',
   ],
-  dialectFamilies: { windows: [...WINDOWS_GLOBAL, 'windows-socket'] },
+  // Windows' sockops does not supply the cookie.
+  dialectFamilies: { linux: ['socket-cookie'], windows: [...WINDOWS_GLOBAL, 'windows-socket'] },
   harness: plainHarness(),
   doc: 'Events in the life of TCP connections: established, retransmitted, closed.',
 };
