@@ -11,6 +11,7 @@ import type { ObjectSpec, ProgramSpec } from '../spec/object.ts';
 import type { ProgramTypeName } from '../spec/program-types.ts';
 import { count } from './count.ts';
 import { engineOption } from './engine.ts';
+import { platformFor } from './extensions.ts';
 import { openStream } from './files.ts';
 import type { Io } from './io.ts';
 import { toJson } from './json.ts';
@@ -123,6 +124,7 @@ async function prepare(file: string, options: RunOptions): Promise<Setup> {
   const host = new ReplayHost();
   const object = loadObject(spec, {
     host: host.host,
+    platform: platformFor(spec.dialect),
     engine: options.engine,
     verify: options.verify,
     // A chosen program is loaded whatever its section says, and with it those that it may call.

@@ -1,5 +1,6 @@
 // What several programs at one hook say together: truth tables, each run through links and the test hook.
 import { afterEach, expect, test } from 'vitest';
+import { CHAINS, finalVerdict } from '../../src/context/hooks/chains.ts';
 import type { AttachTypeName, ProgramTypeName } from '../../src/spec/program-types.ts';
 import type { AttachTarget } from '../../src/spec/session.ts';
 import { FRAME, link, load, type Runtime, unverified } from './support.ts';
@@ -246,4 +247,23 @@ test('netfilter cannot be fed', async () => {
   const target = { name: 'ipv4/local_in', priority: 3 };
   await link(session, await load(session, 'r0 = 1\nexit', { type: 'netfilter' }), 'netfilter', target);
   await expect(session.call('hook.fire', { attachType: 'netfilter', target })).rejects.toThrow('cannot be test-run');
+});
+
+/** What sk_lookup's programs say together: their return values, and whether each has selected a socket. */
+const fold = (...steps: readonly (readonly [retval: number, selects: boolean])[]): number => {
+  let verdict = 1;
+  for (const [retval, selects] of steps) {
+    const run = { ended: false, first: false, rewritten: () => false, selected: () => selects };
+    verdict = CHAINS.skLookup(verdict, retval, run);
+    expect(run.ended).toBe(false);
+  }
+  return finalVerdict(verdict);
+};
+
+test('sk_lookup: a socket that a program selects passes, whatever the others say', () => {
+  expect(fold([1, true])).toBe(1);
+  expect(fold([0, false], [1, true])).toBe(1);
+  expect(fold([1, true], [0, false])).toBe(1);
+  expect(fold([0, true])).toBe(0);
+  expect(fold([0, false], [1, false])).toBe(0);
 });

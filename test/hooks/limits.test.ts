@@ -154,6 +154,7 @@ const CASES: Readonly<Record<string, Case>> = {
       ['attach', { cgroup: '/a/b' }, 'EPERM'],
       ['attach', { cgroup: '/a/c' }, 'EINVAL', OVERRIDE | MULTI],
       ['attach', { cgroup: '/a/c' }, 'EINVAL', 4],
+      ['attach', { cgroup: '/a/c' }, 'EINVAL', 256],
     ],
   },
   'netfilter: one for each priority': {

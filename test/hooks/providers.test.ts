@@ -7,7 +7,7 @@ import { functions, hashMap, hook, information, nativeModule } from '../../examp
 import { sha256 } from '../../src/base/sha256.ts';
 import { compileAhead } from '../../src/aot/compile.ts';
 import { createRuntime } from '../../src/context/create.ts';
-import { informationHash } from '../../src/context/providers/information.ts';
+import { informationHash } from '../../src/run/information.ts';
 import type {
   HelperRow,
   ProgramInformationProvider,
@@ -151,6 +151,11 @@ test('what is not known, or there already, is refused', async () => {
   expect(attempt({ ...information, kind: 'other' })).toBe('(EINVAL)');
   expect(attempt(information)).toBe('(EEXIST)');
   expect(attempt({ ...information, type: { ...information.type, type: 'xdp' } })).toBe('(EEXIST)');
+  registered.get(information)?.remove();
+  expect(attempt(withHelper('sample_ext_find', { numbers: { windows: 1 } }))).toBe('(EEXIST)');
+  expect(attempt(withHelper('sample_ext_find', { numbers: { windows: 999 }, programNumbers: { sample: 1 } }))).toBe(
+    'ok',
+  );
   expect(attempt({ ...hook, attachType: 'bind' })).toBe('(EEXIST)');
   expect(attempt({ ...map, type: 'hash' })).toBe('(EEXIST)');
   registered.get(map)?.remove();

@@ -1,10 +1,10 @@
 // One hook of a context: what is attached at its points, and which programs an event runs.
-import type { AttachTarget, Id } from '../../spec/session.ts';
+import type { Id } from '../../spec/session.ts';
 import { refuse } from '../errors.ts';
 import type { ContextProgram } from '../program-object.ts';
 import { Attachment, type Point } from './attachment.ts';
 import { type ChainRule, CHAINS } from './chains.ts';
-import type { Occupant } from './limits.ts';
+import { ATTACH_FLAGS, KEPT_FLAGS, type Occupant } from './limits.ts';
 import { placeFor } from './order.ts';
 import type { HookRow } from './rows.ts';
 import { cgroupsAbove, type Target } from './target.ts';
@@ -79,6 +79,8 @@ export class Hook {
       priority: target.priority,
     };
     const request = { ...occupant, flags, replaces: replaces?.id, wildcard: target.wildcard };
+    if ((flags & ~(this.row.limit.flags ?? 0)) !== 0)
+      refuse(operation, 'EINVAL', `flags 0x${(flags >>> 0).toString(16)} are not known here`);
     const anywhere = [...this.#points.values()].reduce((sum, one) => sum + one.attachments.length, 0);
     const admitted = this.row.limit.admit(request, { here: attachments, anywhere, above: this.#above(target) });
     if (typeof admitted !== 'number') return refuse(operation, admitted.errno, admitted.why);
@@ -118,9 +120,10 @@ export class Hook {
     return after < 0 ? attachments.length : after;
   }
 
-  /** Cgroups keep the two flags that those which come later must agree with. */
+  /** Cgroups keep the two flags that those which come later must agree with; an order is not a flag once it is there. */
   #kept(flags: number): number {
-    return this.row.inherited === true ? flags & 3 : flags;
+    if (this.row.inherited === true) return flags & KEPT_FLAGS;
+    return this.row.ordered === true ? 0 : flags;
   }
 
   #above({ kind, key }: Target): Attachment[][] {
@@ -177,7 +180,8 @@ export class Hook {
       const effective = [...here];
       for (const path of cgroupsAbove(target.key)) {
         const above = at(path);
-        if (effective.length === 0 || (above.length > 0 && (above[0].flags & 2) !== 0)) effective.push(...above);
+        if (effective.length === 0 || (above.length > 0 && (above[0].flags & ATTACH_FLAGS.ALLOW_MULTI) !== 0))
+          effective.push(...above);
       }
       return effective;
     }
@@ -188,6 +192,3 @@ export class Hook {
 }
 
 const MOST_CHAINS = 4096;
-
-/** The target of prog.query and link info. */
-export const plainTarget = ({ plain }: Target): AttachTarget => plain;

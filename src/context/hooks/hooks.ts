@@ -9,6 +9,7 @@ import type { ContextProgram } from '../program-object.ts';
 import type { Attachment } from './attachment.ts';
 import { HookBatch } from './batch.ts';
 import { type AttachOptions, type Chain, Hook } from './hook.ts';
+import { ATTACH_FLAGS } from './limits.ts';
 import { ContextLink } from './link-object.ts';
 import { HOOK_ROWS, type HookRow, noHook } from './rows.ts';
 import { type Ran, Runner } from './runner.ts';
@@ -105,8 +106,9 @@ export class Hooks {
     return this.#hooks.get(`${dialect} ${attachType}`)?.hook;
   }
 
+  /** Those that are there: hooks of providers while these are. */
   *rows(): Generator<HookRow> {
-    for (const { hook } of this.#hooks.values()) yield hook.row;
+    for (const { hook } of this.#hooks.values()) if (this.#context.providers.hasHook(hook.row)) yield hook.row;
   }
 
   /** Makes all hooks look again at which programs are usable. */
@@ -150,8 +152,8 @@ export class Hooks {
     const hook = this.#hookFor(program, attachType, operation);
     const where = targetOf(hook.row.target, target, operation, mapId);
     // A cgroup's links are always of the kind that allows others.
-    const asked = hook.row.inherited === true ? flags | 2 : flags;
-    if (hook.row.inherited === true && flags !== 0 && flags !== 2)
+    const asked = hook.row.inherited === true ? flags | ATTACH_FLAGS.ALLOW_MULTI : flags;
+    if (hook.row.inherited === true && flags !== 0 && flags !== ATTACH_FLAGS.ALLOW_MULTI)
       refuse(operation, 'EINVAL', 'links of cgroups take no flags');
     const id = context.links.nextId();
     const attachment = hook.attach(program, where, { operation, linkId: id, legacy, flags: asked, relative });

@@ -35,6 +35,8 @@ export type LimitRule = (
 export interface Limit {
   /** As hook.list tells it. */
   readonly doc: string;
+  /** Flags that it knows; none where absent. Others are refused. */
+  readonly flags?: number;
   readonly admit: LimitRule;
 }
 
@@ -50,6 +52,11 @@ export const ATTACH_FLAGS = {
 export const XDP_FLAGS = { UPDATE_IF_NOEXIST: 1, SKB_MODE: 2, DRV_MODE: 4, HW_MODE: 8, REPLACE: 16 } as const;
 const XDP_MODES = XDP_FLAGS.SKB_MODE | XDP_FLAGS.DRV_MODE | XDP_FLAGS.HW_MODE;
 
+/** Those that programs of one cgroup have in common. */
+export const KEPT_FLAGS = ATTACH_FLAGS.ALLOW_OVERRIDE | ATTACH_FLAGS.ALLOW_MULTI;
+const allOf = (flags: Readonly<Record<string, number>>): number =>
+  Object.values(flags).reduce((all, flag) => all | flag, 0);
+
 /** BPF_CGROUP_MAX_PROGS, BPF_MPROG_MAX, the limit of netns_bpf_max_attach and BPF_TRACE_MAX_PROGS. */
 const MOST = 64;
 /** NET_EBPF_EXT_MAX_CLIENTS_PER_HOOK_MULTI_ATTACH. */
@@ -61,7 +68,6 @@ const NEW = -1;
 /** netebpfext refuses the client with STATUS_ACCESS_DENIED, which reaches applications as EBPF_EXTENSION_FAILED_TO_LOAD: EINVAL. */
 const full = (why: string) => refused('EINVAL', why);
 
-/** Linux' hooks that a program of prog.attach and links share out: bpf_prog_attach is one, links are another (-EBUSY). */
 const upTo =
   (most: number): LimitRule =>
   (_request, { here }) =>
@@ -72,7 +78,7 @@ function allowedAbove(above: Occupied['above']): boolean {
   for (const programs of above) {
     if (programs.length === 0) continue;
     const [{ flags }] = programs;
-    return (flags & (ATTACH_FLAGS.ALLOW_MULTI | ATTACH_FLAGS.ALLOW_OVERRIDE)) !== 0;
+    return (flags & KEPT_FLAGS) !== 0;
   }
   return true;
 }
@@ -86,7 +92,7 @@ const cgroup: LimitRule = ({ flags, replaces, progId, byLink }, { here, above })
   if (replace !== (replaces !== undefined))
     return refused('EINVAL', 'BPF_F_REPLACE and a program to replace go together');
   if (!allowedAbove(above)) return refused('EPERM', 'a program of a cgroup above does not allow others');
-  const saved = flags & (ATTACH_FLAGS.ALLOW_MULTI | ATTACH_FLAGS.ALLOW_OVERRIDE);
+  const saved = flags & KEPT_FLAGS;
   if (here.length > 0 && here[0].flags !== saved)
     return refused('EPERM', 'the programs of this cgroup were attached with other flags');
   if (here.length >= MOST) return refused('E2BIG', `${MOST} programs are attached already`);
@@ -147,10 +153,15 @@ export const LIMITS = {
     admit: (_request, { here }) =>
       here.length < MOST_WINDOWS ? NEW : full(`${MOST_WINDOWS} programs are attached with this parameter`),
   },
-  xdp: { doc: 'one program for each interface', admit: xdp },
-  mprog: { doc: `${MOST} programs for each interface, in the order that is asked for`, admit: mprog },
+  xdp: { doc: 'one program for each interface', flags: allOf(XDP_FLAGS), admit: xdp },
+  mprog: {
+    doc: `${MOST} programs for each interface, in the order that is asked for`,
+    flags: ATTACH_FLAGS.REPLACE | ATTACH_FLAGS.BEFORE | ATTACH_FLAGS.AFTER,
+    admit: mprog,
+  },
   cgroup: {
     doc: `${MOST} programs for each cgroup with BPF_F_ALLOW_MULTI, else one; those above may count too`,
+    flags: KEPT_FLAGS | ATTACH_FLAGS.REPLACE,
     admit: cgroup,
   },
   /** kernel/bpf/net_namespace.c: netns_bpf_link_attach. */

@@ -13,7 +13,7 @@ export interface HookRow {
   readonly attachType: AttachTypeName;
   readonly dialect: Dialect;
   readonly types: readonly ProgramTypeName[];
-  /** The kind of its links, by program type where they differ. */
+  /** The kind of its links. */
   readonly link: LinkTypeName;
   readonly target: TargetKind;
   readonly limit: Limit;

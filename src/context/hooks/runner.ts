@@ -190,7 +190,7 @@ export class Runner implements ChainRun {
   /** A provider has come back: contexts may be laid in another way. */
   follow(row: HookRow): void {
     this.#row = row;
-    for (const runtime of [...this.#harnesses.keys()]) this.#forget(runtime);
+    for (const runtime of this.#harnesses.keys()) this.#forget(runtime);
   }
 
   #forget(runtime: Runtime): void {

@@ -2,6 +2,7 @@
 // come back with other prototypes than the programs were verified against, are not usable until that is right again.
 import { type Diagnostic, fail } from '../../base/diagnostic.ts';
 import { functionAway, informationChanged, providerAway } from '../../base/messages/provider.ts';
+import { informationHash } from '../../run/information.ts';
 import { ERRNO } from '../../spec/errno.ts';
 import type { HelperRow } from '../../spec/helper.ts';
 import type { MapTypeName } from '../../spec/map-types.ts';
@@ -12,12 +13,13 @@ import { refuse } from '../errors.ts';
 import { CHAINS } from '../hooks/chains.ts';
 import { LIMITS } from '../hooks/limits.ts';
 import type { ContextProgram } from '../program-object.ts';
-import { found, informationHash, missing } from './information.ts';
+import { found, missing } from './information.ts';
 import { extendPlatform } from './platform.ts';
 import {
   type HookProvider,
   type MapProvider,
   type ModuleProvider,
+  type ProgramInformationProvider,
   type Provider,
   PROVIDER_VERSION,
   type ProviderKind,
@@ -162,16 +164,22 @@ export class ProviderStore {
     const taken = new Set([...this.#providers].flatMap(subjectsOf));
     for (const subject of subjectsOf(provider))
       if (taken.has(subject)) refuse(OPERATION, 'EEXIST', `${module}: there is a provider of ${subject}`);
-    if (provider.kind === 'program-information') this.#checkType(provider.type.type);
+    if (provider.kind === 'program-information') this.#checkType(provider);
     if (provider.kind === 'map') this.#checkMap(provider);
     if (provider.kind === 'hook') this.#checkHook(provider);
   }
 
-  #checkType(type: Parameters<Platform['programType']>[0]): void {
-    const builtIn = DIALECTS.some(
-      (dialect) => this.#context.options.host.platform(dialect).programType(type) !== undefined,
-    );
-    if (builtIn) refuse(OPERATION, 'EEXIST', `the program type ${type} is built in`);
+  #checkType({ type: { type }, helpers = [] }: ProgramInformationProvider): void {
+    for (const dialect of DIALECTS) {
+      const host = this.#context.options.host.platform(dialect);
+      if (host.programType(type) !== undefined) refuse(OPERATION, 'EEXIST', `the program type ${type} is built in`);
+      // For all programs a number keeps its meaning; a type can give it another for its own (programNumbers).
+      for (const { name, numbers } of helpers.flatMap((family) => family.helpers)) {
+        const number = numbers[dialect];
+        const known = number === undefined ? undefined : host.helperName(number);
+        if (known !== undefined) refuse(OPERATION, 'EEXIST', `${name}: the helper ${number} is ${known}`);
+      }
+    }
   }
 
   #checkMap({ type, base, row }: MapProvider): void {
