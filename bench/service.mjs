@@ -1,8 +1,10 @@
 // What a client of the service waits for: map lookups, updates and batches, hook events, and ring records per second with what is lost
 // counted; beside the same calls on a context in the client's own process, and libbpf's on the kernel (programs/syscalls.c).
 // Options: --rounds N, --entries N, --events N.
-import { spawn, spawnSync } from 'node:child_process';
+import { fork, spawn, spawnSync } from 'node:child_process';
+import { once } from 'node:events';
 import { mkdtempSync, rmSync } from 'node:fs';
+import { createConnection } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
@@ -114,6 +116,33 @@ function kernelFigures() {
   return { lookup, update, lookupBatch, updateBatch };
 }
 
+/** Nanoseconds from a message of a request's size to its echo by another process: what a socket and two wake-ups cost by themselves. */
+async function echoFigure() {
+  const path = join(folder, 'echo.sock');
+  const child = fork(join(ROOT, 'bench/programs/echo.mjs'), [path]);
+  await once(child, 'message');
+  const line = createConnection(path);
+  const message = new Uint8Array(150);
+  const one = 2_000;
+  const figure = await least(
+    one,
+    () =>
+      new Promise((resolve) => {
+        let left = one;
+        const answered = () => {
+          if (--left > 0) return line.write(message);
+          line.off('data', answered);
+          resolve();
+        };
+        line.on('data', answered);
+        line.write(message);
+      }),
+  );
+  line.destroy();
+  child.disconnect();
+  return figure;
+}
+
 const IFINDEX = 1;
 
 async function loadSampler(session, every, ring) {
@@ -214,6 +243,7 @@ try {
   const client = await connect({ socket });
   const embedded = createRuntime();
   const figures = { embedded: await mapFigures(embedded), service: await mapFigures(client), kernel: kernelFigures() };
+  const echo = await echoFigure();
   const hooks = { embedded: await hookFigures(embedded), service: await hookFigures(client) };
   await client.close();
   const ROWS = [
@@ -232,6 +262,9 @@ try {
       const beside = kernel?.[peer];
       return [title, own[name], over[name], beside, beside === undefined ? undefined : over[name] / beside];
     }),
+  );
+  console.log(
+    `  a message of a request's size and its echo by another process: ${Math.round(echo).toLocaleString('en')} ns`,
   );
   table(
     'ns an event at a hook (xdp, one program)',
