@@ -1,6 +1,7 @@
 // What the commands ask a context for.
 import { AnyBpfError } from '../../base/diagnostic.ts';
 import { canonicalPin, printPin } from '../../context/pins.ts';
+import { ERRNO } from '../../spec/errno.ts';
 import type { Id, ObjectInfo, ObjectKind, Session } from '../../spec/session.ts';
 
 type InfoOf<K extends ObjectKind> = Extract<ObjectInfo, { readonly kind: K }>;
@@ -18,6 +19,10 @@ export const attempt = async <T>(call: Promise<T>): Promise<T | { readonly errno
 
 export const hasFailed = (result: object): result is { readonly errno: number } => 'errno' in result;
 
+/** What a call gives, undefined where there is no such object; all other refusals pass. */
+const found = async <T extends object>(call: Promise<T>): Promise<T | undefined> =>
+  call.catch((error: unknown) => (errnoOf(error) === ERRNO.ENOENT ? undefined : Promise.reject(error)));
+
 /** A handle of the object with this id, as long as the body runs. Undefined where there is none. */
 export async function withObject<T>(
   session: Session,
@@ -25,8 +30,8 @@ export async function withObject<T>(
   id: Id,
   body: (fd: number) => Promise<T>,
 ): Promise<T | undefined> {
-  const opened = await attempt(session.call('object.open', { kind, id }));
-  if (hasFailed(opened)) return undefined;
+  const opened = await found(session.call('object.open', { kind, id }));
+  if (opened === undefined) return undefined;
   try {
     return await body(opened.fd);
   } finally {
@@ -36,13 +41,13 @@ export async function withObject<T>(
 
 /** All objects of a kind, by id. Those that go while they are listed are left out. */
 export async function objectsOf<K extends ObjectKind>(session: Session, kind: K): Promise<readonly InfoOf<K>[]> {
-  const found: InfoOf<K>[] = [];
+  const infos: InfoOf<K>[] = [];
   for (let id = 0; ; ) {
-    const next = await attempt(session.call('object.nextId', { kind, id }));
-    if (hasFailed(next)) return found;
+    const next = await found(session.call('object.nextId', { kind, id }));
+    if (next === undefined) return infos;
     id = next.id;
     const info = await infoOf(session, kind, id);
-    if (info !== undefined) found.push(info);
+    if (info !== undefined) infos.push(info);
   }
 }
 

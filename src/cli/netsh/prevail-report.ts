@@ -21,7 +21,7 @@ export interface PrevailReport {
   readonly loops: number;
 }
 
-/** Accesses after which it goes on. */
+/** Accesses after which it goes on. All analyses together have the time and the visits of one. */
 const MOST_ERRORS = 64;
 
 export function prevailReport(
@@ -35,14 +35,20 @@ export function prevailReport(
   let tried: ProgramSpec | undefined = program;
   // Who looks at states looks at those of the program as it is.
   let shown = observe;
+  let { visits } = DEFAULT_LIMITS;
+  const deadline = performance.now() + DEFAULT_LIMITS.time;
   while (tried !== undefined && errors.length < MOST_ERRORS) {
-    const analysis: Analysis = analyse(object, tried, platform, DEFAULT_LIMITS, (state, walk) => {
+    const limits = { ...DEFAULT_LIMITS, visits, time: Math.max(1, deadline - performance.now()) };
+    const analysis: Analysis = analyse(object, tried, platform, limits, (state, walk) => {
       shown?.(state, walk);
       if (walk.program.loopHead[state.slot] === 1) heads.add(state.slot);
     });
     shown = undefined;
-    const { diagnostic } = analysis.verdict;
+    const { diagnostic, verdict } = analysis.verdict;
     if (diagnostic === undefined) break;
+    // That the rest could not be looked at, too, is no error of the program.
+    if (verdict === 'budget' && errors.length > 0) break;
+    visits = Math.max(1, visits - analysis.verdict.visits);
     const slot = diagnostic.place.insn ?? 0;
     errors.push(...sentences(analysis, tried, platform, slot).map((text) => ({ slot, text })));
     tried = withoutAccess(tried, slot);
