@@ -461,13 +461,13 @@ export const OBJECT_ROWS: Rows = {
     async (b) => {
       const kprobe = await changed(b, 2, 0, 'do_exit');
       const xdp = b.program(await b.load('sampler'));
-      const unloaded = b.program(b.open('sampler'));
+      const unloaded = b.program(b.open('portQuota'));
       return [
         fdOf(await b.l.bpf_program__attach(kprobe)),
         await b.l.bpf_program__attach(xdp),
         b.l.errno,
-        await b.l.bpf_program__attach(unloaded),
-        b.l.errno,
+        await b.w.bpf_program__attach(unloaded),
+        b.w.errno,
         fdOf(await b.w.bpf_program__attach(b.program(await b.load('portQuota', b.w)))),
       ];
     },

@@ -130,7 +130,7 @@ export function attachFunctions(lib: Library) {
   const api = {
     /** By the program's section, where that says all: else null with EOPNOTSUPP. In the Windows dialect at the whole hook. */
     bpf_program__attach: (prog: BpfProgram): Promise<BpfLink | null> => {
-      if (prog.fd >= 0 && !attachesBySection(prog, lib.dialect)) return unsupported();
+      if (!attachesBySection(prog, lib.dialect)) return unsupported();
       const target = lib.dialect === 'windows' ? {} : named(prog.attachTarget);
       const multi = attachType(prog) === 'trace_kprobe_multi' && isReturnProbe(prog);
       return create(prog, attachType(prog), target, { flags: multi ? RETURN_PROBE : 0 });

@@ -64,12 +64,17 @@ function failed(lib: Library, error: unknown): number {
   return status;
 }
 
-/** Runs the body of a function that returns int: what is raised becomes -errno. */
-export async function status(lib: Library, body: () => Promise<number>): Promise<number> {
+/**
+ * Runs the body of a function that returns int: what is raised becomes -errno. `badHandle`: what Linux says for a handle that is none,
+ * where that is not EBADF; eBPF for Windows says that of all.
+ */
+export async function status(lib: Library, body: () => Promise<number>, badHandle?: number): Promise<number> {
   try {
     return await body();
   } catch (error) {
-    return failed(lib, error);
+    const result = failed(lib, error);
+    const other = lib.dialect === 'linux' && result === -ERRNO.EBADF ? badHandle : undefined;
+    return other === undefined ? result : refuse(lib, other);
   }
 }
 

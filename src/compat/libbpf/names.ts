@@ -27,7 +27,7 @@ function ownRule(name: string, dialect: Dialect): SectionRule | undefined {
 }
 
 /** Rules whose attach type is what the program is loaded for only, not what bpf_prog_attach() takes (no SEC_ATTACHABLE). */
-const NOT_ATTACHABLE = /^trace_|^modify_return$|^lsm_mac$|^netfilter$/;
+const NOT_ATTACHABLE = /^trace_|^modify_return$|^lsm_|^netfilter$/;
 
 export function nameFunctions(lib: Library) {
   const { dialect } = lib;
@@ -74,8 +74,10 @@ export function nameFunctions(lib: Library) {
       return 0;
     },
     libbpf_attach_type_by_name: (name: string | null, attach_type: Out<number>): number => {
-      const attachType = name === null ? undefined : ownRule(name, dialect)?.attachType;
-      if (attachType === undefined || NOT_ATTACHABLE.test(attachType)) return refuse(lib, 'EINVAL');
+      const rule = name === null ? undefined : ownRule(name, dialect);
+      const attachType = rule?.attachType;
+      if (attachType === undefined || NOT_ATTACHABLE.test(attachType) || rule?.fragments === true)
+        return refuse(lib, 'EINVAL');
       attach_type.value = attachTypeNumber(attachType, dialect);
       return 0;
     },

@@ -1,4 +1,5 @@
 // bpf_obj_*, ids, links and BTF by their handles, and the context as a whole.
+import { ERRNO } from '../../spec/errno.ts';
 import type { AttachTarget, ObjectKind } from '../../spec/session.ts';
 import { fillInfo, LARGEST_INFO } from './info.ts';
 import { type Library, nothing, type Out, pointer, refuse, status } from './library.ts';
@@ -25,6 +26,9 @@ interface OpenOptions {
 
 /** BPF_F_REPLACE. */
 const REPLACE = 1 << 2;
+
+/** What BPF_OBJ_GET_INFO_BY_FD says of a handle that is none. */
+const EBADFD = 77;
 
 /** BPF_STATS_RUN_TIME. */
 const RUN_TIME = 0;
@@ -65,10 +69,14 @@ export function objectCalls(lib: Library) {
 
   const api = {
     bpf_obj_pin: (fd: number, pathname: string) =>
-      status(lib, async () => {
-        await session.call('object.pin', { fd, path: pathname });
-        return 0;
-      }),
+      status(
+        lib,
+        async () => {
+          await session.call('object.pin', { fd, path: pathname });
+          return 0;
+        },
+        ERRNO.EINVAL,
+      ),
     bpf_obj_get: (pathname: string) => api.bpf_obj_get_opts(pathname),
     bpf_obj_get_opts: (pathname: string, opts: { readonly file_flags?: number } | null = null) =>
       status(lib, async () => {
@@ -80,18 +88,22 @@ export function objectCalls(lib: Library) {
      * then what was filled. Pointers inside are those of `arena`.
      */
     bpf_obj_get_info_by_fd: (bpf_fd: number, info: Uint8Array, info_len: Out<number>) =>
-      status(lib, async () => {
-        if (info_len.value > info.length) return refuse(lib, 'EFAULT');
-        const room = info.subarray(0, info_len.value);
-        // What does not fit is made and cut, as the kernel does; what the struct does not know must be zero.
-        const whole = new Uint8Array(Math.max(LARGEST_INFO, room.length));
-        whole.set(room);
-        const size = await fillInfo(lib, bpf_fd, await session.call('object.info', { fd: bpf_fd }), whole);
-        if (room.subarray(size).some((byte) => byte !== 0)) return refuse(lib, 'E2BIG');
-        info_len.value = Math.min(size, room.length);
-        room.set(whole.subarray(0, info_len.value));
-        return 0;
-      }),
+      status(
+        lib,
+        async () => {
+          if (info_len.value > info.length) return refuse(lib, 'EFAULT');
+          const room = info.subarray(0, info_len.value);
+          // What does not fit is made and cut, as the kernel does; what the struct does not know must be zero.
+          const whole = new Uint8Array(Math.max(LARGEST_INFO, room.length));
+          whole.set(room);
+          const size = await fillInfo(lib, bpf_fd, await session.call('object.info', { fd: bpf_fd }), whole);
+          if (room.subarray(size).some((byte) => byte !== 0)) return refuse(lib, 'E2BIG');
+          info_len.value = Math.min(size, room.length);
+          room.set(whole.subarray(0, info_len.value));
+          return 0;
+        },
+        EBADFD,
+      ),
     bpf_prog_get_next_id: (start_id: number, next_id: Out<number>) => nextId('prog', start_id, next_id),
     bpf_map_get_next_id: (start_id: number, next_id: Out<number>) => nextId('map', start_id, next_id),
     bpf_link_get_next_id: (start_id: number, next_id: Out<number>) => nextId('link', start_id, next_id),

@@ -192,6 +192,7 @@ export function progCalls(lib: Library) {
       opts: ProgLoadOptions | null = null,
     ) =>
       status(lib, async () => {
+        if (insn_cnt === 0) return refuse(lib, 'E2BIG');
         if (insns.length < insn_cnt * 8) return refuse(lib, 'EFAULT');
         return load(prog_type, prog_name ?? '', license, insns.subarray(0, insn_cnt * 8), opts ?? {});
       }),
@@ -205,7 +206,9 @@ export function progCalls(lib: Library) {
     ) =>
       status(lib, async () => {
         const attachType = attachTypeName(type, lib.dialect);
-        if (attachType === undefined) return refuse(lib, 'EINVAL');
+        // Linux attaches XDP by links and by netlink, which bpf_xdp_attach() is.
+        const netlinkOnly = attachType === 'xdp' && lib.dialect === 'linux';
+        if (attachType === undefined || netlinkOnly) return refuse(lib, 'EINVAL');
         const target = targetOf(lib, attachType, attachable_fd);
         if (typeof target === 'number') return refuse(lib, -target);
         await session.call('prog.attach', {

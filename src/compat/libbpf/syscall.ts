@@ -4,7 +4,7 @@ import type { ErrnoName } from '../../spec/errno.ts';
 import type { Libbpf } from './types.ts';
 import { ATTR_BYTES, ATTRS, BPF_COMMANDS, type BpfCommand } from './commands.ts';
 import { type Library, out, refuse } from './library.ts';
-import { type Fields, type Layout, nameIn, read, type Struct, words, write } from './structs.ts';
+import { type FieldKind, type Fields, type Layout, nameIn, read, type Struct, words, write } from './structs.ts';
 
 /** Raised inside a command to end it with an errno. */
 class Fault extends Error {
@@ -15,17 +15,15 @@ class Fault extends Error {
   }
 }
 
-interface Row<L extends Layout> {
-  readonly form: Struct<L>;
-  /** The last field that the command knows: what lies behind must be zero (CHECK_ATTR). */
-  readonly last: keyof L & string;
-  run(api: Libbpf, fields: Fields<L>, call: Call<L>): Promise<number> | number;
+/** A command, whatever its struct is. */
+interface Command {
+  /** Bytes of attr that it knows: what lies behind must be zero (CHECK_ATTR). */
+  readonly end: number;
+  run(api: Libbpf, given: Uint8Array, memory: Memory): Promise<number> | number;
 }
 
 /** What a command needs beside its fields. */
-interface Call<L extends Layout> {
-  /** Writes outputs into attr. */
-  set(values: Partial<Fields<L>>): void;
+interface Memory {
   /** Bytes behind a pointer; null for 0. */
   at(pointer: bigint, size: number): Uint8Array | null;
   needed(pointer: bigint, size: number): Uint8Array;
@@ -33,10 +31,21 @@ interface Call<L extends Layout> {
   info(fd: number): Promise<{ readonly keySize: number; readonly userValueSize: number }>;
 }
 
-const row = <L extends Layout>(form: Struct<L>, last: keyof L & string, run: Row<L>['run']): Row<L> => ({
-  form,
-  last,
-  run,
+interface Call<L extends Layout> extends Memory {
+  /** Writes outputs into attr. */
+  set(values: Partial<Fields<L>>): void;
+}
+
+const bytesOf = (kind: FieldKind): number => (typeof kind === 'number' ? kind : kind === 'u64' ? 8 : 4);
+
+/** A command over a struct, of which it knows all up to a field. */
+const row = <L extends Layout>(
+  form: Struct<L>,
+  last: keyof L & string,
+  run: (api: Libbpf, fields: Fields<L>, call: Call<L>) => Promise<number> | number,
+): Command => ({
+  end: form.offsets[last] + bytesOf(form.layout[last]),
+  run: (api, given, memory) => run(api, read(form, given), { ...memory, set: (values) => write(form, given, values) }),
 });
 
 type Element = (typeof ATTRS)['ELEMENT'] extends Struct<infer L> ? L : never;
@@ -92,7 +101,7 @@ async function batchArrays(
   };
 }
 
-const COMMANDS: { readonly [C in BpfCommand]: Row<never> } = {
+const COMMANDS: { readonly [C in BpfCommand]: Command } = {
   BPF_MAP_CREATE: row(ATTRS.MAP_CREATE, 'map_extra', (api, fields) => {
     const name = nameIn(fields.map_name);
     if (name === undefined) throw new Fault('EINVAL');
@@ -141,7 +150,8 @@ const COMMANDS: { readonly [C in BpfCommand]: Row<never> } = {
     });
   }),
   BPF_OBJ_PIN: row(ATTRS.OBJECT, 'path_fd', (api, { pathname, bpf_fd, file_flags, path_fd }, { text }) => {
-    if (file_flags !== 0 || path_fd !== 0) throw new Fault('EINVAL');
+    // The handle is looked at before the path.
+    if (bpf_fd === 0 || file_flags !== 0 || path_fd !== 0) throw new Fault('EINVAL');
     return api.bpf_obj_pin(bpf_fd, text(pathname));
   }),
   BPF_OBJ_GET: row(ATTRS.OBJECT, 'path_fd', (api, { pathname, bpf_fd, file_flags, path_fd }, { text }) => {
@@ -261,9 +271,9 @@ const COMMANDS: { readonly [C in BpfCommand]: Row<never> } = {
   BPF_PROG_BIND_MAP: row(ATTRS.BIND_MAP, 'flags', (api, { prog_fd, map_fd, flags }) =>
     api.bpf_prog_bind_map(prog_fd, map_fd, { flags }),
   ),
-} as unknown as { readonly [C in BpfCommand]: Row<never> };
+};
 
-const BY_NUMBER = new Map<number, Row<never>>(
+const BY_NUMBER = new Map<number, Command>(
   (Object.keys(BPF_COMMANDS) as BpfCommand[]).map((name) => [BPF_COMMANDS[name], COMMANDS[name]]),
 );
 
@@ -278,16 +288,13 @@ const nonZero = (bytes: Uint8Array): boolean => bytes.some((byte) => byte !== 0)
  * commands and for bytes that the command does not know, EFAULT for pointers to nowhere
  */
 export async function bpf(lib: Library, api: Libbpf, cmd: number, attr: Uint8Array, size: number): Promise<number> {
-  const command = BY_NUMBER.get(cmd) as Row<Layout> | undefined;
+  const command = BY_NUMBER.get(cmd);
   if (size > MAX_BYTES) return refuse(lib, 'E2BIG');
   if (size > attr.length) return refuse(lib, 'EFAULT');
   const given = attr.subarray(0, size);
   if (nonZero(given.subarray(ATTR_BYTES))) return refuse(lib, 'E2BIG');
   if (command === undefined) return refuse(lib, 'EINVAL');
-  const { form, last, run } = command;
-  const kind = form.layout[last];
-  const end = form.offsets[last] + (typeof kind === 'number' ? kind : kind === 'u64' ? 8 : 4);
-  if (nonZero(given.subarray(end))) return refuse(lib, 'EINVAL');
+  if (nonZero(given.subarray(command.end))) return refuse(lib, 'EINVAL');
   const at = (pointer: bigint, bytes: number): Uint8Array | null => {
     if (pointer === 0n) return null;
     const found = lib.arena.bytes(pointer, bytes);
@@ -295,8 +302,7 @@ export async function bpf(lib: Library, api: Libbpf, cmd: number, attr: Uint8Arr
     return found;
   };
   try {
-    return await run(api, read(form, given), {
-      set: (values) => write(form, given, values),
+    return await command.run(api, given, {
       at,
       needed: (pointer, bytes) => {
         const found = at(pointer, bytes);
