@@ -3,6 +3,7 @@ import { mapConstants } from '../compile/wasm/map-lookup.ts';
 import { hasWritable } from '../programs/fields.ts';
 import { skbLayout } from '../programs/skb.ts';
 import type { ExternOptions } from '../run/extern-values.ts';
+import { informationHash } from '../run/information.ts';
 import type { LoadedMap } from '../run/map.ts';
 import type { LinearMemory } from '../run/memory.ts';
 import type { LoadedObject } from '../run/object.ts';
@@ -28,6 +29,7 @@ export function programRecord(loaded: LoadedProgram, object: LoadedObject, proof
   const files = [...new Set(spec.lines.map(({ file }) => file))];
   const other = row?.otherVerdict?.[dialect];
   const packet = packetRecord(loaded, object, layout);
+  const information = informationHash(spec, object.spec.externs, object.platform);
   return {
     name: loaded.name,
     id: loaded.id,
@@ -39,6 +41,7 @@ export function programRecord(loaded: LoadedProgram, object: LoadedObject, proof
     license: spec.license,
     ...(proof === undefined ? {} : { checkedAt: [...proof.checkedAt].sort((a, b) => a - b) }),
     ...(certificate === undefined ? {} : { certificate }),
+    ...(information === undefined ? {} : { information }),
     code: toBase64(spec.code),
     functions: spec.functions.map(({ name, slot, length }) => [name, slot, length]),
     files,

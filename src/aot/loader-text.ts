@@ -1442,6 +1442,8 @@ export interface ProgramRecord {
     readonly checkedAt?: readonly number[];
     /** What shows that it may run, for AnyBPF's checker of certificates. */
     readonly certificate?: object;
+    /** Digest of what it was verified against: context, helpers (run/information.ts). */
+    readonly information?: string;
     /** Its instructions, in base64. */
     readonly code: string;
     /** Functions: name, first slot, slots. */

@@ -6,6 +6,7 @@ import { CompiledCode } from '../compile/wasm/code.ts';
 import { GLOBALS, Machine } from '../compile/wasm/machine.ts';
 import { type ImportedFunction, programExports } from '../compile/wasm/program.ts';
 import type { ExternOptions } from '../run/extern-values.ts';
+import { informationHash } from '../run/information.ts';
 import { loadObject } from '../run/loader.ts';
 import type { LoadedObject } from '../run/object.ts';
 import type { ProgramImage } from '../spec/backend.ts';
@@ -50,6 +51,7 @@ export async function openModule(bytes: Uint8Array, options: OpenOptions): Promi
     ...(kfuncs === undefined ? {} : { kfuncs }),
   });
   try {
+    checkInformation(object, record);
     checkCertified(object, record);
     await putCode(object, record, bytes);
     made.made();
@@ -57,6 +59,18 @@ export async function openModule(bytes: Uint8Array, options: OpenOptions): Promi
   } catch (error) {
     object[Symbol.dispose]();
     throw error;
+  }
+}
+
+/** Contexts and helpers are those that the programs were verified with: the hash in the module, and what it is here. */
+function checkInformation(object: LoadedObject, record: ModuleRecord): void {
+  const { platform, spec } = object;
+  for (const { name, information } of record.programs) {
+    const here = informationHash(object.program(name).spec, spec.externs, platform);
+    if (information === undefined || information === here) continue;
+    fail(
+      otherPlatform({ file: record.object, program: name }, 'its context or a helper that it calls is another here'),
+    );
   }
 }
 
