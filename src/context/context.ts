@@ -54,6 +54,8 @@ export class ExecutionContext implements Disposable {
   readonly providers: ProviderStore;
   /** The task that a hook's event happens in; the host's where undefined. */
   process: ProcessIdentity | undefined;
+  /** What the last program left for whoever gets the connection that it redirected. */
+  redirectContext: Uint8Array | undefined;
   readonly #sessions = new Set<ContextSession>();
   readonly #traceListeners = new Set<(event: Events['trace']) => void>();
   readonly #lastIds: Record<'link' | 'btf', Id> = { link: 0, btf: 0 };
@@ -172,7 +174,7 @@ export class ExecutionContext implements Disposable {
 
   #hostOf(host: Host): Host {
     const { services } = host;
-    const own: Pick<HostServices, 'trace' | 'process'> = {
+    const own: Pick<HostServices, 'trace' | 'process' | 'redirectContext'> = {
       trace: (line) => {
         services.trace(line);
         if (this.#traceListeners.size === 0) return;
@@ -180,6 +182,10 @@ export class ExecutionContext implements Disposable {
         for (const hear of this.#traceListeners) hear(event);
       },
       process: () => this.process ?? services.process(),
+      redirectContext: (bytes) => {
+        this.redirectContext = bytes;
+        services.redirectContext?.(bytes);
+      },
     };
     const extended = Object.create(
       services,

@@ -213,9 +213,11 @@ export const windowsSocketHelpers: HelperFamily = {
       programNumbers: { cgroup_sock_addr: 0x10001 },
       args: ['ctx', 'mem', 'size'],
       returns: 'integer',
-      doc: 'Leaves bytes for the process that a connection is redirected to; the run reports them. 0. For connect4 and connect6.',
+      doc: 'Leaves bytes for the process that a connection is redirected to; the hook’s verdict has them. 0. For connect4 and connect6.',
       body: (env, _ctx, data, size) => {
-        env.state(REDIRECT_CONTEXT).bytes = env.memory.u8.slice(data, data + size);
+        const bytes = env.memory.u8.slice(data, data + size);
+        env.state(REDIRECT_CONTEXT).bytes = bytes;
+        env.host.redirectContext?.(bytes);
         return 0;
       },
     }),

@@ -58,6 +58,8 @@ export interface HostServices {
   readonly network: Network;
   /** bpf_trace_printk: one line, without its newline. */
   trace(line: string): void;
+  /** Windows: bytes that a program leaves for whoever gets the connection that it redirects. */
+  redirectContext?(bytes: Uint8Array): void;
   /** bpf_probe_read_*: bytes at an address outside the linear memory, or undefined (-EFAULT). */
   readForeign(address: bigint, size: number, space: 'kernel' | 'user'): Uint8Array | undefined;
   /** bpf_probe_write_user. */

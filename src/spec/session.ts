@@ -259,6 +259,8 @@ export interface HookVerdict {
   readonly name?: string;
   readonly data?: Uint8Array;
   readonly ctx?: Uint8Array;
+  /** Windows: bytes for whoever gets the connection, where a program redirected it and left some. */
+  readonly redirectContext?: Uint8Array;
   /** Programs that ran, in order. */
   readonly ran: readonly { readonly progId: Id; readonly linkId: Id; readonly retval: number }[];
 }

@@ -268,7 +268,8 @@ describe('S15: verdicts and redirection of connections', () => {
   test('a connection is sent elsewhere, with a context for whoever gets it', async () => {
     using shell = netshShell();
     const { fire } = await attached(shell, 'connect_redirect.o');
-    const { name, ctx } = await fire(CONNECT);
+    const { name, ctx, redirectContext } = await fire(CONNECT);
+    expect(new TextDecoder().decode(redirectContext)).toBe('meant for port 80\0');
     const view = new DataView((ctx ?? expect.fail('no context')).slice().buffer);
     expect([name, view.getUint32(24, true), view.getUint16(40, false)]).toEqual(['PROCEED_SOFT', 0x0200_007f, 8080]);
     // All others go where they want to.

@@ -101,8 +101,14 @@ function fire(session: ContextSession, event: Params<'hook.fire'>): Result<'hook
   const input = inputOf(context, row, event);
   return inTask(context, pid ?? session.pid, () => {
     for (let i = 1; i < repeat; i++) hook.invoke(input);
+    context.redirectContext = undefined;
     const { retval, ran, data = event.data, ctx } = hook.fire(input);
-    return verdictOf(context, row, retval, ran, data, ctx ?? (event.ctx instanceof Uint8Array ? event.ctx : undefined));
+    const { redirectContext } = context;
+    const left = ctx ?? (event.ctx instanceof Uint8Array ? event.ctx : undefined);
+    return {
+      ...verdictOf(context, row, retval, ran, data, left),
+      ...(redirectContext === undefined ? {} : { redirectContext }),
+    };
   });
 }
 
