@@ -7,7 +7,7 @@ import { strerror } from '../../spec/strerror.ts';
 import type { Words } from './arguments.ts';
 import { statusOf } from './errors.ts';
 import { isMapOfMaps, isMapOfPrograms } from './map-elements.ts';
-import { elementJson, elementText, plainElement, typesOf } from './map-values.ts';
+import { elementJson, elementText, LONG, ONE_LINE, plainElement, typesOf } from './map-values.ts';
 import { mapsOf, type Opened } from './objects.ts';
 import { type Answer, hexJson, hexText, type Json, jsonText, prettyJson } from './output.ts';
 import type { Tool } from './tool.ts';
@@ -91,7 +91,16 @@ async function dumpOne(tool: Tool, { fd, info }: Opened<MapInfo>): Promise<MapDu
 }
 
 const failedJson = (key: Uint8Array, why: string): Json => ({ key: hexJson(key), value: { error: why } });
-const failedText = (key: Uint8Array, why: string): string => `key:\n${hexText(key)}\nvalue:\n${why}\n`;
+
+function failedText(key: Uint8Array, why: string): string {
+  const message = why === NO_ENTRY ? '<no entry>' : why;
+  const long = key.length > LONG || message.length > LONG;
+  const gap = long ? '\n' : ' ';
+  const between = !long && key.length + message.length <= ONE_LINE ? '  ' : '\n';
+  return `key:${gap}${hexText(key)}${between}value:${gap}${message}\n`;
+}
+
+const NO_ENTRY = strerror(ERRNO.ENOENT);
 
 const dumpJson = ({ info, btf, elements }: MapDump): Json =>
   elements.map(({ key, value }) =>

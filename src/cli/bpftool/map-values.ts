@@ -77,9 +77,10 @@ export function elementJson(info: MapInfo, btf: Btf | undefined, key: Uint8Array
 export const plainElement = (info: MapInfo, btf: Btf, key: Uint8Array, value: Uint8Array): Json =>
   formatted(info, btf, key, value, true) ?? elementJson(info, undefined, key, value);
 
-/** Longer ones go on lines of their own. */
-const LONG = 16;
-const ONE_LINE = 24;
+/** Bytes of a key or value; longer ones go on lines of their own. */
+export const LONG = 16;
+/** Bytes of both that one line holds. */
+export const ONE_LINE = 24;
 
 export function elementText(info: MapInfo, key: Uint8Array, value: Uint8Array): string {
   if (isPerCpu(info.type)) {

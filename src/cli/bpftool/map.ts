@@ -10,7 +10,7 @@ import { eventPipe } from './event-pipe.ts';
 import { dumpMaps } from './map-dump.ts';
 import { deleteElement, lookupElement, nextKey, popElement, updateElement } from './map-elements.ts';
 import { all, mapOf, mapsOf, pin, pinOf } from './objects.ts';
-import { type Answer, DONE, type Json, listed } from './output.ts';
+import { alternatives, type Answer, DONE, type Json, listed } from './output.ts';
 import type { Group, Run, Tool } from './tool.ts';
 
 const mapJson = (tool: Tool, info: MapInfo, pins: boolean): Json => ({
@@ -202,19 +202,8 @@ const HELP = `% map { show | list }   [MAP]
        PROG := { id PROG_ID | pinned FILE | tag PROG_TAG | name PROG_NAME }
        VALUE := { DATA | MAP | PROG }
        UPDATE_FLAGS := { any | exist | noexist }
-       TYPE := { ${list(Object.keys(MAP_TYPES))} }
+       TYPE := { ${alternatives(Object.keys(MAP_TYPES))} }
 `;
-
-/** Alternatives of the grammar in lines of the help's width. */
-function list(names: readonly string[]): string {
-  const lines: string[] = [''];
-  for (const [i, name] of names.entries()) {
-    const part = i + 1 < names.length ? `${name} |` : name;
-    if (`${lines[lines.length - 1]} ${part}`.length > 60) lines.push('');
-    lines[lines.length - 1] += ` ${part}`;
-  }
-  return lines.map((line) => line.trim()).join('\n                 ');
-}
 
 export const mapGroup: Group = {
   name: 'map',

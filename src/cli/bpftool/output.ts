@@ -115,3 +115,16 @@ export function dumpText(bytes: Uint8Array): string {
   }
   return out;
 }
+
+const HELP_WIDTH = 60;
+
+/** Alternatives of the grammar (`a | b | c`) in lines of a help's width; further lines begin as far in as `TYPE := { ` is long. */
+export function alternatives(names: readonly string[]): string {
+  const lines: string[] = [''];
+  for (const [i, name] of names.entries()) {
+    const part = i + 1 < names.length ? `${name} |` : name;
+    if (`${lines[lines.length - 1]} ${part}`.length > HELP_WIDTH) lines.push('');
+    lines[lines.length - 1] += ` ${part}`;
+  }
+  return lines.map((line) => line.trim()).join('\n                 ');
+}

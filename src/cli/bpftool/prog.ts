@@ -6,7 +6,7 @@ import type { AttachTarget, Fd, ProgramInfo } from '../../spec/session.ts';
 import type { Words } from './arguments.ts';
 import { refuse, said } from './errors.ts';
 import { all, mapOf, pinOf, programOf, programsOf } from './objects.ts';
-import { type Answer, DONE, type Json, listed } from './output.ts';
+import { alternatives, type Answer, DONE, type Json, listed } from './output.ts';
 import { dumpProgram } from './prog-dump.ts';
 import { loadAll, loadFirst, SECTION_TYPES } from './prog-load.ts';
 import { profileProgram } from './prog-profile.ts';
@@ -138,17 +138,6 @@ const detach: Run = async (tool, words) => {
   await said(tool.call('prog.detach', await attachmentOf(tool, words)), () => 'failed prog detach from map');
   return DONE;
 };
-
-/** Alternatives of the grammar in lines of the help's width. */
-function alternatives(names: readonly string[]): string {
-  const lines: string[] = [''];
-  for (const [i, name] of names.entries()) {
-    const part = i + 1 < names.length ? `${name} |` : name;
-    if (`${lines[lines.length - 1]} ${part}`.length > 60) lines.push('');
-    lines[lines.length - 1] += ` ${part}`;
-  }
-  return lines.map((line) => line.trim()).join('\n                 ');
-}
 
 const HELP = `% prog { show | list } [PROG]
        % prog dump xlated PROG [{ file FILE | opcodes | visual | linum }]

@@ -11,6 +11,27 @@ const objectOf = (folder: string): string => path.join(PROJECT_ROOT, example(fol
 const COUNTERS = objectOf('counters');
 const DROP = objectOf('drop-port');
 
+/** Types that need no other object, with what they take. */
+const MAPS: readonly (readonly [type: string, sizes: string])[] = [
+  ['hash', 'key 4 value 4 entries 4'],
+  ['array', 'key 4 value 4 entries 4'],
+  ['percpu_hash', 'key 4 value 12 entries 4'],
+  ['percpu_array', 'key 4 value 12 entries 4'],
+  ['lru_hash', 'key 4 value 4 entries 4'],
+  ['lru_percpu_hash', 'key 4 value 4 entries 4'],
+  ['lpm_trie', 'key 8 value 4 entries 4 flags 1'],
+  ['stack_trace', 'key 4 value 64 entries 4'],
+  ['cgroup_array', 'key 4 value 4 entries 4'],
+  ['prog_array', 'key 4 value 4 entries 4'],
+  ['perf_event_array', 'key 4 value 4 entries 4'],
+  ['devmap', 'key 4 value 4 entries 4'],
+  ['devmap_hash', 'key 4 value 8 entries 4'],
+  ['cpumap', 'key 4 value 4 entries 2'],
+  ['sockmap', 'key 4 value 4 entries 4'],
+  ['sockhash', 'key 4 value 4 entries 4'],
+  ['reuseport_sockarray', 'key 4 value 8 entries 4'],
+];
+
 /** All bytes of `struct value` of listing.bpf.c, none of them 0. */
 const VALUE = Array.from({ length: 112 }, (_, i) => (i + 1).toString(16).padStart(2, '0')).join(' ');
 
@@ -86,6 +107,13 @@ const STORIES: Readonly<Record<string, readonly string[]>> = {
     'map update pinned $D/mm key 1 0 0 0 value pinned $D/in',
     'map show pinned $D/mm',
   ],
+  'types of maps': MAPS.flatMap(([type, sizes]) => [
+    `map create $D/${type} type ${type} ${sizes} name ${type.slice(0, 15)}`,
+    // The kernel adds BPF_F_RDONLY_PROG to the flags of devmaps.
+    ...(type.startsWith('devmap') ? [] : [`map show pinned $D/${type}`]),
+    `map getnext pinned $D/${type}`,
+    `map dump pinned $D/${type}`,
+  ]),
   'what map create refuses': [
     'map create',
     'map create $D/x type',
@@ -294,14 +322,14 @@ describe('bpftool by its clients', () => {
   /** What each client answers; a story's pins are its own, in each form. */
   async function asked(form: Form, story: string, line: string) {
     const words = line.replaceAll('$D/', `$D/${form.name}-${story.replaceAll(' ', '-')}-`).split(' ');
-    const answers: unknown[] = [];
-    for (const client of clients) {
-      const { code, out, err } = await client.run([...form.options, ...words]);
-      const plain = (text: string): string =>
-        text.replaceAll(client.pins, '$D').replaceAll(client.files, '$T').replaceAll(`${form.name}-`, '');
-      answers.push({ code, ...form.compared(plain(out), plain(err)) });
-    }
-    return answers;
+    return Promise.all(
+      clients.map(async (client): Promise<unknown> => {
+        const { code, out, err } = await client.run([...form.options, ...words]);
+        const plain = (text: string): string =>
+          text.replaceAll(client.pins, '$D').replaceAll(client.files, '$T').replaceAll(`${form.name}-`, '');
+        return { code, ...form.compared(plain(out), plain(err)) };
+      }),
+    );
   }
 
   describe.each(FORMS)('as $name', (form) => {

@@ -1,5 +1,5 @@
 // Who answers bpftool's grammar: a context in this process, the service, and the real bpftool on the kernel.
-import { execFileSync, spawnSync } from 'node:child_process';
+import { execFile, execFileSync, spawnSync } from 'node:child_process';
 import { mkdirSync, mkdtempSync, rmSync } from 'node:fs';
 import { cpus, tmpdir } from 'node:os';
 import path from 'node:path';
@@ -115,8 +115,11 @@ export function kernelClient(): Client {
     ...folders,
     run: async (words) => {
       const inside = [`--net=/run/netns/${network}`, binary, ...fill(folders, words)];
-      const { status, stdout, stderr } = spawnSync('nsenter', inside, { encoding: 'utf8' });
-      return { code: status ?? -1, out: stdout, err: stderr };
+      return new Promise((resolve) => {
+        execFile('nsenter', inside, (error, out, err) => {
+          resolve({ code: typeof error?.code === 'number' ? error.code : error === null ? 0 : -1, out, err });
+        });
+      });
     },
     close: async () => {
       execFileSync('ip', ['netns', 'delete', network]);
