@@ -1,5 +1,6 @@
 // What the rows of the table test work on: a fresh context, libbpf over a session of it, objects and maps when they are asked for.
-import { existsSync, readFileSync } from 'node:fs';
+import { readFileSync } from 'node:fs';
+import { readFile } from 'node:fs/promises';
 import path from 'node:path';
 import { createLibbpf } from '../../src/compat/libbpf/create.ts';
 import type { BpfMap, BpfObject, BpfProgram } from '../../src/compat/libbpf/handles.ts';
@@ -48,8 +49,7 @@ export class Bench {
   library(dialect: 'linux' | 'windows'): Libbpf {
     return createLibbpf(this.runtime, {
       dialect,
-      readFile: async (file) =>
-        this.files.get(file) ?? (existsSync(file) ? new Uint8Array(readFileSync(file)) : undefined),
+      readFile: async (file) => this.files.get(file) ?? readFile(file),
     });
   }
 

@@ -1,8 +1,10 @@
 // One row a name: each does what libbpf's function of that name does, as far as a session has it.
 import { readFileSync } from 'node:fs';
+import path from 'node:path';
 import { afterEach, describe, expect, it } from 'vitest';
 import { WITHOUT_MEANING } from '../../src/compat/libbpf/absent.ts';
 import { requireCapability } from '../support/capability.ts';
+import { PROJECT_ROOT } from '../support/shared.ts';
 import { Bench, type Rows } from './bench.ts';
 import { CALL_ROWS } from './rows-calls.ts';
 import { NAME_ROWS } from './rows-names.ts';
@@ -69,6 +71,12 @@ describe('coverage', () => {
       expect(names.filter((name) => !(name in bench.l))).toEqual([]);
     },
   );
+
+  it('names in docs/libbpf.md what has no meaning', () => {
+    bench = new Bench();
+    const text = readFileSync(path.join(PROJECT_ROOT, 'docs/libbpf.md'), 'utf8');
+    expect(Object.keys(WITHOUT_MEANING).filter((name) => !text.includes(`\`${name}\``))).toEqual([]);
+  });
 
   it('has a row for everything else that there is', () => {
     bench = new Bench();

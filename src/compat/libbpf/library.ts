@@ -24,7 +24,7 @@ export type PrintFunction = (level: number, line: string) => void;
 export interface LibbpfOptions {
   /** Whose numbers of types go in and out. Linux' where absent. */
   readonly dialect?: Dialect;
-  /** Reads a file for bpf_object__open(), btf__parse() and their like; without it they fail with EOPNOTSUPP. Gives undefined where there is none. */
+  /** Reads a file for bpf_object__open(), btf__parse() and their like; without it they fail with EOPNOTSUPP. Gives undefined, or raises as Node's readFile does, where there is none. */
   readonly readFile?: (path: string) => Promise<Uint8Array | undefined>;
 }
 
@@ -108,10 +108,22 @@ export function plainStatus(lib: Library, body: () => number): number {
 
 export const warn = (lib: Library, line: string): void => lib.print?.(PRINT_LEVEL.LIBBPF_WARN, `libbpf: ${line}\n`);
 
-/** Reads a file through the option. */
+/** The errno in an error as Node's file functions raise them. */
+function errnoNameOf(error: unknown): ErrnoName | undefined {
+  if (!(error instanceof Error) || !('code' in error) || typeof error.code !== 'string') return undefined;
+  return Object.hasOwn(ERRNO, error.code) ? (error.code as ErrnoName) : undefined;
+}
+
+/** Reads a file through the option; -errno where it cannot be read. */
 export async function fileBytes(lib: Library, path: string): Promise<Uint8Array | number> {
   if (lib.readFile === undefined) return refuse(lib, 'EOPNOTSUPP');
-  return (await lib.readFile(path)) ?? refuse(lib, 'ENOENT');
+  try {
+    return (await lib.readFile(path)) ?? refuse(lib, 'ENOENT');
+  } catch (error) {
+    const name = errnoNameOf(error);
+    if (name === undefined) throw error;
+    return refuse(lib, name);
+  }
 }
 
 /** Copies what the session gave into the caller's memory. Where that is too small, C would overrun it: EFAULT. */

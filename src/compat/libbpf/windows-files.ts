@@ -8,7 +8,7 @@ import { linkObject } from '../../link/link.ts';
 import type { ObjectSpec, ProgramSpec } from '../../spec/object.ts';
 import { verify } from '../../verify/verify.ts';
 import { errnoOf } from './errors.ts';
-import type { Library, Out } from './library.ts';
+import { fileBytes, type Library, type Out } from './library.ts';
 import { ATTACH_GUIDS, EBPF_RESULT, type EbpfResult, PROGRAM_GUIDS, programTypeOfGuid } from './windows-types.ts';
 
 /** ebpf_api_program_info_t: the list is an array, statistics are counts by name. */
@@ -72,7 +72,10 @@ const verifyProgram = (
 };
 
 export function windowsFileFunctions(lib: Library) {
-  const readFile = async (file: string): Promise<Uint8Array | undefined> => lib.readFile?.(file);
+  const readFile = async (file: string): Promise<Uint8Array | undefined> => {
+    const bytes = await fileBytes(lib, file);
+    return typeof bytes === 'number' ? undefined : bytes;
+  };
 
   const opened = async (file: string, error_message: Text): Promise<Uint8Array | undefined> => {
     const bytes = await readFile(file);

@@ -4,7 +4,7 @@ import { ERRNO } from '../../spec/errno.ts';
 import type { AttachTypeName } from '../../spec/program-types.ts';
 import { type AttachTarget, EXECUTION_TYPES, type ExecutionType, type ProgramInfo } from '../../spec/session.ts';
 import { BpfLink, type BpfObject, type BpfProgram } from './handles.ts';
-import { type Library, type Out, out, status } from './library.ts';
+import { fileBytes, type Library, type Out, out, status } from './library.ts';
 import { attachTypeName, attachTypeNumber, programTypeName, programTypeNumber } from './numbers.ts';
 import type { objectCalls } from './object-calls.ts';
 import type { linkFunctions } from './link.ts';
@@ -126,8 +126,8 @@ export function windowsFunctions(lib: Library, { objects, links, rings }: Parts)
       program_fds: Int32Array,
     ): Promise<EbpfResult> =>
       result(async () => {
-        const object = await lib.readFile?.(file_name);
-        if (object === undefined) return -ERRNO.ENOENT;
+        const object = await fileBytes(lib, file_name);
+        if (typeof object === 'number') return object;
         const { maps, programs } = await session.call('object.load', { object, name: file_name, execution: 'native' });
         const rooms = [
           Math.min(count_of_maps.value, map_fds.length),
