@@ -65,3 +65,8 @@ export const cannotRelocate = message(
   'btf/core-relocation',
   (why: string) => `the CO-RE relocation cannot be applied: ${why}`,
 );
+
+export const notMinimal = message(
+  'btf/minimal',
+  (kind: string, name: string) => `a part of the types has another outcome for ${kind} of ${name} than the whole`,
+);
