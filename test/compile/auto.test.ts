@@ -46,7 +46,9 @@ function history(object: LoadedObject, runs: number): { readonly seen: unknown[]
 }
 
 describe('changes of the engine', () => {
-  test.each(filesBelow(EXAMPLES, '.o'))('change nothing else: %s', (file) => {
+  // Programs of an extension are not loaded without it (test/hooks/sample-extension.test.ts has them on all engines).
+  const examples = filesBelow(EXAMPLES, '.o').filter((file) => !file.startsWith('sample-extension'));
+  test.each(examples)('change nothing else: %s', (file) => {
     using expected = load(file, 'reference');
     using object = load(file, 'auto');
     const first = history(expected, 900);
