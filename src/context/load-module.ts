@@ -2,7 +2,8 @@
 import { AotError } from '../aot/loader/errors.ts';
 import { openModule } from '../aot/open.ts';
 import { fail, message } from '../base/diagnostic.ts';
-import type { LoadedObjectInfo, ObjectLoad } from '../spec/session.ts';
+import type { Runtime } from '../run/runtime.ts';
+import type { Id, LoadedObjectInfo, ObjectLoad } from '../spec/session.ts';
 import { refuse } from './errors.ts';
 import { ContextMap } from './map-object.ts';
 import { ContextProgram } from './program-object.ts';
@@ -33,7 +34,27 @@ export async function loadModule(session: ContextSession, load: ObjectLoad): Pro
     loaded[Symbol.dispose]();
     throw error;
   }
-  return enter(session, loaded, load.name);
+  return enter(session, loaded, load);
+}
+
+/** A module that is loaded, and the ids of its maps and programs, in its order. */
+export interface LoadedModule {
+  readonly bytes: Uint8Array;
+  readonly name: string;
+  readonly maps: readonly Id[];
+  readonly programs: readonly Id[];
+}
+
+const MODULES = new WeakMap<Runtime, LoadedModule>();
+
+/** The module whose memory this is; undefined for that of a context. */
+export const moduleOf = (runtime: Runtime): LoadedModule | undefined => MODULES.get(runtime);
+
+/** Loads a module again, with the ids that its objects had. */
+export async function reloadModule(session: ContextSession, module: LoadedModule): Promise<void> {
+  const load = { object: module.bytes, name: module.name };
+  session.context.options.pipeline?.admit?.(load.object, load.name);
+  enter(session, await opened(session, load), load, module);
 }
 
 async function opened(session: ContextSession, { object, name }: ObjectLoad): Promise<LoadedObject> {
@@ -47,17 +68,22 @@ async function opened(session: ContextSession, { object, name }: ObjectLoad): Pr
   }
 }
 
-function enter(session: ContextSession, loaded: LoadedObject, source: string): LoadedObjectInfo {
+function enter(
+  session: ContextSession,
+  loaded: LoadedObject,
+  { object, name: source }: ObjectLoad,
+  ids?: LoadedModule,
+): LoadedObjectInfo {
   const { context, uid, pid } = session;
   const { runtime } = loaded;
   const { dialect } = loaded.spec;
-  const maps = loaded.maps.map(({ raw }) =>
-    context.maps.add(new ContextMap(context.maps.nextId(), context, { raw, runtime, dialect })),
+  const maps = loaded.maps.map(({ raw }, i) =>
+    context.maps.add(new ContextMap(ids?.maps[i] ?? context.maps.nextId(), context, { raw, runtime, dialect })),
   );
   const mapFds = maps.map((map) => session.open(map));
-  const programs = loaded.programs.map((program) =>
+  const programs = loaded.programs.map((program, i) =>
     context.programs.add(
-      new ContextProgram(context.programs.nextId(), context, {
+      new ContextProgram(ids?.programs[i] ?? context.programs.nextId(), context, {
         loaded: program,
         runtime,
         maps: usedMaps(program.spec.code).map((index) => maps[index]),
@@ -70,6 +96,12 @@ function enter(session: ContextSession, loaded: LoadedObject, source: string): L
       }),
     ),
   );
+  MODULES.set(runtime, {
+    bytes: new Uint8Array(object),
+    name: source,
+    maps: maps.map(({ id }) => id),
+    programs: programs.map(({ id }) => id),
+  });
   // The module's memory goes with the last of its objects.
   let left = maps.length + programs.length;
   for (const object of [...maps, ...programs]) {

@@ -52,7 +52,8 @@ const NO_KEY = new Uint8Array(0);
 /** Whether changes of its elements are worth a line of the journal. */
 export const keepsElements = ({ raw: { type } }: ContextMap): boolean => KEPT[type] !== 'nothing';
 
-export function* elementsOf(map: ContextMap): Generator<Element> {
+/** @param whole the map is not made empty: what is zero is said, too */
+export function* elementsOf(map: ContextMap, whole = false): Generator<Element> {
   const how = KEPT[map.raw.type];
   if (how === 'nothing' || how === 'bits') return;
   if (how === 'order') return yield* inOrder(map);
@@ -60,9 +61,20 @@ export function* elementsOf(map: ContextMap): Generator<Element> {
     const value = map.lookup(key);
     // Empty places, and what a map lets nobody read.
     if (typeof value === 'number') continue;
-    if (how === 'array' && value.every((byte) => byte === 0)) continue;
+    if (how === 'array' && !whole && value.every((byte) => byte === 0)) continue;
     yield [key, value];
   }
+}
+
+/** Takes out what a map began with, so that what it held takes its place. Elements that are objects stay: they are made with it. */
+export function emptied(map: ContextMap): void {
+  const how = KEPT[map.raw.type];
+  if (map.holds !== undefined) return;
+  if (how === 'order') while (typeof map.raw.lookupAndDelete(NO_KEY) !== 'number');
+  if (how !== 'keys') return;
+  const keys: Uint8Array[] = [];
+  for (let key = map.raw.nextKey(undefined); typeof key !== 'number'; key = map.raw.nextKey(key)) keys.push(key);
+  for (const key of keys) map.raw.delete(key);
 }
 
 const word = ({ raw, runtime }: ContextMap, field: DescriptorField): number =>

@@ -3,6 +3,7 @@ import { createHash } from 'node:crypto';
 import type { ExecutionContext } from '../context/context.ts';
 import type { ContextBtf } from '../context/btf-object.ts';
 import { ContextLink } from '../context/hooks/link-object.ts';
+import { moduleOf } from '../context/load-module.ts';
 import type { ContextMap } from '../context/map-object.ts';
 import type { ContextProgram } from '../context/program-object.ts';
 import { usedMaps } from '../context/tag.ts';
@@ -66,6 +67,17 @@ export interface LinkMade {
   readonly cookie?: bigint;
 }
 
+/** A map or program of a module made ahead of time: all of the module is made again. */
+export interface ModuleMade {
+  readonly module: {
+    /** Of its bytes. */
+    readonly digest: string;
+    readonly name: string;
+    readonly maps: readonly Id[];
+    readonly programs: readonly Id[];
+  };
+}
+
 export const blobDigest = (bytes: Uint8Array): string => createHash('sha256').update(bytes).digest('hex');
 
 const NO_BLOBS: ReadonlyMap<string, Uint8Array> = new Map();
@@ -73,7 +85,7 @@ const NO_BLOBS: ReadonlyMap<string, Uint8Array> = new Map();
 const described = (
   kind: ObjectKind,
   id: Id,
-  of: BtfMade | MapMade | ProgramMade | LinkMade,
+  of: BtfMade | MapMade | ProgramMade | LinkMade | ModuleMade,
   needs: ObjectRecord['needs'],
   rest: Partial<ObjectRecord> = {},
   blobs = NO_BLOBS,
@@ -101,7 +113,8 @@ function describeBtf({ id, name, bytes }: ContextBtf): Described {
 }
 
 function describeMap(context: ExecutionContext, map: ContextMap): Described {
-  if (map.runtime !== context.runtime) return { refused: 'it lives in the memory of a native module' };
+  const holds = map.holds === undefined ? {} : { holds: { kind: map.holds, at: map.holdsAt } };
+  if (map.runtime !== context.runtime) return describeNative(map, [], holds);
   const { raw, dialect, id, btf } = map;
   const { innerMapId } = map.info([]);
   const { data: _data, ...spec } = raw.spec;
@@ -113,14 +126,15 @@ function describeMap(context: ExecutionContext, map: ContextMap): Described {
     innerMapId,
     ...(bits === undefined ? {} : { bits }),
   };
-  const holds = map.holds === undefined ? {} : { holds: { kind: map.holds, at: map.holdsAt } };
   // The template of a map of maps is only told of: it may be gone.
   return described('map', id, made, needing('btf', made.btfId), holds);
 }
 
 function describeProgram(context: ExecutionContext, program: ContextProgram, producer: string): Described {
-  if (program.runtime !== context.runtime)
-    return { refused: 'it is of a native module: keep the module and load it again' };
+  if (program.runtime !== context.runtime) {
+    const maps = [...program.maps].map((map) => map.id);
+    return describeNative(program, needing('map', ...maps));
+  }
   const { id, loaded, parts } = program;
   const { object } = parts;
   if (object === undefined) return { refused: 'nobody knows what it was loaded from' };
@@ -155,6 +169,18 @@ function describeProgram(context: ExecutionContext, program: ContextProgram, pro
     ...(evidence === undefined ? {} : { evidence }),
   };
   return described('prog', id, made, [...needing('map', ...maps, ...bound), ...needing('btf', made.btfId)]);
+}
+
+function describeNative(
+  { kind, id, runtime }: ContextMap | ContextProgram,
+  needs: ObjectRecord['needs'],
+  rest: Partial<ObjectRecord> = {},
+): Described {
+  const module = moduleOf(runtime);
+  if (module === undefined) return { refused: 'nobody knows what it was loaded from' };
+  const { bytes, ...ids } = module;
+  const digest = blobDigest(bytes);
+  return described(kind, id, { module: { digest, ...ids } }, needs, rest, new Map([[digest, bytes]]));
 }
 
 /** The code with the place in `used` for the index of a map. */

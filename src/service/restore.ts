@@ -6,6 +6,7 @@ import { ContextBtf } from '../context/btf-object.ts';
 import type { ExecutionContext } from '../context/context.ts';
 import { executionOf } from '../context/execution.ts';
 import { ContextLink } from '../context/hooks/link-object.ts';
+import { reloadModule } from '../context/load-module.ts';
 import { ContextMap } from '../context/map-object.ts';
 import type { ContextObject } from '../context/objects.ts';
 import { ContextProgram } from '../context/program-object.ts';
@@ -15,8 +16,15 @@ import { DEFAULT_ENGINE } from '../run/engines.ts';
 import { loadObject } from '../run/loader.ts';
 import type { ObjectSpec } from '../spec/object.ts';
 import type { Id, ObjectKind } from '../spec/session.ts';
-import { elementsOf, keepsElements, putBits } from './contents.ts';
-import { type BtfMade, describeObject, type LinkMade, type MapMade, type ProgramMade } from './describe.ts';
+import { elementsOf, emptied, keepsElements, putBits } from './contents.ts';
+import {
+  type BtfMade,
+  describeObject,
+  type LinkMade,
+  type MapMade,
+  type ModuleMade,
+  type ProgramMade,
+} from './describe.ts';
 import type { Contents, DurableContext } from './durable.ts';
 import { evidenceDigest, verdictOf } from './evidence.ts';
 import type { ObjectRecord } from './journal-entries.ts';
@@ -34,7 +42,7 @@ export function durableContext(context: ExecutionContext, producer: string): Dur
     describe: (kind, id) => describeObject(context, kind, id, producer),
     elements: (id) => {
       const map = mapOf(id);
-      return map === undefined ? [] : elementsOf(map);
+      return map === undefined ? [] : elementsOf(map, map.runtime !== context.runtime);
     },
     keepsElements: (id) => {
       const map = mapOf(id);
@@ -108,8 +116,8 @@ class Restoring {
     const { kind, id, of } = record;
     const make: { readonly [K in ObjectKind]: () => unknown } = {
       btf: () => this.#btf(id, of as unknown as BtfMade),
-      map: () => this.#map(id, of as unknown as MapMade),
-      prog: () => this.#program(id, of as unknown as ProgramMade),
+      map: () => this.#native(record) ?? this.#map(id, of as unknown as MapMade),
+      prog: () => this.#native(record) ?? this.#program(id, of as unknown as ProgramMade),
       link: () => this.#link(of as unknown as LinkMade, record.root === true),
     };
     this.#context.idsFrom({ [kind]: id - 1 });
@@ -120,6 +128,20 @@ class Restoring {
     const bytes = this.#contents.blobs.get(digest);
     if (bytes === undefined) throw new TypeError('its bytes are missing');
     this.#keep(this.#context.btfs.add(new ContextBtf(id, name, decodeBtf(bytes), bytes)));
+  }
+
+  /** Of a module: all of its objects are made with the first, and those that nothing holds go again. */
+  #native({ kind, id, of }: ObjectRecord): Promise<void> | undefined {
+    if (!('module' in (of as object))) return undefined;
+    return this.#module(kind, id, (of as unknown as ModuleMade).module);
+  }
+
+  async #module(kind: ObjectKind, id: Id, { digest, ...ids }: ModuleMade['module']): Promise<void> {
+    if (this.#context.table(kind).get(id) !== undefined) return;
+    const bytes = this.#contents.blobs.get(digest);
+    if (bytes === undefined) throw new TypeError('its module is missing');
+    await reloadModule(this.#session, { bytes, ...ids });
+    for (const one of ids.maps) emptied(this.#object('map', one) as unknown as ContextMap);
   }
 
   #map(id: Id, { spec, dialect, btfId, innerMapId, bits }: MapMade): void {
@@ -141,6 +163,8 @@ class Restoring {
     for (const element of elements) {
       const map = this.#context.maps.get(element.map);
       if (map === undefined || (map.holds === 'prog') !== ofPrograms) continue;
+      // Of a module, which has made it as it is.
+      if (map.raw.frozen) continue;
       if (element.op === 'delete') {
         if (element.key.length === 0 && map.raw.spec.keySize === 0) map.lookupAndDelete(element.key);
         else map.delete(element.key);

@@ -2,9 +2,11 @@ import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, describe, expect, it } from 'vitest';
+import { compileAhead } from '../../src/aot/compile.ts';
 import { createRuntime } from '../../src/context/create.ts';
 import type { ContextSession } from '../../src/context/session.ts';
 import type { MapCreate, ObjectInfo, ObjectKind, ProgramInfo } from '../../src/spec/session.ts';
+import { memoryHost } from '../../src/hosts/memory/host.ts';
 import { Journal } from '../../src/service/journal.ts';
 import type { ProgramMade } from '../../src/service/describe.ts';
 import type { Plain } from '../../src/service/plain.ts';
@@ -105,11 +107,16 @@ async function elements(session: ContextSession, fd: number, { keySize, type }: 
   }
 }
 
-const sorted = (value: unknown): string =>
-  JSON.stringify(value, (_name, part: unknown) => {
-    if (typeof part === 'bigint') return part.toString();
-    return Array.isArray(part) ? [...part].sort((a, b) => (JSON.stringify(a) < JSON.stringify(b) ? -1 : 1)) : part;
-  });
+/** The same text whatever the order was. */
+function sorted(value: unknown): string {
+  if (Array.isArray(value)) return `[${value.map(sorted).sort().join()}]`;
+  if (value instanceof Uint8Array) return Buffer.from(value).toString('hex');
+  if (typeof value !== 'object' || value === null) return String(value);
+  return `{${Object.entries(value)
+    .map(([name, part]) => `${name}: ${sorted(part)}`)
+    .sort()
+    .join()}}`;
+}
 
 describe('a state', () => {
   const KEYED: readonly MapCreate[] = [
@@ -251,6 +258,31 @@ describe('a state', () => {
       files: altered(refusing),
     });
     expect(state2.restored.diagnostics).toEqual([]);
+  });
+
+  it('keeps what is of a module made ahead of time', async () => {
+    const disk = new Disk();
+    const { session, state } = await begin(disk);
+    await session.call('map.create', map('hash'));
+    const object = readFileSync(join(PROJECT_ROOT, 'examples/counters/counters.bpf.o'));
+    const { wasm } = await compileAhead(object, { host: memoryHost() });
+    const loaded = await session.call('object.load', { object: wasm, name: 'counters.wasm' });
+    const packet = new Uint8Array(64);
+    const [program] = loaded.programs;
+    await session.call('prog.testRun', { fd: program.fd, data: packet });
+    await session.call('object.pin', { fd: program.fd, path: 'prog' });
+    for (const [i, { fd }] of loaded.maps.entries()) await session.call('object.pin', { fd, path: `map/${i}` });
+    state.settle();
+    const before = sorted(await seen(session));
+    for (const files of [left(disk), (state.snapshot(), left(disk))]) {
+      const again = await begin(files);
+      expect(again.state.restored.diagnostics).toEqual([]);
+      expect(sorted(await seen(again.session))).toBe(before);
+      const { fd } = await again.session.call('object.get', { path: 'prog' });
+      const { retval } = await again.session.call('prog.testRun', { fd, data: packet });
+      expect(retval).toBe((await session.call('prog.testRun', { fd: program.fd, data: packet })).retval);
+      expect(await kinds(again.session)).toEqual((await kinds(session)).filter((one) => one !== 'map 1'));
+    }
   });
 
   it('keeps links and attachments', async () => {
