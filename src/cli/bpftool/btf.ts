@@ -1,21 +1,20 @@
 // `anybpf btf`: types of objects, and of files.
-import { readFile } from 'node:fs/promises';
 import { AnyBpfError, fail } from '../../base/diagnostic.ts';
 import { wrongWords } from '../../base/messages/bpftool.ts';
 import type { Btf } from '../../btf/btf.ts';
 import { decodeBtf } from '../../btf/decode.ts';
 import { formatC } from '../../btf/format-c.ts';
 import { formatRawType } from '../../btf/format-raw.ts';
-import { readElf } from '../../elf/read.ts';
 import { ERRNO } from '../../spec/errno.ts';
 import type { BtfInfo, Id } from '../../spec/session.ts';
 import { strerror } from '../../spec/strerror.ts';
 import type { Words } from './arguments.ts';
 import { btfOf } from './btf-objects.ts';
 import { typeJson } from './btf-json.ts';
-import { refuse } from './errors.ts';
+import { refuse, ToolError } from './errors.ts';
 import { all, byId, mapOf, programOf } from './objects.ts';
 import { type Answer, type Json, listed } from './output.ts';
+import { readBtf } from './read-file.ts';
 import { type Group, needOrUsage, type Tool } from './tool.ts';
 
 const btfJson = (info: BtfInfo): Json => ({
@@ -84,23 +83,14 @@ async function sourceOf(tool: Tool, words: Words): Promise<Source> {
 const baseOf = async (tool: Tool): Promise<Btf | undefined> =>
   tool.options.baseBtf === undefined ? undefined : btfFile(tool.options.baseBtf, undefined);
 
-/** The first byte of an ELF file. */
-const ELF = 0x7f;
-
-/** Types of an object's .BTF, or of raw BTF (/sys/kernel/btf/*). */
 async function btfFile(file: string, base: Btf | undefined): Promise<Btf> {
-  const bytes = await readFile(file).catch((error: NodeJS.ErrnoException) => {
-    const errno = -(error.errno ?? -ERRNO.EIO);
-    return refuse(`failed to load BTF from ${file}: ${strerror(errno)}`, -errno);
-  });
+  const what = `failed to load BTF from ${file}`;
   try {
-    const whole = new Uint8Array(bytes.buffer, bytes.byteOffset, bytes.byteLength);
-    const raw = whole[0] === ELF ? readElf(whole, { file }).sections.find(({ name }) => name === '.BTF')?.data : whole;
-    if (raw === undefined) return refuse(`failed to load BTF from ${file}: ${strerror(ERRNO.ENOENT)}`, -ERRNO.ENOENT);
+    const raw = await readBtf(file, what);
     return decodeBtf(raw, { place: { file }, ...(base === undefined ? {} : { base }) });
   } catch (error) {
-    if (!(error instanceof AnyBpfError) || error.code.startsWith('bpftool/')) throw error;
-    return refuse(`failed to load BTF from ${file}: ${error.diagnostic.message}`, -ERRNO.EINVAL);
+    if (!(error instanceof AnyBpfError) || error instanceof ToolError) throw error;
+    throw new ToolError(`${what}: ${error.diagnostic.message}`, -ERRNO.EINVAL, error);
   }
 }
 

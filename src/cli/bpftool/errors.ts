@@ -62,6 +62,15 @@ export async function unless<T>(errno: ErrnoName, operation: Promise<T>): Promis
   }
 }
 
+/** The number of a failure of the file system: by its name, as Node's own numbers are Windows' elsewhere. */
+export function systemErrno({ code = '', errno = -ERRNO.EIO }: NodeJS.ErrnoException): number {
+  return Object.hasOwn(ERRNO, code) ? ERRNO[code as ErrnoName] : Math.abs(errno);
+}
+
+/** Refuses because of a failure of the file system. */
+export const refuseFile = (what: string, error: NodeJS.ErrnoException): never =>
+  refuse(`${what}: ${strerror(systemErrno(error))}`);
+
 export const refuse = (sentence: string, status = -1): never => {
   throw new ToolError(sentence, status);
 };

@@ -7,12 +7,10 @@ import { builtInPlatform } from '../../hosts/platform.ts';
 import { type DisassembledLine, disassembleLines } from '../../isa/disassembler.ts';
 import { SLOT_SIZE, slotsOf } from '../../isa/insn.ts';
 import { OPS } from '../../isa/opcodes.ts';
-import { ERRNO } from '../../spec/errno.ts';
 import type { ProgramInfo, Result } from '../../spec/session.ts';
-import { strerror } from '../../spec/strerror.ts';
 import { btfOf } from './btf-objects.ts';
 import type { Words } from './arguments.ts';
-import { refuse, said } from './errors.ts';
+import { refuse, refuseFile, said } from './errors.ts';
 import { type Opened, programsOf } from './objects.ts';
 import { type Answer, DONE, hexByte, hexJson, hexText, type Json } from './output.ts';
 import { visualText } from './prog-visual.ts';
@@ -80,7 +78,7 @@ function dumpJited(code: Code, form: Form): Promise<Answer> | Answer {
 
 async function save(file: string, bytes: Uint8Array): Promise<Answer> {
   await writeFile(file, bytes, { mode: 0o600 }).catch((error: NodeJS.ErrnoException) =>
-    refuse(`can't open file ${file}: ${strerror(-(error.errno ?? -ERRNO.EIO))}`),
+    refuseFile(`can't open file ${file}`, error),
   );
   return DONE;
 }

@@ -1,9 +1,7 @@
 // `prog load` and `prog loadall`: an object's programs, pinned or attached.
-import { readFile } from 'node:fs/promises';
 import path from 'node:path';
 import { AnyBpfError, fail } from '../../base/diagnostic.ts';
 import { wrongWords } from '../../base/messages/bpftool.ts';
-import { readElf } from '../../elf/read.ts';
 import { linkObject } from '../../link/link.ts';
 import { LIBBPF_SECTIONS, rulePrefix, sectionRule, WINDOWS_SECTIONS } from '../../link/sections.ts';
 import type { ObjectSpec } from '../../spec/object.ts';
@@ -15,6 +13,7 @@ import { deviceIndex } from './devices.ts';
 import { noteOf, refuse, said, ToolError } from './errors.ts';
 import { mapOf } from './objects.ts';
 import { type Answer, DONE } from './output.ts';
+import { readBtf } from './read-file.ts';
 import type { Tool } from './tool.ts';
 
 /** What `type` takes: section names, as libbpf and eBPF for Windows know them. */
@@ -123,16 +122,6 @@ function typeChanges(spec: ObjectSpec, type: string | undefined): Record<string,
   return Object.fromEntries(spec.programs.map(({ name }) => [name, change]));
 }
 
-/** Raw BTF of a file: /sys/kernel/btf/*, or an object's .BTF. */
-async function btfFile(file: string): Promise<Uint8Array> {
-  const bytes = await readFile(file).catch((error: NodeJS.ErrnoException) =>
-    refuse(`failed to parse kernel BTF: ${error.message}`),
-  );
-  if (bytes[0] !== 0x7f) return new Uint8Array(bytes);
-  const section = readElf(new Uint8Array(bytes), { file }).sections.find(({ name }) => name === '.BTF');
-  return section?.data ?? refuse(`failed to parse kernel BTF: ${file} has no .BTF`);
-}
-
 /** Names in the file system of pins have no points. */
 const pinName = (name: string): string => name.replaceAll('.', '_');
 
@@ -169,7 +158,7 @@ async function load(tool: Tool, words: Words, firstOnly: boolean): Promise<Answe
       name: given.file,
       types,
       maps,
-      ...(given.kernelBtf === undefined ? {} : { btf: await btfFile(given.kernelBtf) }),
+      ...(given.kernelBtf === undefined ? {} : { btf: await readBtf(given.kernelBtf, 'failed to parse kernel BTF') }),
     });
   } catch (error) {
     return failed('failed to load object file', error);

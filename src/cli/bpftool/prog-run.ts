@@ -4,11 +4,11 @@ import { fail } from '../../base/diagnostic.ts';
 import { wrongWords } from '../../base/messages/bpftool.ts';
 import { ERRNO } from '../../spec/errno.ts';
 import { strerror } from '../../spec/strerror.ts';
-import { readBytes } from './read-bytes.ts';
 import type { Words } from './arguments.ts';
-import { refuse, said } from './errors.ts';
+import { refuse, refuseFile, said } from './errors.ts';
 import { programOf } from './objects.ts';
 import { type Answer, dumpText, type Json } from './output.ts';
+import { readBytes } from './read-file.ts';
 import type { Tool } from './tool.ts';
 
 type FileWord = 'data_in' | 'data_out' | 'ctx_in' | 'ctx_out';
@@ -50,6 +50,9 @@ function runWords(words: Words): RunWords {
   return given;
 }
 
+const inputOf = async (file: string | undefined, { io }: Tool): Promise<Uint8Array | undefined> =>
+  file === undefined ? undefined : readBytes(file, io, `failed to open ${file}`);
+
 /** What is larger than the room that was asked for is refused, as the kernel does. */
 function fits(data: Uint8Array | undefined, room: number | undefined): void {
   if (data !== undefined && room !== undefined && data.length > room) {
@@ -60,8 +63,8 @@ function fits(data: Uint8Array | undefined, room: number | undefined): void {
 export async function runProgram(tool: Tool, words: Words): Promise<Answer> {
   const { fd } = await programOf(tool, words.need(4));
   const { files, sizes, repeat } = runWords(words);
-  const data = files.data_in === undefined ? undefined : await readBytes(files.data_in, tool.io);
-  const ctx = files.ctx_in === undefined ? undefined : await readBytes(files.ctx_in, tool.io);
+  const data = await inputOf(files.data_in, tool);
+  const ctx = await inputOf(files.ctx_in, tool);
   const result = await said(
     tool.call('prog.testRun', {
       fd,
@@ -93,8 +96,6 @@ export async function runProgram(tool: Tool, words: Words): Promise<Answer> {
 async function put(file: string | undefined, bytes: Uint8Array | undefined): Promise<Uint8Array | undefined> {
   if (file === undefined || bytes === undefined) return undefined;
   if (file === '-') return bytes.length === 0 ? undefined : bytes;
-  await writeFile(file, bytes).catch((error: NodeJS.ErrnoException) =>
-    refuse(`failed to open ${file}: ${strerror(-(error.errno ?? -ERRNO.EIO))}`),
-  );
+  await writeFile(file, bytes).catch((error: NodeJS.ErrnoException) => refuseFile(`failed to open ${file}`, error));
   return undefined;
 }

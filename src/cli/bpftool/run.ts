@@ -1,5 +1,5 @@
 // Runs a line of bpftool's grammar: options, object, command; prints the answer; gives the status as bpftool's exit code.
-import { readFile } from 'node:fs/promises';
+import { text } from '../../base/bytes.ts';
 import { AnyBpfError, type Diagnostic, fail, formatDiagnostic } from '../../base/diagnostic.ts';
 import { wrongWords } from '../../base/messages/bpftool.ts';
 import type { Io } from '../io.ts';
@@ -8,6 +8,7 @@ import { isPrefix, parseOptions, type ToolOptions, Words } from './arguments.ts'
 import { ToolError } from './errors.ts';
 import { GROUPS } from './groups.ts';
 import { type Answer, type Json, jsonText, prettyJson } from './output.ts';
+import { readBytes } from './read-file.ts';
 import { type Group, Tool, UsageError } from './tool.ts';
 
 /** The name that help texts show. */
@@ -201,9 +202,7 @@ async function batchLines(tool: Tool, words: Words): Promise<string[][]> {
   if (!words.skip('file')) fail(wrongWords({}, `expected 'file', got: ${words.next}`));
   if (words.left > 1) fail(wrongWords({}, 'too many parameters for batch'));
   const file = words.take();
-  const text = file === '-' ? await textOf(tool.io.stdin) : await readFile(file, 'utf8').catch(() => undefined);
-  if (text === undefined) return fail(wrongWords({}, `Can't open file (${file}): No such file or directory`));
-  return text
+  return text(await readBytes(file, tool.io, `Can't open file (${file})`))
     .split('\n')
     .map((line) =>
       line
@@ -212,10 +211,4 @@ async function batchLines(tool: Tool, words: Words): Promise<string[][]> {
         .filter((word) => word !== ''),
     )
     .filter((line) => line.length > 0);
-}
-
-async function textOf(stream: AsyncIterable<Uint8Array>): Promise<string> {
-  const parts: Uint8Array[] = [];
-  for await (const part of stream) parts.push(part);
-  return Buffer.concat(parts).toString('utf8');
 }
