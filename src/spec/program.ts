@@ -45,7 +45,7 @@ export interface ContextLayout {
   readonly fields: Readonly<Record<string, ContextField>>;
   /** The structure has no fields that the type knows (a tracepoint's record, a syscall program's argument): any bytes from `from` on. */
   readonly raw?: { readonly access: 'read' | 'read-write'; readonly from: number };
-  /** Windows: any bytes outside pointers may be read and stored to, whatever the fields; what is stored where it means nothing is lost. */
+  /** Windows: any bytes outside pointers may be read and stored to, whatever the fields; what is stored where it means nothing has no effect. */
   readonly loose?: true;
 }
 

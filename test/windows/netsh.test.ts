@@ -1,4 +1,4 @@
-// The 33 cases of eBPF for Windows' tests/end_to_end/netsh_test.cpp, a transcript each: `> command`, then what it prints, and `(failed)`
+// The cases of eBPF for Windows' tests/end_to_end/netsh_test.cpp (32, and hash.golden, which is our own), a transcript each: `> command`, then what it prints, and `(failed)`
 // where it ends without success. Lines with // say how the case differs from Windows', and why.
 import { readFileSync } from 'node:fs';
 import path from 'node:path';
