@@ -5,6 +5,8 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { afterAll, describe, expect, it } from 'vitest';
 import { createRuntime } from '../../src/context/create.ts';
+import { LIBBPF_SECTIONS, rulePrefix } from '../../src/link/sections.ts';
+import { served } from '../service/support.ts';
 import { requireCapability } from '../support/capability.ts';
 import { PROJECT_ROOT } from '../support/shared.ts';
 import { exampleFile } from './bench.ts';
@@ -27,8 +29,10 @@ function kernelCalls(): Map<string, string> | undefined {
   const built = spawnSync('cc', ['-O1', '-o', tool, source, '-lbpf'], { encoding: 'utf8', timeout: 60_000 });
   if (built.status !== 0) throw new Error(`libbpf-calls.c does not build: ${built.stderr}`);
   mkdirSync(pins);
-  const files = (['dropPort', 'sampler', 'counters'] as const).map(exampleFile);
-  const run = spawnSync(tool, [...files, pins], { encoding: 'utf8', timeout: 60_000 });
+  const run = spawnSync(tool, [files.dropPort, files.sampler, files.counters, pins], {
+    encoding: 'utf8',
+    timeout: 60_000,
+  });
   if (run.status === 2) {
     console.warn('skipped: no network namespace of its own');
     return undefined;
@@ -51,6 +55,28 @@ afterAll(() => {
   rmSync(pins, { recursive: true, force: true });
 });
 
+const files = {
+  dropPort: exampleFile('dropPort'),
+  sampler: exampleFile('sampler'),
+  counters: exampleFile('counters'),
+  pins,
+};
+
+describe('a session by a socket', () => {
+  it('gives what the embedded one gives', async () => {
+    const runtime = createRuntime();
+    const service = await served();
+    const session = await service.connect();
+    try {
+      const names = LIBBPF_SECTIONS.map(rulePrefix);
+      expect(await ourCalls(session, files, names)).toEqual(await ourCalls(runtime, files, names));
+    } finally {
+      await session.close();
+      runtime.context[Symbol.dispose]();
+    }
+  });
+});
+
 describe.skipIf(reason !== undefined)('calls of libbpf', () => {
   it('give what they give on the kernel', async () => {
     const kernel = kernelCalls();
@@ -58,12 +84,6 @@ describe.skipIf(reason !== undefined)('calls of libbpf', () => {
     const sections = [...kernel.keys()].flatMap((label) => (label.startsWith('type:') ? [label.slice(5)] : []));
     const runtime = createRuntime();
     try {
-      const files = {
-        dropPort: exampleFile('dropPort'),
-        sampler: exampleFile('sampler'),
-        counters: exampleFile('counters'),
-        pins,
-      };
       const ours = await ourCalls(runtime, files, sections);
       const wrong = [...kernel].flatMap(([label, value]) =>
         ours.get(label) === value || Object.hasOwn(DIFFERENT, label)
