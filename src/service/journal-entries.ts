@@ -37,22 +37,33 @@ const TAG = { record: 0, set: 1, delete: 2 } as const;
 const SET_HEAD = 13;
 const DELETE_HEAD = 9;
 
-function head(size: number, tag: number, ...words: readonly number[]): Uint8Array {
+/** Tag and words, then the bytes: one piece, which copies what was given. */
+function element(tag: number, words: readonly number[], ...parts: readonly Uint8Array[]): Uint8Array {
+  let size = 1 + 4 * words.length;
+  for (const { length } of parts) size += length;
   const bytes = new Uint8Array(size);
   const view = new DataView(bytes.buffer);
   bytes[0] = tag;
-  words.forEach((word, i) => view.setUint32(1 + 4 * i, word, true));
+  let at = 1;
+  for (const word of words) {
+    view.setUint32(at, word, true);
+    at += 4;
+  }
+  for (const part of parts) {
+    bytes.set(part, at);
+    at += part.length;
+  }
   return bytes;
 }
 
-/** The entry's bytes, in pieces. */
+/** The entry's bytes, in pieces that share nothing with it but the bytes of a blob. */
 export function encodeEntry(entry: Entry): Uint8Array[] {
   if (entry.op === 'set') {
     const { map, key, value } = entry;
-    return [head(SET_HEAD, TAG.set, map, key.length, value.length), key, value];
+    return [element(TAG.set, [map, key.length, value.length], key, value)];
   }
-  if (entry.op === 'delete') return [head(DELETE_HEAD, TAG.delete, entry.map, entry.key.length), entry.key];
-  return [head(1, TAG.record), ...plainPieces(entry as unknown as Plain)];
+  if (entry.op === 'delete') return [element(TAG.delete, [entry.map, entry.key.length], entry.key)];
+  return [Uint8Array.of(TAG.record), ...plainPieces(entry as unknown as Plain)];
 }
 
 /**

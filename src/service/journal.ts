@@ -73,9 +73,10 @@ export class Journal {
 
   /** Keeps a change to be written with the next `flush`. */
   add(entry: Entry): void {
+    const shared = entry.op !== 'set' && entry.op !== 'delete';
     for (const piece of encodeEntry(entry)) {
-      // Whoever gave the bytes may use them again; small ones (keys and values) are cheaper copied than kept apart.
-      this.#waiting.push(piece.slice());
+      // Whoever gave the bytes may use them again.
+      this.#waiting.push(shared ? piece.slice() : piece);
       this.#waitingSize += piece.length;
     }
   }
