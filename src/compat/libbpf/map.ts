@@ -6,7 +6,7 @@ import { copyOut, type Library, nothing, type Out, refuse, status } from './libr
 import { mapTypeName, mapTypeNumber } from './numbers.ts';
 import { pinMap, unpinMap } from './pinning.ts';
 
-/** What a map of a type without values in memory takes for one (validate_map_op of libbpf: per-CPU maps take all CPUs'). */
+/** Bytes that calls by map must have for a value: of per-CPU maps those of all CPUs (libbpf's validate_map_op). */
 const valueSizeOf = (map: BpfMap): number => (map.userValueSize > 0 ? map.userValueSize : map.attributes.valueSize);
 
 /** Bytes as long as the caller says; EFAULT where they are not there. */
