@@ -6,6 +6,3 @@ export const wrongWords = message('bpftool/usage', (sentence: string) => sentenc
 
 /** An operation that the context, or a file, refused. */
 export const operationFailed = message('bpftool/failed', (sentence: string) => sentence);
-
-/** A part of bpftool that has no meaning here. */
-export const noMeaning = message('bpftool/unsupported', (sentence: string) => sentence);

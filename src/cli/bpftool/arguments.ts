@@ -49,11 +49,6 @@ export class Words {
     return this.#words[this.#at];
   }
 
-  /** The word after the next. */
-  get second(): string | undefined {
-    return this.#words[this.#at + 1];
-  }
-
   /** The one that was taken last. */
   get last(): string {
     return this.#words[this.#at - 1] ?? '';

@@ -59,7 +59,7 @@ async function ofObject(tool: Tool, id: Id): Promise<Btf> {
   const btf = await btfOf(tool, id);
   if (btf !== undefined) return btf;
   const why = strerror(ERRNO.ENOENT);
-  if (!tool.options.json) tool.note(`Error: can't get BTF object by id (${id}): ${why}\n`);
+  tool.note(`Error: can't get BTF object by id (${id}): ${why}\n`);
   return refuse(`get btf by id (${id}): ${why}`, -ERRNO.ENOENT);
 }
 

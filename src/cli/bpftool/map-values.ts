@@ -22,7 +22,7 @@ export const isPerCpu = (type: MapTypeName): boolean => PER_CPU.has(type);
 const stride = (info: MapInfo): number => alignUp(info.valueSize, 8);
 
 /** The value of each CPU, out of what map.lookup gives. */
-export function valuesOf(info: MapInfo, value: Uint8Array): Uint8Array[] {
+function valuesOf(info: MapInfo, value: Uint8Array): Uint8Array[] {
   const each = stride(info);
   return Array.from({ length: Math.floor(value.length / each) }, (_, cpu) =>
     value.subarray(cpu * each, cpu * each + info.valueSize),
