@@ -1,6 +1,6 @@
 // Names that have no meaning over a session: each fails plainly, with EOPNOTSUPP, and the table says why.
 import { type Library, refuse } from './library.ts';
-import { EBPF_RESULT } from './windows-types.ts';
+import { EBPF_RESULT } from '../../spec/windows.ts';
 
 /** What a function gives where it cannot do anything: -errno, null, nothing, an ebpf_result_t. */
 type Gives = 'status' | 'pointer' | 'void' | 'result';

@@ -11,8 +11,8 @@ import {
   type ProgramInfo,
 } from '../../spec/session.ts';
 import type { Library } from './library.ts';
-import { attachTypeNumber, mapTypeNumber, programTypeNumber } from './numbers.ts';
-import { nameBytes, read, struct, words, write } from './structs.ts';
+import { attachTypeNumber, mapTypeNumber, programTypeNumber } from '../../spec/numbers.ts';
+import { nameBytes, read, struct, words, write } from '../../base/structs.ts';
 
 export const LINUX_MAP_INFO = struct({
   type: 'u32',

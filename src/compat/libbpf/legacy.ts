@@ -2,7 +2,7 @@
 import type { BpfObject } from './handles.ts';
 import { type Library, type Out, refuse, status } from './library.ts';
 import type { mapCalls } from './map-calls.ts';
-import { programTypeNumber } from './numbers.ts';
+import { programTypeNumber } from '../../spec/numbers.ts';
 import type { objectFunctions } from './object.ts';
 import type { progCalls } from './prog-calls.ts';
 

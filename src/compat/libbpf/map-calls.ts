@@ -2,7 +2,7 @@
 import { utf8 } from '../../base/bytes.ts';
 import type { Result } from '../../spec/session.ts';
 import { copyOut, type Library, type Out, refuse, status } from './library.ts';
-import { mapTypeName } from './numbers.ts';
+import { mapTypeName } from '../../spec/numbers.ts';
 
 /** struct bpf_map_create_opts. */
 export interface MapCreateOptions {

@@ -3,7 +3,7 @@ import { loaderDefaults } from '../../maps/loader-defaults.ts';
 import { isMapInMap } from '../../link/map-type.ts';
 import type { BpfMap, MapAttributes } from './handles.ts';
 import { copyOut, type Library, nothing, type Out, refuse, status } from './library.ts';
-import { mapTypeName, mapTypeNumber } from './numbers.ts';
+import { mapTypeName, mapTypeNumber } from '../../spec/numbers.ts';
 import { pinMap, unpinMap } from './pinning.ts';
 
 /** Bytes that calls by map must have for a value: of per-CPU maps those of all CPUs (libbpf's validate_map_op). */

@@ -13,7 +13,7 @@ import {
   mapTypeName,
   programTypeName,
   programTypeNumber,
-} from './numbers.ts';
+} from '../../spec/numbers.ts';
 
 /** The version whose headers are followed. */
 const VERSION = { major: 1, minor: 1 } as const;

@@ -3,7 +3,7 @@ import { ERRNO } from '../../spec/errno.ts';
 import type { AttachTarget, ObjectKind } from '../../spec/session.ts';
 import { fillInfo, LARGEST_INFO } from './info.ts';
 import { type Library, nothing, type Out, pointer, refuse, status } from './library.ts';
-import { attachTypeName } from './numbers.ts';
+import { attachTypeName } from '../../spec/numbers.ts';
 import { writeLog } from './prog-calls.ts';
 import { openTarget, targetOf } from './targets.ts';
 

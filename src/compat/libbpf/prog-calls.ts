@@ -3,7 +3,7 @@ import { utf8 } from '../../base/bytes.ts';
 import { AnyBpfError } from '../../base/diagnostic.ts';
 import type { Result } from '../../spec/session.ts';
 import { type Library, type Out, refuse, status } from './library.ts';
-import { attachTypeName, programTypeName } from './numbers.ts';
+import { attachTypeName, programTypeName } from '../../spec/numbers.ts';
 import { targetOf } from './targets.ts';
 
 /** struct bpf_prog_load_opts. */

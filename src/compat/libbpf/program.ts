@@ -2,7 +2,7 @@
 import { SLOT_SIZE } from '../../isa/insn.ts';
 import type { BpfProgram } from './handles.ts';
 import { type Library, nothing, type Out, refuse } from './library.ts';
-import { attachTypeName, attachTypeNumber, programTypeName, programTypeNumber } from './numbers.ts';
+import { attachTypeName, attachTypeNumber, programTypeName, programTypeNumber } from '../../spec/numbers.ts';
 import { pinProgram, unpinProgram } from './pinning.ts';
 
 export function programFunctions(lib: Library) {

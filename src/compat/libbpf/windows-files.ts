@@ -9,7 +9,7 @@ import type { ObjectSpec, ProgramSpec } from '../../spec/object.ts';
 import { verify } from '../../verify/verify.ts';
 import { errnoOf } from './errors.ts';
 import { fileBytes, type Library, type Out } from './library.ts';
-import { ATTACH_GUIDS, EBPF_RESULT, type EbpfResult, PROGRAM_GUIDS, programTypeOfGuid } from './windows-types.ts';
+import { ATTACH_GUIDS, EBPF_RESULT, type EbpfResult, PROGRAM_GUIDS, programTypeOfGuid } from '../../spec/windows.ts';
 
 /** ebpf_api_program_info_t: the list is an array, statistics are counts by name. */
 export interface ProgramInformation {

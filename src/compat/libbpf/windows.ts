@@ -5,7 +5,7 @@ import type { AttachTypeName } from '../../spec/program-types.ts';
 import { type AttachTarget, EXECUTION_TYPES, type ExecutionType, type ProgramInfo } from '../../spec/session.ts';
 import { BpfLink, type BpfObject, type BpfProgram } from './handles.ts';
 import { fileBytes, type Library, type Out, out, status } from './library.ts';
-import { attachTypeName, attachTypeNumber, programTypeName, programTypeNumber } from './numbers.ts';
+import { attachTypeName, attachTypeNumber, programTypeName, programTypeNumber } from '../../spec/numbers.ts';
 import type { objectCalls } from './object-calls.ts';
 import type { linkFunctions } from './link.ts';
 import type { PerfLost, PerfSample, RingSample, ringFunctions } from './rings.ts';
@@ -20,7 +20,7 @@ import {
   executionNumber,
   PROGRAM_GUIDS,
   programTypeOfGuid,
-} from './windows-types.ts';
+} from '../../spec/windows.ts';
 
 /** ebpf_map_info_t. */
 export interface PinnedMapInfo {
