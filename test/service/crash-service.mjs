@@ -10,7 +10,8 @@ const reports = [];
 const durable = { ...JSON.parse(options), report: (diagnostic) => reports.push(diagnostic) };
 try {
   await startService({ socket, version: 'crash-test', state, durable });
-  process.stdout.write(`${JSON.stringify({ ready: true, reports })}\n`);
+  const { user, system } = process.cpuUsage();
+  process.stdout.write(`${JSON.stringify({ ready: true, reports, cpu: (user + system) / 1000 })}\n`);
 } catch (error) {
   process.stdout.write(`${JSON.stringify({ ready: false, why: String(error) })}\n`);
   process.exit(1);

@@ -40,6 +40,8 @@ export interface Figures {
   /** Milliseconds from the start of the process to its first answer: most, and all together. */
   slowest: number;
   starting: number;
+  /** Milliseconds of a processor that the processes took until they were ready: most, whatever else the machine does. */
+  processor: number;
   acknowledged: number;
   lost: number;
   torn: number;
@@ -77,6 +79,7 @@ export class Campaign {
     points: 0,
     slowest: 0,
     starting: 0,
+    processor: 0,
     acknowledged: 0,
     lost: 0,
     torn: 0,
@@ -141,12 +144,14 @@ export class Campaign {
       stdio: ['ignore', 'pipe', 'inherit'],
     });
     const [line] = (await once(service.stdout as NonNullable<typeof service.stdout>, 'data')) as [Uint8Array];
-    const { ready, why, reports } = JSON.parse(String(line)) as {
+    const { ready, why, reports, cpu } = JSON.parse(String(line)) as {
       ready: boolean;
       why?: string;
       reports: readonly { readonly code: string }[];
+      cpu: number;
     };
     if (!ready) throw new Error(`round ${this.#round}: ${why}`);
+    this.figures.processor = Math.max(this.figures.processor, cpu);
     for (const { code } of reports) {
       if (code !== 'state/cut') throw new Error(`round ${this.#round}: ${code}`);
       this.figures.cut++;
