@@ -1,8 +1,8 @@
 // Whatever bytes and numbers come in: bpf() gives a number and nothing is thrown; files that are broken are refused with an errno.
 import fc from 'fast-check';
 import { afterAll, describe, expect, it } from 'vitest';
-import { ATTRS, BPF_COMMANDS } from '../../src/compat/libbpf/commands.ts';
-import { read, struct, write } from '../../src/compat/libbpf/structs.ts';
+import { ATTRS, BPF_COMMANDS } from '../../src/spec/bpf-attr.ts';
+import { read, struct, write } from '../../src/base/structs.ts';
 import { Bench, exampleBytes, returns } from './bench.ts';
 
 const bench = new Bench();

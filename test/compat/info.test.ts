@@ -8,8 +8,8 @@ import {
   WINDOWS_LINK_INFO,
   WINDOWS_MAP_INFO,
   WINDOWS_PROG_INFO,
-} from '../../src/compat/libbpf/info.ts';
-import { type Fields, type Layout, read, type Struct, write } from '../../src/compat/libbpf/structs.ts';
+} from '../../src/spec/bpf-info.ts';
+import { type Fields, type Layout, read, type Struct, write } from '../../src/base/structs.ts';
 import { toHex } from '../../src/base/bytes.ts';
 import { Bench, type Libbpf, out, textOf, toU32 } from './bench.ts';
 

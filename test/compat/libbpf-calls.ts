@@ -1,8 +1,8 @@
 // The calls of libbpf-calls.c, made of ours: the same labels in the same order.
 import { createLibbpf } from '../../src/compat/libbpf/create.ts';
 import type { BpfMap, BpfObject } from '../../src/compat/libbpf/handles.ts';
-import { ATTRS } from '../../src/compat/libbpf/commands.ts';
-import { write } from '../../src/compat/libbpf/structs.ts';
+import { ATTRS } from '../../src/spec/bpf-attr.ts';
+import { write } from '../../src/base/structs.ts';
 import type { Session } from '../../src/spec/session.ts';
 import { existsSync, readFileSync } from 'node:fs';
 import { type Libbpf, need, out, returns, textOf, u32 } from './bench.ts';

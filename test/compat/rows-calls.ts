@@ -1,6 +1,6 @@
 // Functions by handle: bpf_map_*, bpf_prog_*, bpf_obj_*, ids, links, interfaces.
-import { read } from '../../src/compat/libbpf/structs.ts';
-import { LINUX_MAP_INFO, WINDOWS_MAP_INFO } from '../../src/compat/libbpf/info.ts';
+import { read } from '../../src/base/structs.ts';
+import { LINUX_MAP_INFO, WINDOWS_MAP_INFO } from '../../src/spec/bpf-info.ts';
 import { FRAME, out, returns, row, type Rows, textOf, toU32, u32 } from './bench.ts';
 
 const ENOENT = -2;

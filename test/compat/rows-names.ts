@@ -1,6 +1,6 @@
 // libbpf_*: names, errors, lines; and Windows' own names by object, file and type.
-import { read } from '../../src/compat/libbpf/structs.ts';
-import { LINUX_PROG_INFO, WINDOWS_MAP_INFO } from '../../src/compat/libbpf/info.ts';
+import { read } from '../../src/base/structs.ts';
+import { LINUX_PROG_INFO, WINDOWS_MAP_INFO } from '../../src/spec/bpf-info.ts';
 import type { BpfLink } from '../../src/compat/libbpf/handles.ts';
 import type { PinnedMapInfo } from '../../src/compat/libbpf/windows.ts';
 import type { ProgramInformation } from '../../src/compat/libbpf/windows-files.ts';

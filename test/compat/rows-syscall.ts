@@ -1,8 +1,8 @@
 // bpf(cmd, attr, size): the shapes of union bpf_attr.
 import type { Arena } from '../../src/compat/libbpf/arena.ts';
-import { ATTRS, BPF_COMMANDS, type BpfCommand } from '../../src/compat/libbpf/commands.ts';
-import { LINUX_MAP_INFO } from '../../src/compat/libbpf/info.ts';
-import { type Fields, type Layout, nameBytes, read, type Struct, write } from '../../src/compat/libbpf/structs.ts';
+import { ATTRS, BPF_COMMANDS, type BpfCommand } from '../../src/spec/bpf-attr.ts';
+import { LINUX_MAP_INFO } from '../../src/spec/bpf-info.ts';
+import { type Fields, type Layout, nameBytes, read, type Struct, write } from '../../src/base/structs.ts';
 import { type Bench, FRAME, type Libbpf, returns, row, type Rows, textOf, toU32, u32 } from './bench.ts';
 
 const E2BIG = -7;

@@ -16,7 +16,7 @@ export {
   WINDOWS_LINK_INFO,
   WINDOWS_MAP_INFO,
   WINDOWS_PROG_INFO,
-} from './info.ts';
+} from '../../spec/bpf-info.ts';
 export { type LibbpfOptions, type Out, out, PRINT_LEVEL, type PrintFunction } from './library.ts';
 export type { MapBatchOptions, MapCreateOptions } from './map-calls.ts';
 export type { LinkCreateOptions } from './object-calls.ts';

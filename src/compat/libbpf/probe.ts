@@ -1,6 +1,6 @@
 // libbpf_probe_bpf_helper and bpf_prog_linfo__*: what the context can do, and where instructions came from.
 import { read } from '../../base/structs.ts';
-import { LINUX_PROG_INFO } from './info.ts';
+import { LINUX_PROG_INFO } from '../../spec/bpf-info.ts';
 import { type Library, nothing, pointer, refuse, status } from './library.ts';
 import { programTypeName } from '../../spec/numbers.ts';
 import type { Result } from '../../spec/session.ts';

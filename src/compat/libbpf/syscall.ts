@@ -4,7 +4,16 @@ import type { ErrnoName } from '../../spec/errno.ts';
 import type { Libbpf } from './types.ts';
 import { ATTR_BYTES, ATTRS, BPF_COMMANDS, type BpfCommand } from '../../spec/bpf-attr.ts';
 import { type Library, out, refuse } from './library.ts';
-import { type FieldKind, type Fields, type Layout, nameIn, read, type Struct, words, write } from '../../base/structs.ts';
+import {
+  type FieldKind,
+  type Fields,
+  type Layout,
+  nameIn,
+  read,
+  type Struct,
+  words,
+  write,
+} from '../../base/structs.ts';
 
 /** Raised inside a command to end it with an errno. */
 class Fault extends Error {
