@@ -2,6 +2,7 @@ import { ERRNO } from '../spec/errno.ts';
 import { helper, type HelperEnv, type HelperFamily } from '../spec/helper.ts';
 import type { HandleMap } from '../spec/map.ts';
 import type { SocketInfo } from '../spec/network.ts';
+import type { AttachTypeName } from '../spec/program-types.ts';
 import { handleAtIndex, needMapType } from './map-access.ts';
 import { neededSocket, socketAt } from './socket-table.ts';
 
@@ -36,6 +37,17 @@ function under(
   return ids.some((id) => Number(BigInt.asUintN(32, id)) === handle) ? 1 : 0;
 }
 
+/** net_ebpf_ext_sock_addr.c: the transport endpoint, which the layers of bind and listen do not have. */
+const NO_ENDPOINT: ReadonlySet<AttachTypeName | undefined> = new Set<AttachTypeName>([
+  'cgroup_inet4_bind',
+  'cgroup_inet6_bind',
+  'cgroup_inet4_listen',
+  'cgroup_inet6_listen',
+]);
+
+const windowsCookie = ({ program, host }: HelperEnv): bigint =>
+  NO_ENDPOINT.has(program.attachType) ? 0n : (host.network.currentSocket?.()?.cookie ?? 0n);
+
 export const socketCookieHelpers: HelperFamily = {
   family: 'socket-cookie',
   doc: 'Which socket a program runs for',
@@ -45,8 +57,9 @@ export const socketCookieHelpers: HelperFamily = {
       numbers: { linux: 46, windows: 26 },
       args: ['ctx'],
       returns: 'integer',
-      doc: 'A number that no other socket has, 0 for a packet without a socket.',
+      doc: 'A number that no other socket has, 0 for a packet without a socket; on Windows 0 also where sockets have none yet (bind, listen).',
       body: (env) => {
+        if (env.dialect === 'windows') return windowsCookie(env);
         if (env.packet !== undefined) return env.host.network.currentSocket?.()?.cookie ?? 0n;
         return neededSocket(env, 'get_socket_cookie').cookie;
       },

@@ -3,12 +3,16 @@ import { ERRNO } from '../spec/errno.ts';
 import { type ArgKind, helper, type HelperEnv, type HelperFamily, type StateKey } from '../spec/helper.ts';
 import type { BpfMap } from '../spec/map.ts';
 import type { Address, Region } from '../spec/memory.ts';
+import type { AttachTypeName } from '../spec/program-types.ts';
 import { EBPF_RESULT } from './status.ts';
 
 const NANOSECONDS_A_MILLISECOND = 1_000_000n;
 /** bpf_sock_addr_network_context_t. */
 const NETWORK_CONTEXT_VERSION = 1;
 const NETWORK_CONTEXT_SIZE = 32;
+const NETWORK_CONTEXT = { version: 0, interfaceType: 4, nextHop: 16 } as const;
+/** NET_LUID: the interface's type (IANA) is its upper 16 bits. */
+const LUID_TYPE = 48n;
 /** NTSTATUS of the kernel's string functions, as the signed 32-bit number that programs get. */
 const STATUS_BUFFER_OVERFLOW = 0x8000_0005 | 0;
 
@@ -197,6 +201,23 @@ export const windowsHelpers: HelperFamily = {
   ],
 };
 
+/** All hooks of sock_addr but connect; a program that does not say what it is for may be for that. */
+const CANNOT_REDIRECT: ReadonlySet<AttachTypeName | undefined> = new Set<AttachTypeName>([
+  'cgroup_inet4_bind',
+  'cgroup_inet6_bind',
+  'cgroup_inet4_listen',
+  'cgroup_inet6_listen',
+  'cgroup_inet4_recv_accept',
+  'cgroup_inet6_recv_accept',
+  'cgroup_inet4_connect_authorization',
+  'cgroup_inet6_connect_authorization',
+]);
+/** Only here it is known which way a connection takes. */
+const ROUTED: ReadonlySet<AttachTypeName | undefined> = new Set<AttachTypeName>([
+  'cgroup_inet4_connect_authorization',
+  'cgroup_inet6_connect_authorization',
+]);
+
 /** Bytes that the program leaves for whoever gets the redirected connection. */
 export const REDIRECT_CONTEXT: StateKey<{ bytes: Uint8Array | undefined }> = {
   name: 'redirect-context',
@@ -213,8 +234,9 @@ export const windowsSocketHelpers: HelperFamily = {
       programNumbers: { cgroup_sock_addr: 0x10001 },
       args: ['ctx', 'mem', 'size'],
       returns: 'integer',
-      doc: 'Leaves bytes for the process that a connection is redirected to; the hook’s verdict has them. 0. For connect4 and connect6.',
+      doc: 'Leaves bytes for the process that a connection is redirected to; the hook’s verdict has them. 0, or -1 in programs that are not for connect4 or connect6.',
       body: (env, _ctx, data, size) => {
+        if (CANNOT_REDIRECT.has(env.program.attachType)) return -1;
         const bytes = env.memory.u8.slice(data, data + size);
         env.state(REDIRECT_CONTEXT).bytes = bytes;
         env.host.redirectContext?.(bytes);
@@ -227,11 +249,15 @@ export const windowsSocketHelpers: HelperFamily = {
       programNumbers: { cgroup_sock_addr: 0x10002 },
       args: ['ctx', 'memOut', 'size'],
       returns: 'integer',
-      doc: 'What lies below the connection, as struct bpf_sock_addr_network_context of version 1: here all of it is unknown, 0. 0, or -6 (EBPF_INVALID_ARGUMENT) for less than 32 bytes.',
-      body: (env, _ctx, to, size) => {
+      doc: 'What lies below the connection, as struct bpf_sock_addr_network_context of version 1: the type of the context’s interface, for connect_authorization the interface itself too; all else is unknown, 0. 0, or -6 (EBPF_INVALID_ARGUMENT) for less than 32 bytes.',
+      body: (env, ctx, to, size) => {
         if (size < NETWORK_CONTEXT_SIZE) return -EBPF_RESULT.INVALID_ARGUMENT;
-        env.memory.u8.fill(0, to, to + size);
-        env.memory.u8[to] = NETWORK_CONTEXT_VERSION;
+        const { u8, view } = env.memory;
+        const luid = view.getBigUint64(ctx + env.layout.fields['interface_luid'].offset, true);
+        u8.fill(0, to, to + size);
+        view.setUint32(to + NETWORK_CONTEXT.version, NETWORK_CONTEXT_VERSION, true);
+        view.setUint32(to + NETWORK_CONTEXT.interfaceType, Number(luid >> LUID_TYPE), true);
+        if (ROUTED.has(env.program.attachType)) view.setBigUint64(to + NETWORK_CONTEXT.nextHop, luid, true);
         return 0;
       },
     }),

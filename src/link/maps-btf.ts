@@ -8,7 +8,7 @@ import { type ElfSymbol, STT } from '../elf/format.ts';
 import { sectionByName } from '../elf/lookup.ts';
 import type { MapSpec } from '../spec/object.ts';
 import { datasecOf, type LinkInput, mapAt, namedSymbols, type PlacedMap, placeMaps, tagsOf } from './input.ts';
-import { isMapInMap, mapTypeOf } from './map-type.ts';
+import { isMapInMap, mapTypeOf, refusedAttributes } from './map-type.ts';
 import { specialOf } from './special-fields.ts';
 
 const MAPS_SECTION = '.maps';
@@ -153,7 +153,7 @@ class Definition {
     }
   }
 
-  /** The map; `rejected` says why there can be none of its type (the spec's type then only stands in). */
+  /** The map; `rejected` says why there can be none (where its type is not known, the spec's only stands in). */
   spec(tags: readonly string[]): { readonly spec: MapSpec; readonly rejected?: Diagnostic } {
     const a = this.attributes;
     if (a.type === undefined || a.type === 0) return this.#refuse('has no type');
@@ -178,12 +178,13 @@ class Definition {
       tags,
     };
     if (type === undefined) return { spec, rejected: unknownMapType(this.#place, a.type, this.#input.dialect) };
+    const rejected = refusedAttributes(a, this.#input.dialect, this.#place) ?? this.#rejected;
     if (a.valuesAt !== undefined && (a.inner === undefined) !== (type === 'prog_array')) {
       this.#refuse(`is of type ${type} and has 'values' of ${a.inner === undefined ? 'programs' : 'maps'}`);
     }
     if (a.inner !== undefined && !isMapInMap(type)) this.#refuse(`is of type ${type} and has inner maps`);
     if (a.inner !== undefined && isMapInMap(a.inner.type)) fail(innerMap(this.#place, 'is itself a map of maps'));
-    return this.#rejected === undefined ? { spec } : { spec, rejected: this.#rejected };
+    return rejected === undefined ? { spec } : { spec, rejected };
   }
 }
 

@@ -1,12 +1,12 @@
 // Maps declared as structs of 32-bit words in the sections `maps` and `maps/NAME`: before BTF, and in iproute2's form.
 import { ByteReader } from '../base/bytes.ts';
-import { type Diagnostic, fail, type Place } from '../base/diagnostic.ts';
+import { fail, type Place } from '../base/diagnostic.ts';
 import { innerMap, mapDefinition, mapTail, unknownMapType } from '../base/messages/link.ts';
 import { type ElfSection, STT } from '../elf/format.ts';
 import { MAP_FLAGS } from '../spec/map-types.ts';
 import type { Dialect, MapSpec } from '../spec/object.ts';
 import { groupBy, type LinkInput, namedSymbols, type PlacedMap } from './input.ts';
-import { isMapInMap, mapTypeOf } from './map-type.ts';
+import { isMapInMap, mapTypeOf, refusedAttributes } from './map-type.ts';
 
 type Field =
   | 'type'
@@ -93,8 +93,10 @@ function declare(input: LinkInput, site: Site, iproute2: boolean): Declared {
   const layout = LAYOUTS[input.dialect].find((fields) => 4 * fields.length === bytes.length) ?? COMMON;
   const words = read(bytes, layout === SAMPLES && iproute2 ? IPROUTE2_SHORT : layout, input, place);
   const type = mapTypeOf(words.type ?? 0, input.dialect);
-  const rejected: Diagnostic | undefined =
-    type === undefined ? unknownMapType(place, words.type ?? 0, input.dialect) : undefined;
+  const rejected =
+    type === undefined
+      ? unknownMapType(place, words.type ?? 0, input.dialect)
+      : refusedAttributes(words, input.dialect, place);
   const spec: MapSpec = {
     name,
     type: type ?? 'array',

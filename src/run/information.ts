@@ -10,7 +10,7 @@ import type { Platform } from '../spec/platform.ts';
 import type { ProgramTypeRow } from '../spec/program.ts';
 
 /** Version of what the digest is over. */
-const VERSION = 1;
+const VERSION = 2;
 
 /** All of a helper that the verifier looks at. */
 function prototype(row: HelperRow | undefined, id: number | string): unknown {
@@ -28,7 +28,7 @@ function descriptor(row: ProgramTypeRow, spec: ProgramSpec): unknown {
     return [name, offset, size, kind, access, only, storeOnly, narrow, wide, narrowStore];
   });
   const returns = row.returns.map(({ attach = [], min, max }) => [attach, `${min}`, `${max}`]);
-  return [row.type, layout?.name, layout?.size, fields, layout?.raw ?? null, returns];
+  return [row.type, layout?.name, layout?.size, fields, layout?.raw ?? null, layout?.loose === true, returns];
 }
 
 /** Numbers of the helpers and names of the functions that a program calls, each once, sorted. */

@@ -1,12 +1,11 @@
 // One run of a program, as helpers and back ends see it.
 import { type Invocation, MAX_TAIL_CALLS, type ProgramImage } from '../spec/backend.ts';
-import type { PacketArea, StateKey } from '../spec/helper.ts';
+import type { HelperEnv, PacketArea, StateKey } from '../spec/helper.ts';
 import type { HostServices } from '../spec/host.ts';
 import type { BpfMap } from '../spec/map.ts';
 import type { Address, Memory } from '../spec/memory.ts';
 import type { Dialect } from '../spec/object.ts';
 import type { ContextLayout } from '../spec/program.ts';
-import type { ProgramTypeName } from '../spec/program-types.ts';
 import type { Runtime } from './runtime.ts';
 
 /** Made once for a program and begun anew for each of its runs. */
@@ -16,7 +15,7 @@ export class ProgramInvocation implements Invocation {
   readonly dialect: Dialect;
   readonly layout: ContextLayout;
   /** The program that runs now: another one after a tail call. */
-  program: { readonly id: number; readonly name: string; readonly type: ProgramTypeName };
+  program: HelperEnv['program'];
   ctx: Address = 0;
   packet: PacketArea | undefined;
   cpu = 0;
@@ -31,13 +30,13 @@ export class ProgramInvocation implements Invocation {
   readonly #states = new Map<StateKey<unknown>, unknown>();
 
   constructor(runtime: Runtime, image: ProgramImage, layout: ContextLayout) {
-    const { name, type, dialect } = image.spec;
+    const { dialect } = image.spec;
     this.#runtime = runtime;
     this.memory = runtime.memory;
     this.host = runtime.host.services;
     this.dialect = dialect;
     this.layout = layout;
-    this.#entry = { id: image.id, name, type };
+    this.#entry = programOf(image);
     this.program = this.#entry;
   }
 
@@ -64,7 +63,7 @@ export class ProgramInvocation implements Invocation {
     if (image === undefined || this.tailCalls >= MAX_TAIL_CALLS) return false;
     this.tailCalls++;
     this.tail = image;
-    this.program = { id: image.id, name: image.spec.name, type: image.spec.type };
+    this.program = programOf(image);
     return true;
   }
 
@@ -89,6 +88,10 @@ export class ProgramInvocation implements Invocation {
   leftOf<T>(key: StateKey<T>): T | undefined {
     return this.#states.get(key) as T | undefined;
   }
+}
+
+function programOf({ id, spec: { name, type, attachType } }: ProgramImage): HelperEnv['program'] {
+  return { id, name, type, attachType };
 }
 
 function notRunning(): never {

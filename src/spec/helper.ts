@@ -4,7 +4,7 @@ import type { BpfMap } from './map.ts';
 import type { Address, Memory } from './memory.ts';
 import type { Dialect } from './object.ts';
 import type { ContextLayout } from './program.ts';
-import type { ProgramTypeName } from './program-types.ts';
+import type { AttachTypeName, ProgramTypeName } from './program-types.ts';
 
 /**
  * What each kind of argument is, and the type its body receives (compare enum bpf_arg_type in include/linux/bpf.h).
@@ -201,7 +201,13 @@ export interface HelperEnv {
   readonly memory: Memory;
   readonly host: HostServices;
   readonly dialect: Dialect;
-  readonly program: { readonly id: number; readonly name: string; readonly type: ProgramTypeName };
+  readonly program: {
+    readonly id: number;
+    readonly name: string;
+    readonly type: ProgramTypeName;
+    /** What it was loaded for, where that is known. */
+    readonly attachType?: AttachTypeName | undefined;
+  };
   readonly ctx: Address;
   readonly layout: ContextLayout;
   readonly packet: PacketArea | undefined;

@@ -20,6 +20,11 @@ export const unknownMapType = message(
   (type: number, dialect: string) => `map type ${type} is none that ${dialect} defines`,
 );
 
+export const mapFlags = message(
+  'link/map-flags',
+  (what: string) => `maps of Windows have no flags and no NUMA node, and this one has ${what}`,
+);
+
 export const innerMap = message('link/inner-map', (why: string) => `the inner map ${why}`);
 
 export const slotTarget = message('link/slot', (why: string) => `an initial value of the map ${why}`);
