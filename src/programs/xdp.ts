@@ -72,6 +72,12 @@ class XdpHarness implements Harness {
     return { ctx: this.#context.address, packet: this.#packet };
   }
 
+  again(source: Uint8Array, from: number, length: number): void {
+    if (length < ETH_HLEN || length > DEVICE_LIMIT)
+      refuse('EINVAL', `an XDP packet has ${ETH_HLEN} to ${DEVICE_LIMIT} bytes, not ${length}`);
+    this.#packet.layPart(source, from, length, Math.max(0, FRAME - SHARED_INFO - HEAD_ROOM - length));
+  }
+
   /** Checks and fills xdp_md (xdp_convert_md_to_buff); gives the length of the metadata, with which `data` begins. */
   #linux(input: TestRunInput, data: Uint8Array): number {
     const { fields } = LINUX;
@@ -100,10 +106,12 @@ class XdpHarness implements Harness {
     const ifindex = value('ingress_ifindex');
     const queue = value('rx_queue_index');
     if (ifindex === 0 && queue !== 0) refuse('EINVAL', 'rx_queue_index needs an ingress_ifindex');
-    if (ifindex > 1 && this.#environment.host.network.mtu(ifindex) === undefined) {
+    // What a device is, its driver knows.
+    const ofDevice = input.limits === 'device';
+    if (!ofDevice && ifindex > 1 && this.#environment.host.network.mtu(ifindex) === undefined) {
       refuse('ENODEV', `there is no interface with the index ${ifindex}`);
     }
-    if (queue !== 0) refuse('EINVAL', `interface ${ifindex} has no receive queue ${queue}`);
+    if (!ofDevice && queue !== 0) refuse('EINVAL', `interface ${ifindex} has no receive queue ${queue}`);
     if (end < data.length) refuse('EOPNOTSUPP', `data_end ${end} asks for fragments, which are not made`);
     this.#image = image;
     this.#context.lay(image);

@@ -90,6 +90,11 @@ export interface TestRunOutput {
 export interface Harness {
   /** Lays the context (and packet) of one run; the entry value of r1, and the packet where there is one. */
   start(input: TestRunInput): { readonly ctx: Address; readonly packet: PacketArea | undefined };
+  /**
+   * After `start`: lays another packet, `length` bytes of `source` at `from`, and leaves all else of the context as it is. For live
+   * interfaces, where a packet's time counts; absent where the type has no packets of that kind.
+   */
+  again?(source: Uint8Array, from: number, length: number): void;
   finish(r0: bigint): TestRunOutput;
   dispose(): void;
 }

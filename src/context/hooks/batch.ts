@@ -1,14 +1,27 @@
 // Events of a hook in batches: laid beside each other, run in one call by the program that is attached when the batch begins.
 import { fail } from '../../base/diagnostic.ts';
 import { badOption } from '../../base/messages/run.ts';
-import { type Batch, MAX_BATCH } from '../../run/batch.ts';
+import { type Batch, type Burst, type LaidRun, MAX_BATCH } from '../../run/batch.ts';
 import type { Runtime } from '../../run/runtime.ts';
+import type { StateKey } from '../../spec/helper.ts';
 import type { TestRunInput, TestRunOutput } from '../../spec/program.ts';
 import type { ContextProgram } from '../program-object.ts';
 import type { Epochs } from './epochs.ts';
 import type { Chain } from './hook.ts';
 import type { PreparedHook } from './hooks.ts';
 import type { Runner } from './runner.ts';
+
+/** Of the events of a burst. */
+export interface BurstOptions {
+  /** Context of all, as TestRunInput.ctx: what is no part of the packet. */
+  readonly ctx?: TestRunInput['ctx'];
+  /** The verdict of one whose run is aborted. */
+  readonly aborted: number;
+  /** What a helper family leaves, to be kept for `leftOf`. */
+  readonly keep?: StateKey<unknown>;
+  /** Told why a run was aborted. */
+  report(index: number, error: unknown): void;
+}
 
 /** A place for up to `size` events. What is laid is kept over changes of what is attached. */
 export class HookBatch implements Disposable {
@@ -18,20 +31,24 @@ export class HookBatch implements Disposable {
   readonly #epochs: Epochs;
   readonly #inputs: TestRunInput[] = [];
   readonly #verdicts: Uint32Array;
+  readonly #noBytes = new Uint8Array(0);
   #batch: Batch | undefined;
   /** What the batch's contexts were laid for. */
   #runtime: Runtime | undefined;
   #type = '';
   #program: ContextProgram | undefined;
 
-  /** Use PreparedHook.batch. */
-  constructor(hook: PreparedHook, runner: Runner, epochs: Epochs, size: number) {
+  readonly #counts: () => boolean;
+
+  /** Use PreparedHook.batch. @param counts whether runs are counted and timed */
+  constructor(hook: PreparedHook, runner: Runner, epochs: Epochs, size: number, counts: () => boolean) {
     if (!Number.isInteger(size) || size < 1 || size > MAX_BATCH)
       fail(badOption({}, 'size', `must be 1 to ${MAX_BATCH} events, not ${size}`));
     this.size = size;
     this.#hook = hook;
     this.#runner = runner;
     this.#epochs = epochs;
+    this.#counts = counts;
     this.#verdicts = new Uint32Array(size);
   }
 
@@ -62,6 +79,51 @@ export class HookBatch implements Disposable {
     } finally {
       this.#epochs.leave(epoch);
     }
+  }
+
+  /**
+   * Lays the packets of a burst (their bytes may go afterwards) and runs them, in place of all that was laid; a run that is aborted does
+   * not hold up the others. What each packet is then, `laid` tells.
+   *
+   * @returns the verdicts, valid until the next run; undefined where nothing is attached, and so nothing was laid
+   */
+  burst(burst: Burst, options: BurstOptions): Uint32Array | undefined {
+    const { chain } = this.#hook;
+    const { attachments } = chain;
+    const { count } = burst;
+    this.#inputs.length = 0;
+    if (attachments.length === 0) return undefined;
+    if (attachments.length > 1 || !chain.whole)
+      return fail(badOption({}, 'burst', 'is for hooks of one program, whose verdict is the hook'));
+    const { ctx, aborted, keep, report } = options;
+    const epoch = this.#epochs.enter();
+    try {
+      const { program } = attachments[0];
+      const batch = this.#for(program);
+      if (keep !== undefined) batch.keep(keep);
+      if (!this.#counts()) return batch.burst(burst, ctx, aborted, report);
+      const before = performance.now();
+      const verdicts = batch.burst(burst, ctx, aborted, report);
+      program.count(count, (performance.now() - before) * 1e6);
+      return verdicts;
+    } finally {
+      this.#epochs.leave(epoch);
+    }
+  }
+
+  /** A packet of the last burst as its program left it: addresses in `bytes`. */
+  laid(index: number): LaidRun | undefined {
+    return this.#batch?.laid(index);
+  }
+
+  /** The memory that packets are laid in; another one after each burst. */
+  get bytes(): Uint8Array {
+    return this.#runtime?.memory.u8 ?? this.#noBytes;
+  }
+
+  /** What BurstOptions.keep left of a packet's run. */
+  leftOf<T>(index: number): T | undefined {
+    return this.#batch?.leftOf<T>(index);
   }
 
   /** Several programs, or one whose verdict means something else than it says. */

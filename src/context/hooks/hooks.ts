@@ -75,7 +75,8 @@ export class PreparedHook {
 
   /** A place for `size` events that run in one call; it goes on over changes of what is attached. Dispose of it. */
   batch(size: number): HookBatch {
-    return new HookBatch(this, this.#runner, this.#context.reclaimer, size);
+    const { reclaimer } = this.#context;
+    return new HookBatch(this, this.#runner, reclaimer, size, () => this.#context.counts);
   }
 }
 
