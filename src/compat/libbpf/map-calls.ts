@@ -1,5 +1,6 @@
 // bpf_map_*: maps by their handles, as bpf.h has them.
 import { utf8 } from '../../base/bytes.ts';
+import { MAP_FLAGS } from '../../spec/map-types.ts';
 import type { Result } from '../../spec/session.ts';
 import { copyOut, type Library, type Out, refuse, status } from './library.ts';
 import { mapTypeName } from '../../spec/numbers.ts';
@@ -114,7 +115,10 @@ export function mapCalls(lib: Library) {
           dialect: lib.dialect,
           ...(opts?.map_flags === undefined ? {} : { flags: opts.map_flags }),
           ...(opts?.map_extra === undefined ? {} : { extra: opts.map_extra }),
-          ...(opts?.numa_node === undefined ? {} : { numaNode: opts.numa_node }),
+          // In a struct 0 stands for none too; node 0 is meant where the flags say so.
+          ...(opts?.numa_node || (opts?.map_flags ?? 0) & MAP_FLAGS.NUMA_NODE
+            ? { numaNode: opts?.numa_node ?? 0 }
+            : {}),
           // As in C, 0 is what is not given: handles are positive here.
           ...(opts?.inner_map_fd ? { innerFd: opts.inner_map_fd } : {}),
           ...(opts?.btf_fd ? { btfFd: opts.btf_fd } : {}),
