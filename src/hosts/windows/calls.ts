@@ -63,6 +63,7 @@ export const EBPF_API = {
 /** kernel32.dll: what waits for rings and adapters, and what says why a call failed. */
 export const KERNEL32 = {
   CreateEventW: 'intptr_t CreateEventW(void *attributes, int manual_reset, int initial_state, const char16_t *name)',
+  SetEvent: 'int SetEvent(intptr_t handle)',
   CloseHandle: 'int CloseHandle(intptr_t handle)',
   WaitForSingleObject: 'uint32_t WaitForSingleObject(intptr_t handle, uint32_t milliseconds)',
   GetLastError: 'uint32_t GetLastError()',

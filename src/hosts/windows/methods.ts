@@ -60,6 +60,7 @@ export const WINDOWS_METHODS: { readonly [M in MethodName]: Route } = {
       'ebpf_map_set_wait_handle',
       'ebpf_ring_buffer_map_map_buffer',
       'WaitForSingleObject',
+      'SetEvent',
       'ebpf_ring_buffer_map_unmap_buffer',
       'CloseHandle',
     ],

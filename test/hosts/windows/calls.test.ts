@@ -1,5 +1,7 @@
 // Prototypes of the functions that are called, the plan for each method, attach parameters and GUIDs, WinDivert's addresses.
+import { readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
+import path from 'node:path';
 import fc from 'fast-check';
 import { describe, expect, it, test } from 'vitest';
 import { HOOK_ROWS } from '../../../src/context/hooks/rows.ts';
@@ -24,6 +26,9 @@ import {
 import { ATTACH_GUIDS, PROGRAM_GUIDS } from '../../../src/spec/windows.ts';
 import { METHOD_ROLES } from '../../../src/spec/session.ts';
 import { WINDOWS_EXPORTS } from '../../compat/windows-exports.ts';
+import { PROJECT_ROOT } from '../../support/shared.ts';
+
+const EBPF_BATCH = Object.keys(EBPF_API).filter((name) => name.endsWith('_batch'));
 
 describe('functions', () => {
   const koffi = createRequire(import.meta.url)('koffi') as { proto(text: string): unknown };
@@ -138,5 +143,20 @@ describe('WinDivert', () => {
         });
       }),
     );
+  });
+});
+
+describe('docs/hosts-windows-macos.md', () => {
+  const page = readFileSync(path.join(PROJECT_ROOT, 'docs', 'hosts-windows-macos.md'), 'utf8');
+
+  it('names the functions of the plan, and each method that is absent', () => {
+    const routes = Object.entries(WINDOWS_METHODS);
+    // By family: `bpf_map_*_batch`.
+    const written = page.replace('bpf_map_*_batch', EBPF_BATCH.join(' '));
+    for (const [, route] of routes)
+      if ('calls' in route) for (const name of route.calls) expect(written).toContain(name);
+    const absent = /^\| (.*) \| absent: ENOTSUPP/m.exec(page)?.[1].split(', ') ?? [];
+    const names = routes.flatMap(([method, route]) => ('absent' in route ? [method] : []));
+    expect(new Set(names.map((name) => name.replace(/^btf\..*/, 'btf.*')))).toEqual(new Set(absent));
   });
 });
