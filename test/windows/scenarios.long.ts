@@ -1,4 +1,4 @@
-// S14 of eBPF for Windows' walk-throughs.
+// S7 with Windows' limit and real sockets, and S14 of eBPF for Windows' walk-throughs.
 import { readFileSync } from 'node:fs';
 import path from 'node:path';
 import { describe, expect, test } from 'vitest';
@@ -6,7 +6,15 @@ import { AnyBpfError } from '../../src/base/diagnostic.ts';
 import { builtInPlatform } from '../../src/hosts/platform.ts';
 import { linkObject } from '../../src/link/link.ts';
 import { verify } from '../../src/verify/verify.ts';
+import { requireCapability } from '../support/capability.ts';
 import { corpusFolder, filesBelow } from '../support/shared.ts';
+import { leakInNode, leakInPython } from './port-leak.ts';
+
+describe('S7: 5,000 ports for a process, and no more', () => {
+  const missing = requireCapability('seccomp-notify');
+  test('in Node, registered', () => leakInNode(5000), 120_000);
+  test.skipIf(missing !== undefined)('in Python, supervised', () => leakInPython(5000), 120_000);
+});
 
 describe('S14: an object of many XDP programs, as Cilium’s for Windows', () => {
   // Those for Windows are not at hand: it is the one for Linux that they were made from, where the corpus has it.
