@@ -88,7 +88,10 @@ export function compile(source, output, args, compiler = 'clang', libraries = []
   return undefined;
 }
 
-export const read = (path) => new Uint8Array(readFileSync(path));
+export function read(path) {
+  const { buffer, byteOffset, byteLength } = readFileSync(path);
+  return new Uint8Array(buffer, byteOffset, byteLength);
+}
 export const write = (name, text) => {
   mkdirSync(CACHE, { recursive: true });
   writeFileSync(join(CACHE, name), text);

@@ -108,11 +108,18 @@ export class ByteReader {
     return this.#view.getBigUint64(offset, this.#little);
   }
 
+  /** A 64-bit field as a number: exact where it is a safe integer, and no safe integer where it is not exact. */
+  number64(offset: number, what = '64-bit field'): number {
+    this.need(offset, 8, what);
+    const high = this.#view.getUint32(this.#little ? offset + 4 : offset, this.#little);
+    return high * 2 ** 32 + this.#view.getUint32(this.#little ? offset : offset + 4, this.#little);
+  }
+
   /** A 64-bit field that must be usable as an offset or size: raises where it is above 2^53. */
   size64(offset: number, what = '64-bit size'): number {
-    const value = this.u64(offset, what);
-    if (value > BigInt(Number.MAX_SAFE_INTEGER)) fail(truncated({ ...this.place, offset }, what, 8, this.bytes.length));
-    return Number(value);
+    const value = this.number64(offset, what);
+    if (!Number.isSafeInteger(value)) fail(truncated({ ...this.place, offset }, what, 8, this.bytes.length));
+    return value;
   }
 
   slice(offset: number, size: number, what = 'bytes'): Uint8Array {

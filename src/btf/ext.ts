@@ -74,7 +74,8 @@ function readPart<T extends InsnRecord>(
   part: Part,
   btf: Btf,
   place: Place,
-  record: (word: (at: number) => number, here: Place) => T,
+  /** The record at a byte offset of the part. */
+  record: (reader: ByteReader, at: number, section: string) => T,
 ): Map<string, T[]> {
   const out = new Map<string, T[]>();
   if (bytes.length === 0) return out;
@@ -93,11 +94,13 @@ function readPart<T extends InsnRecord>(
     const records = out.get(section) ?? [];
     out.set(section, records);
     for (let i = 0; i < count; i++, at += size) {
-      const start = at;
-      records.push(record((field) => reader.u32(start + field), { ...place, section, offset: at }));
+      records.push(record(reader, at, section));
     }
   }
-  for (const records of out.values()) records.sort((a, b) => a.offset - b.offset);
+  for (const records of out.values()) {
+    if (!records.every(({ offset }, i) => i === 0 || records[i - 1].offset <= offset))
+      records.sort((a, b) => a.offset - b.offset);
+  }
   return out;
 }
 
@@ -123,30 +126,33 @@ export function decodeBtfExt(bytes: Uint8Array, btf: Btf, place: Place = {}): Bt
     if (offset + size > bytes.length) fail(sectionOutside({ ...place, offset: at }, what, offset, size, bytes.length));
     return reader.slice(offset, size);
   };
-  const typeId = (id: number, here: Place): number => {
-    if (id >= btf.count) fail(badExt(here, `type id ${id} does not exist`));
+  const typeId = (id: number, section: string, offset: number): number => {
+    if (id >= btf.count) fail(badExt({ ...place, section, offset }, `type id ${id} does not exist`));
     return id;
   };
   const strings = cachedStrings(btf);
   return {
-    funcs: readPart(part('funcs', 8), endian, 'funcs', btf, place, (word, here) => ({
-      offset: word(0),
-      typeId: typeId(word(4), here),
+    funcs: readPart(part('funcs', 8), endian, 'funcs', btf, place, (reader, at, section) => ({
+      offset: reader.u32(at),
+      typeId: typeId(reader.u32(at + 4), section, at),
     })),
-    lines: readPart(part('lines', 16), endian, 'lines', btf, place, (word) => {
-      const position = word(12);
+    lines: readPart(part('lines', 16), endian, 'lines', btf, place, (reader, at) => {
+      const position = reader.u32(at + 12);
       return {
-        offset: word(0),
-        file: strings(word(4)),
+        offset: reader.u32(at),
+        file: strings(reader.u32(at + 4)),
         line: position >>> 10,
         column: position & 0x3ff,
-        text: strings(word(8)),
+        text: strings(reader.u32(at + 8)),
       };
     }),
-    relocations: readPart(part('relocations', 24), endian, 'relocations', btf, place, (word, here) => {
-      const kind = CORE_KINDS[word(12)];
-      if (kind === undefined) return fail(badExt(here, `CO-RE relocation kind ${word(12)} is not known`));
-      return { offset: word(0), typeId: typeId(word(4), here), access: strings(word(8)), kind };
+    relocations: readPart(part('relocations', 24), endian, 'relocations', btf, place, (reader, at, section) => {
+      const number = reader.u32(at + 12);
+      const kind = CORE_KINDS[number];
+      if (kind === undefined)
+        return fail(badExt({ ...place, section, offset: at }, `CO-RE relocation kind ${number} is not known`));
+      const type = typeId(reader.u32(at + 4), section, at);
+      return { offset: reader.u32(at), typeId: type, access: strings(reader.u32(at + 8)), kind };
     }),
   };
 }

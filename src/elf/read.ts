@@ -95,12 +95,16 @@ function readHeader(reader: ByteReader, place: Place): Tables {
 /** Reads names out of one string table, each offset once. The total work is bounded by the table's own size. */
 class NameTable {
   readonly #data: Uint8Array;
+  /** All names as one text, of which they are slices; undefined where some character has several bytes. */
+  readonly #text: string | undefined;
   readonly #names = new Map<number, string>();
   readonly #place: Place;
   #budget: number;
 
   constructor(data: Uint8Array, place: Place) {
     this.#data = data;
+    const all = text(data);
+    this.#text = all.length === data.length ? all : undefined;
     this.#place = place;
     this.#budget = 16 * data.length + MAX_NAME_BYTES;
   }
@@ -111,14 +115,16 @@ class NameTable {
     // An empty table can still be named by offset 0, which is the empty name.
     if (offset === 0 && this.#data.length === 0) return '';
     const refuse = (why: string): never => fail(badName(this.#place, what, offset, why));
-    if (offset >= this.#data.length) return refuse(`lies outside the table of ${this.#data.length} bytes`);
-    const window = this.#data.subarray(offset, offset + MAX_NAME_BYTES + 1);
-    const end = window.indexOf(0);
-    if (end < 0)
-      return refuse(window.length > MAX_NAME_BYTES ? `is longer than ${MAX_NAME_BYTES} bytes` : 'has no end');
-    this.#budget -= end;
+    const data = this.#data;
+    if (offset >= data.length) return refuse(`lies outside the table of ${data.length} bytes`);
+    const most = Math.min(data.length, offset + MAX_NAME_BYTES + 1);
+    let end = offset;
+    while (end < most && data[end] !== 0) end++;
+    if (end === most)
+      return refuse(end - offset > MAX_NAME_BYTES ? `is longer than ${MAX_NAME_BYTES} bytes` : 'has no end');
+    this.#budget -= end - offset;
     if (this.#budget < 0) return refuse('is one of overlapping names that are too long in total');
-    const name = text(window.subarray(0, end));
+    const name = this.#text?.slice(offset, end) ?? text(data.subarray(offset, end));
     this.#names.set(offset, name);
     return name;
   }
@@ -210,20 +216,19 @@ function readSymbols(file: ElfSections, place: Place): ElfSymbol[] {
     const at = index * ELF_SIZES.symbol;
     const info = reader.u8(at + 4);
     const type = info & 0xf;
-    const section = symbolSection(reader.u16(at + 6), file.sections.length, { ...here, offset: at + 6 });
+    const section = symbolSection(reader.u16(at + 6), file.sections.length, here, at + 6);
     const ownName = names.at(reader.u32(at), `symbol ${index}`);
     const name =
       ownName === '' && type === STT.SECTION && typeof section === 'number' ? file.sections[section].name : ownName;
-    const value = reader.u64(at + 8);
-    const size = reader.u64(at + 16);
-    const limit = BigInt(Number.MAX_SAFE_INTEGER);
-    if (value > limit || size > limit)
-      fail(symbolValue({ ...here, offset: at + 8 }, name, value > limit ? value : size));
+    const value = reader.number64(at + 8);
+    const size = reader.number64(at + 16);
+    const unsafe = Number.isSafeInteger(value) ? (Number.isSafeInteger(size) ? undefined : 16) : 8;
+    if (unsafe !== undefined) fail(symbolValue({ ...here, offset: at + 8 }, name, reader.u64(at + unsafe)));
     symbols.push({
       index,
       name,
-      value: Number(value),
-      size: Number(size),
+      value,
+      size,
       type,
       binding: info >> 4,
       visibility: reader.u8(at + 5) & 3,
@@ -233,16 +238,17 @@ function readSymbols(file: ElfSections, place: Place): ElfSymbol[] {
   return symbols;
 }
 
-function symbolSection(index: number, count: number, place: Place): SymbolSection {
+function symbolSection(index: number, count: number, table: Place, offset: number): SymbolSection {
   if (index === SHN.UNDEF) return 'undef';
   if (index === SHN.ABS) return 'abs';
   if (index === SHN.COMMON) return 'common';
-  if (index === SHN.XINDEX) fail(extendedIndex(place, 'a symbol'));
-  if (index >= count) fail(badSectionIndex(place, 'a symbol', index, count));
+  if (index === SHN.XINDEX) fail(extendedIndex({ ...table, offset }, 'a symbol'));
+  if (index >= count) fail(badSectionIndex({ ...table, offset }, 'a symbol', index, count));
   return index;
 }
 
-function readRelocations(table: ElfSection, file: ElfSections, symbols: number, place: Place): ElfRelocation[] {
+/** Checks a table of relocations. What it gives decodes them: a reader needs few of the tables of an object. */
+function readRelocations(table: ElfSection, file: ElfSections, symbols: number, place: Place): () => ElfRelocation[] {
   const here = { ...place, section: table.name };
   const withAddend = table.type === SHT.RELA;
   const entry = withAddend ? ELF_SIZES.rela : ELF_SIZES.rel;
@@ -257,22 +263,32 @@ function readRelocations(table: ElfSection, file: ElfSections, symbols: number, 
     fail(badLink(here, 'the relocation table', table.link, 'the symbol table'));
   }
   const reader = new ByteReader(table.data, file.endian, here);
-  const relocations: ElfRelocation[] = [];
-  for (let i = 0; i < count; i++) {
-    const at = i * entry;
-    const offset = reader.u64(at);
-    // r_info: the symbol in the high half, the type in the low half, in the file's byte order.
-    const info = reader.u64(at + 8);
-    const type = Number(info & 0xffff_ffffn);
-    const symbol = Number(info >> 32n);
-    if (target !== undefined) {
-      if (offset >= BigInt(target.size)) fail(relocationOutside({ ...here, offset: at }, offset, target.size));
-      if (symbol >= symbols) fail(badSymbolIndex({ ...here, offset: at }, 'a relocation', symbol, symbols));
-    }
-    const addend = withAddend ? { addend: BigInt.asIntN(64, reader.u64(at + 16)) } : {};
-    relocations.push({ offset: Number(offset), type, symbol, ...addend });
+  // r_info: the symbol in the high half, the type in the low half, in the file's byte order.
+  const [high, low] = file.endian === 'little' ? [12, 8] : [8, 12];
+  const size = target?.size ?? 0;
+  const end = target === undefined ? 0 : count * entry;
+  for (let at = 0; at < end; at += entry) {
+    if (reader.number64(at) >= size) fail(relocationOutside({ ...here, offset: at }, reader.u64(at), size));
+    const symbol = reader.u32(at + high);
+    if (symbol >= symbols) fail(badSymbolIndex({ ...here, offset: at }, 'a relocation', symbol, symbols));
   }
-  return relocations;
+  return () =>
+    Array.from({ length: count }, (_, i): ElfRelocation => {
+      const at = i * entry;
+      const place = { offset: reader.number64(at), type: reader.u32(at + low), symbol: reader.u32(at + high) };
+      return withAddend ? { ...place, addend: BigInt.asIntN(64, reader.u64(at + 16)) } : place;
+    });
+}
+
+/** A table with its relocations, which are decoded when they are first asked for. */
+function withRelocations(section: ElfSection, decode: () => ElfRelocation[]): ElfSection {
+  let relocations: readonly ElfRelocation[] | undefined;
+  return {
+    ...section,
+    get relocations() {
+      return (relocations ??= decode());
+    },
+  };
 }
 
 /**
@@ -289,9 +305,7 @@ export function readElf(bytes: Uint8Array, place: Place = {}): ElfFile {
   }
   const symbols = readSymbols(file, place);
   const sections = file.sections.map((s) =>
-    s.type === SHT.REL || s.type === SHT.RELA
-      ? { ...s, relocations: readRelocations(s, file, symbols.length, place) }
-      : s,
+    s.type === SHT.REL || s.type === SHT.RELA ? withRelocations(s, readRelocations(s, file, symbols.length, place)) : s,
   );
   return { ...file, sections, symbols };
 }

@@ -57,8 +57,9 @@ export function evidenceIn(
   const { opcode } = OPS.call_helper;
   const src = srcOf('call_helper');
   for (const fn of functions) {
+    const insn = new Slot(fn.code);
     for (let slot = 0; slot < fn.length; slot++) {
-      const insn = new Slot(fn.code, slot);
+      insn.to(slot);
       if (insn.opcode === OPS.ld_imm64.opcode) slot++;
       if (insn.opcode !== opcode || insn.src !== src) continue;
       const witness = WITNESSES.get(insn.imm);

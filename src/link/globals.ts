@@ -4,7 +4,7 @@ import { arenaData, dataRelocation, sectionSize, structOps } from '../base/messa
 import { type ElfSection, SHF, SHT } from '../elf/format.ts';
 import { MAP_FLAGS } from '../spec/map-types.ts';
 import type { MapSpec } from '../spec/object.ts';
-import { datasecOf, type LinkInput, type PlacedMap } from './input.ts';
+import { datasecOf, type LinkInput, type PlacedMap, relocationsOf } from './input.ts';
 import { specialOf } from './special-fields.ts';
 
 /** The largest data section, in bytes: array values are no larger in Linux (KMALLOC limits aside, INT_MAX). */
@@ -87,7 +87,7 @@ export function globalMaps(input: LinkInput): PlacedMap[] {
     if (kind === undefined) continue;
     const place = { ...input.place, section: section.name };
     if (section.size > MAX_DATA_BYTES) fail(sectionSize(place, `has ${section.size} bytes, above ${MAX_DATA_BYTES}`));
-    const pointers = input.relocations.get(section.index)?.length ?? 0;
+    const pointers = relocationsOf(input, section.index).length;
     if (pointers > 0) input.diagnostics.push(dataRelocation(place, pointers));
     const spec = dataMap(input, section.name, kind, section.size, kind === 'bss' ? undefined : section.data);
     maps.push({ section: section.index, offset: 0, size: section.size, spec, id: 0 });

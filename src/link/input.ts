@@ -6,7 +6,7 @@ import type { Btf } from '../btf/btf.ts';
 import { decodeBtf } from '../btf/decode.ts';
 import { type BtfExt, decodeBtfExt } from '../btf/ext.ts';
 import type { BtfDatasec } from '../btf/format.ts';
-import { EM_BPF, ET, type ElfFile, type ElfRelocation, type ElfSymbol } from '../elf/format.ts';
+import { EM_BPF, ET, type ElfFile, type ElfRelocation, type ElfSection, type ElfSymbol, SHT } from '../elf/format.ts';
 import { sectionByName } from '../elf/lookup.ts';
 import { readElf } from '../elf/read.ts';
 import type { Dialect, MapSpec } from '../spec/object.ts';
@@ -25,8 +25,8 @@ export interface LinkInput {
   readonly place: Place;
   /** The symbols of each section, by section index. */
   readonly symbols: ReadonlyMap<number, readonly ElfSymbol[]>;
-  /** The relocations that patch each section, by its index. */
-  readonly relocations: ReadonlyMap<number, readonly ElfRelocation[]>;
+  /** The tables of relocations that patch each section, by its index. */
+  readonly relocationTables: ReadonlyMap<number, readonly ElfSection[]>;
   /** Decl tags by the id of the type that they tag as a whole. */
   readonly tags: ReadonlyMap<number, readonly string[]>;
   /** Findings so far; stages add to it. */
@@ -84,13 +84,15 @@ function indexSymbols(elf: ElfFile): Map<number, ElfSymbol[]> {
   return placed;
 }
 
-function indexRelocations(elf: ElfFile): Map<number, ElfRelocation[]> {
-  const tables = groupBy(
-    elf.sections.filter((s) => s.relocations !== undefined),
+const relocationTables = (elf: ElfFile): Map<number, ElfSection[]> =>
+  groupBy(
+    elf.sections.filter((s) => s.type === SHT.REL || s.type === SHT.RELA),
     (s) => s.info,
   );
-  return new Map([...tables].map(([target, list]) => [target, list.flatMap((s) => s.relocations ?? [])]));
-}
+
+/** The relocations that patch a section. */
+export const relocationsOf = (input: LinkInput, section: number): readonly ElfRelocation[] =>
+  (input.relocationTables.get(section) ?? []).flatMap((table) => table.relocations ?? []);
 
 /** Reads ELF, .BTF and .BTF.ext. Errors: elf/*, btf/*, input/*, link/not-bpf. */
 export function readInput(bytes: Uint8Array, fileName: string): LinkInput {
@@ -122,7 +124,7 @@ export function readInput(bytes: Uint8Array, fileName: string): LinkInput {
     name: dot < 0 ? base : base.slice(0, dot),
     place,
     symbols: indexSymbols(elf),
-    relocations: indexRelocations(elf),
+    relocationTables: relocationTables(elf),
     tags: decodeTags(btf),
     diagnostics: [],
   };

@@ -7,7 +7,16 @@ import type { BtfComposite, BtfMember } from '../btf/format.ts';
 import { type ElfSymbol, STT } from '../elf/format.ts';
 import { sectionByName } from '../elf/lookup.ts';
 import type { MapSpec } from '../spec/object.ts';
-import { datasecOf, type LinkInput, mapAt, namedSymbols, type PlacedMap, placeMaps, tagsOf } from './input.ts';
+import {
+  datasecOf,
+  type LinkInput,
+  mapAt,
+  namedSymbols,
+  type PlacedMap,
+  placeMaps,
+  relocationsOf,
+  tagsOf,
+} from './input.ts';
 import { isMapInMap, mapTypeOf, refusedAttributes } from './map-type.ts';
 import { specialOf } from './special-fields.ts';
 
@@ -233,7 +242,7 @@ function initialSlots(input: LinkInput, section: number, declared: readonly Decl
   const slots = new Map<Declared, Slot[]>();
   const maps = placeMaps(declared.map((d) => d.placed));
   const byMap = new Map(declared.map((d) => [d.placed, d]));
-  for (const relocation of input.relocations.get(section) ?? []) {
+  for (const relocation of relocationsOf(input, section)) {
     const map = mapAt(maps, section, relocation.offset);
     const owner = map === undefined ? undefined : byMap.get(map);
     const place = { ...input.place, section: MAPS_SECTION, offset: relocation.offset };

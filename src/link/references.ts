@@ -6,7 +6,7 @@ import { SLOT_SIZE } from '../isa/insn.ts';
 import { OPS } from '../isa/opcodes.ts';
 import type { Externs } from './externs.ts';
 import { type CodeSection, FunctionIndex, type LinkFunction } from './functions.ts';
-import { type LinkInput, mapAt, type PlacedMap, placeMaps } from './input.ts';
+import { type LinkInput, mapAt, type PlacedMap, placeMaps, relocationsOf } from './input.ts';
 import { Slot, srcOf } from './slot.ts';
 
 /** What one instruction of a function refers to. `slot` counts from the function's start. */
@@ -115,8 +115,9 @@ function referenceOf(tables: Tables, fn: LinkFunction, relocation: ElfRelocation
 
 /** Calls inside a section that the assembler resolved: relative to the next slot, without relocation. */
 function* resolvedCalls(tables: Tables, fn: LinkFunction, relocated: ReadonlySet<number>): Generator<Reference> {
+  const insn = new Slot(fn.code);
   for (let slot = 0; slot < fn.length; slot++) {
-    const insn = new Slot(fn.code, slot);
+    insn.to(slot);
     if (insn.opcode === LD_IMM64) {
       slot++;
       continue;
@@ -144,7 +145,7 @@ export function findReferences(
   const tables: Tables = { input, functions: new FunctionIndex(sections), maps: placeMaps(maps), externs };
   const found = new Map<LinkFunction, readonly Reference[]>();
   for (const { section, functions } of sections) {
-    const relocations = (input.relocations.get(section.index) ?? [])
+    const relocations = relocationsOf(input, section.index)
       // Compilers that wrote EM_NONE had no numbers for their relocations either; libbpf goes by the instruction alone.
       .filter((r) => r.type !== RELOCATION.R_BPF_NONE || input.elf.machine !== EM_BPF)
       .sort((a, b) => a.offset - b.offset);

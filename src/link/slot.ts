@@ -6,34 +6,41 @@ import { type OpName, opRow } from '../isa/opcodes.ts';
 /** The value of src that tells an instruction from its siblings of the same opcode. */
 export const srcOf = (op: OpName): number => opRow(op).fixed.src ?? 0;
 
-/** A view of one 8-byte slot of little-endian code. */
+/** A view of one 8-byte slot of little-endian code, which can be moved to others. */
 export class Slot {
   readonly #view: DataView;
+  #at: number;
 
-  constructor(code: Uint8Array, slot: number) {
-    this.#view = new DataView(code.buffer, code.byteOffset + slot * SLOT_SIZE, SLOT_SIZE);
+  constructor(code: Uint8Array, slot = 0) {
+    this.#view = new DataView(code.buffer, code.byteOffset, code.byteLength);
+    this.#at = slot * SLOT_SIZE;
+  }
+
+  to(slot: number): this {
+    this.#at = slot * SLOT_SIZE;
+    return this;
   }
 
   get opcode(): number {
-    return this.#view.getUint8(0);
+    return this.#view.getUint8(this.#at);
   }
   get dst(): number {
-    return this.#view.getUint8(1) & 0xf;
+    return this.#view.getUint8(this.#at + 1) & 0xf;
   }
   get src(): number {
-    return this.#view.getUint8(1) >> 4;
+    return this.#view.getUint8(this.#at + 1) >> 4;
   }
   set src(value: number) {
-    this.#view.setUint8(1, (value << 4) | this.dst);
+    this.#view.setUint8(this.#at + 1, (value << 4) | this.dst);
   }
   get off(): number {
-    return this.#view.getInt16(2, true);
+    return this.#view.getInt16(this.#at + 2, true);
   }
   get imm(): number {
-    return this.#view.getInt32(4, true);
+    return this.#view.getInt32(this.#at + 4, true);
   }
   set imm(value: number) {
-    this.#view.setInt32(4, value, true);
+    this.#view.setInt32(this.#at + 4, value, true);
   }
 }
 
