@@ -8,13 +8,20 @@ const core = ['test/core/**/*.test.ts'];
 const resolve = {
   alias: { 'anybpf/extension': new URL('src/context/providers/extension.ts', import.meta.url).pathname },
 };
+const globalSetup = ['test/support/global.ts'];
 export default defineConfig({
   test: {
     maxWorkers: 2,
     projects: [
       // Far above what any test takes, for machines that others keep busy.
-      { resolve, test: { name: 'default', include: ['test/**/*.test.ts'], testTimeout: 120_000, pool: 'forks' } },
-      { resolve, test: { name: 'long', include: ['test/**/*.long.ts'], testTimeout: 1_200_000, pool: 'forks' } },
+      {
+        resolve,
+        test: { name: 'default', include: ['test/**/*.test.ts'], testTimeout: 120_000, pool: 'forks', globalSetup },
+      },
+      {
+        resolve,
+        test: { name: 'long', include: ['test/**/*.long.ts'], testTimeout: 1_200_000, pool: 'forks', globalSetup },
+      },
       { test: { name: 'core', include: core, testTimeout: 30_000, pool: 'forks' } },
       {
         test: {

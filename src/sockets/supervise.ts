@@ -24,8 +24,8 @@ export interface SuperviseOptions {
   readonly cwd?: string;
   readonly env?: Readonly<Record<string, string | undefined>>;
   readonly stdio?: 'inherit' | 'pipe';
-  /** Options of Node for the launcher (`--import` where this runs from TypeScript). */
-  readonly execArgv?: readonly string[];
+  /** The module that becomes the command, where it is not the one beside this file. */
+  readonly launcher?: URL;
   /** Every decision, after it was made. */
   readonly decided?: (event: SocketEvent, decision: Decision) => void;
 }
@@ -70,10 +70,9 @@ export async function supervise(options: SuperviseOptions): Promise<Supervised> 
   const calls = Object.entries(CALLS).flatMap(([operation, names]) =>
     policy.asks(operation as SocketOperation) ? names : [],
   );
-  const entry = new URL(`./launch${import.meta.url.endsWith('.ts') ? '.ts' : '.js'}`, import.meta.url);
-  const launcher = ['--no-warnings', ...(options.execArgv ?? []), fileURLToPath(entry)];
+  const { launcher = new URL('./launch.js', import.meta.url) } = options;
   const stdio = options.stdio ?? 'inherit';
-  const child = spawn(process.execPath, [...launcher, calls.join(','), command, ...args], {
+  const child = spawn(process.execPath, ['--no-warnings', fileURLToPath(launcher), calls.join(','), command, ...args], {
     stdio: [stdio, stdio, stdio, 'pipe'],
     cwd: options.cwd,
     env: { ...(options.env ?? process.env) },

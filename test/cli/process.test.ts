@@ -1,25 +1,24 @@
-// The command as a process of its own, over dist/: skipped with a reason where that is not built.
+// The command as a process of its own, as it is built.
 import { spawn, spawnSync } from 'node:child_process';
 import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
-import { afterAll, beforeEach, describe, expect, test } from 'vitest';
+import { afterAll, describe, expect, test } from 'vitest';
+import { builtCommand } from '../support/built.ts';
 import { PROJECT_ROOT } from '../support/shared.ts';
 import { CAPTURE, example } from './support.ts';
 
-const BIN = path.join(PROJECT_ROOT, 'bin', 'anybpf.mjs');
-const built = existsSync(path.join(PROJECT_ROOT, 'dist', 'cli', 'main.js'));
 const folder = mkdtempSync(path.join(tmpdir(), 'anybpf-'));
 afterAll(() => rmSync(folder, { recursive: true }));
 
 const run = (argv: readonly string[], input?: Uint8Array) =>
-  spawnSync(process.execPath, [BIN, ...argv], { cwd: PROJECT_ROOT, encoding: 'utf8', ...(input && { input }) });
-
-describe('bin/anybpf.mjs', () => {
-  beforeEach((context) => {
-    if (!built) context.skip('dist/ is not built: npm run build');
+  spawnSync(process.execPath, [builtCommand(), ...argv], {
+    cwd: PROJECT_ROOT,
+    encoding: 'utf8',
+    ...(input && { input }),
   });
 
+describe('bin/anybpf.mjs', () => {
   test('what npm start runs', () => {
     const { scripts } = JSON.parse(readFileSync(path.join(PROJECT_ROOT, 'package.json'), 'utf8'));
     const [node, bin, ...argv] = scripts.start.split(' ') as string[];
@@ -52,7 +51,7 @@ describe('bin/anybpf.mjs', () => {
   });
 
   test('a reader that goes away is no error', async () => {
-    const child = spawn(process.execPath, [BIN, 'disasm', example('tail-parser')], { cwd: PROJECT_ROOT });
+    const child = spawn(process.execPath, [builtCommand(), 'disasm', example('tail-parser')], { cwd: PROJECT_ROOT });
     let complaint = '';
     child.stderr.on('data', (text) => (complaint += text));
     child.stdout.destroy();
@@ -64,7 +63,7 @@ describe('bin/anybpf.mjs', () => {
 
   test('an interrupted run leaves no file behind', async () => {
     const out = path.join(folder, 'out.pcapng');
-    const argv = [BIN, 'run', example('counters'), '--pcap', '-', '--out', out];
+    const argv = [builtCommand(), 'run', example('counters'), '--pcap', '-', '--out', out];
     const child = spawn(process.execPath, argv, { cwd: PROJECT_ROOT, stdio: ['pipe', 'ignore', 'ignore'] });
     const ended = new Promise((done) => child.on('exit', (...end) => done(end)));
     // More never comes: the run waits for it.

@@ -42,6 +42,7 @@ const listing = (file: string): string =>
   execFileSync('llvm-readelf', ['--symbols', '--relocations', '--wide', file], {
     encoding: 'utf8',
     stdio: 'pipe',
+    maxBuffer: 64 << 20,
   }).replaceAll(/at offset 0x[0-9a-f]+ /g, '');
 
 describe('writeElf', () => {

@@ -1,31 +1,21 @@
 // The verifier in a process of its own, as it is built: what it answers, how it ends, and what it cannot do.
 import { execFileSync, spawnSync } from 'node:child_process';
-import { mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { pathToFileURL } from 'node:url';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { AnyBpfError } from '../../src/base/diagnostic.ts';
 import { createVerifierProcess, type VerifierProcessOptions } from '../../src/hosts/node/verify-process.ts';
 import type { VerifierMessage } from '../../src/hosts/verifier/protocol.ts';
 import { serve } from '../../src/hosts/verifier/serve.ts';
 import type { VerifyRecord } from '../../src/verify/report/record.ts';
+import { built } from '../support/built.ts';
 import { BAD, GOOD, objectOf, paths } from './verifier-objects.ts';
 
 const root = join(import.meta.dirname, '../..');
 const folder = mkdtempSync(join(tmpdir(), 'anybpf-verifier-'));
-const built = (path: string): URL => pathToFileURL(join(folder, 'dist', path));
 
-beforeAll(() => {
-  writeFileSync(join(folder, 'package.json'), '{"type":"module","version":"0.0.0"}');
-  try {
-    const tsc = join(root, 'node_modules/.bin/tsc');
-    execFileSync(tsc, ['-p', 'tsconfig.build.json', '--outDir', join(folder, 'dist')], { cwd: root, stdio: 'ignore' });
-  } catch {
-    // Errors of types are another test's.
-  }
-}, 120_000);
 afterAll(() => rmSync(folder, { recursive: true, force: true }));
 
 const verifierOf = (options: VerifierProcessOptions = {}) =>
@@ -230,7 +220,6 @@ const run = (...argv: readonly string[]) => {
 
 describe('anybpf verify', () => {
   beforeAll(() => {
-    symlinkSync(join(root, 'node_modules'), join(folder, 'node_modules'));
     writeFileSync(join(folder, 'both.o'), objectOf({ good: GOOD, bad: BAD }));
     writeFileSync(join(folder, 'none.o'), 'not an object');
   });

@@ -1,11 +1,11 @@
-// anybpf service start, stop, status: in this process, and as a process of its own over dist/.
+// anybpf service start, stop, status: in this process, and as a process of its own.
 import { spawnSync } from 'node:child_process';
 import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { describe, expect, onTestFinished, test } from 'vitest';
 import { connect } from '../../src/client/connect.ts';
 import { anybpf } from '../cli/support.ts';
-import { PROJECT_ROOT } from '../support/shared.ts';
+import { builtCommand } from '../support/built.ts';
 import { temporaryFolder } from './support.ts';
 
 /** A service in the foreground of this process. */
@@ -103,10 +103,7 @@ test.each([
 });
 
 describe('as a process of its own', () => {
-  const built = existsSync(path.join(PROJECT_ROOT, 'dist', 'cli', 'service-process.js'));
-
-  test('starts, answers, is there after the command, stops', (context) => {
-    if (!built) context.skip('dist/ is not built: npm run build');
+  test('starts, answers, is there after the command, stops', () => {
     const folder = temporaryFolder();
     const env = {
       ...process.env,
@@ -114,7 +111,7 @@ describe('as a process of its own', () => {
       ANYBPF_STATE: path.join(folder, 'state'),
     };
     const run = (...argv: string[]) =>
-      spawnSync(process.execPath, [path.join(PROJECT_ROOT, 'bin', 'anybpf.mjs'), 'service', ...argv], {
+      spawnSync(process.execPath, [builtCommand(), 'service', ...argv], {
         env,
         encoding: 'utf8',
       });

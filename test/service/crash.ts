@@ -1,39 +1,14 @@
 // Kills a service at random points while clients work on it, starts it again, and compares what is there with what was acknowledged.
-import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
+import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
-import { createRequire } from 'node:module';
+import { mkdirSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { dirname, join } from 'node:path';
+import { join } from 'node:path';
 import process from 'node:process';
 import { connect } from '../../src/client/connect.ts';
 import type { Session } from '../../src/spec/session.ts';
+import { builtFolder } from '../support/built.ts';
 import { Random } from '../support/random.ts';
-import { PROJECT_ROOT } from '../support/shared.ts';
-
-/** The project as JavaScript, in a folder of its own: what Node starts is what is in src/ now. */
-export function builtProject(): { readonly dist: string; [Symbol.dispose](): void } {
-  const folder = mkdtempSync(join(tmpdir(), 'anybpf-dist-'));
-  const typescript = dirname(createRequire(import.meta.url).resolve('typescript/package.json'));
-  const dist = join(folder, 'dist');
-  const args = [
-    join(typescript, 'bin', 'tsc'),
-    '-p',
-    'tsconfig.build.json',
-    '--outDir',
-    dist,
-    '--declaration',
-    'false',
-  ];
-  try {
-    execFileSync(process.execPath, args, { cwd: PROJECT_ROOT, stdio: 'ignore' });
-  } catch {
-    // What does not type-check is another test's matter; it is all written.
-  }
-  writeFileSync(join(folder, 'package.json'), '{"type":"module"}');
-  symlinkSync(join(PROJECT_ROOT, 'node_modules'), join(folder, 'node_modules'));
-  return { dist, [Symbol.dispose]: () => rmSync(folder, { recursive: true, force: true }) };
-}
 
 export interface Figures {
   points: number;
@@ -87,7 +62,7 @@ export class Campaign {
     wrongPins: 0,
   };
   readonly #folder = mkdtempSync(join(tmpdir(), 'anybpf-crash-'));
-  readonly #dist: string;
+  readonly #dist = join(builtFolder(), 'dist');
   readonly #options: object;
   readonly #random: Random;
   readonly #expected = new Expected();
@@ -96,8 +71,7 @@ export class Campaign {
   #next = 1;
   #round = 0;
 
-  constructor(dist: string, seed: number, options: object) {
-    this.#dist = dist;
+  constructor(seed: number, options: object) {
     this.#random = new Random(seed);
     this.#options = options;
     mkdirSync(join(this.#folder, 'run'), { mode: 0o700 });

@@ -1,19 +1,12 @@
 // Loading in processes beside the service, as they are built: what they answer, how they end, and whom that concerns.
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { pathToFileURL } from 'node:url';
-import { afterAll, beforeAll, describe, expect, it, onTestFinished } from 'vitest';
+import { describe, expect, it, onTestFinished } from 'vitest';
 import { createRuntime } from '../../src/context/create.ts';
 import { type PipelineOptions, ProcessPipeline } from '../../src/service/load/pipeline.ts';
 import { FairQueue } from '../../src/service/load/queue.ts';
+import { built } from '../support/built.ts';
 import { filesBelow, PROJECT_ROOT } from '../support/shared.ts';
-import { builtProject } from './crash.ts';
-
-let built: ReturnType<typeof builtProject>;
-beforeAll(() => {
-  built = builtProject();
-}, 120_000);
-afterAll(() => built[Symbol.dispose]());
 
 const EXAMPLES = join(PROJECT_ROOT, 'examples');
 const OBJECTS = filesBelow(EXAMPLES, '.o');
@@ -22,7 +15,7 @@ const DROP = 'drop-port/drop_port.bpf.o';
 
 const pipelineOf = (options: PipelineOptions = {}): ProcessPipeline => {
   const pipeline = new ProcessPipeline({
-    entry: pathToFileURL(join(built.dist, 'service/load/child.js')),
+    entry: built('service/load/child.js'),
     ...options,
   });
   onTestFinished(() => pipeline[Symbol.dispose]());
@@ -31,7 +24,7 @@ const pipelineOf = (options: PipelineOptions = {}): ProcessPipeline => {
 
 /** A process that does this for a request in place of the real one; `send(message)` answers, `number` counts requests from 1. */
 function impostor(name: string, deed: string): URL {
-  const entry = join(built.dist, `service/load/${name}.js`);
+  const entry = built(`service/load/${name}.js`);
   writeFileSync(
     entry,
     `import { writeSync } from 'node:fs';
@@ -45,7 +38,7 @@ let number = 0;
 process.stdin.on('data', (piece) => { for (const frame of frames.take(piece)) { number++; const request = decodePlain(frame); ${deed} } });
 process.stdin.on('end', () => process.exit());`,
   );
-  return pathToFileURL(entry);
+  return entry;
 }
 
 /** Whether it could be loaded at all. */

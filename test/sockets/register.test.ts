@@ -7,10 +7,10 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { built } from '../support/built.ts';
 
 const at = (path: string): string => fileURLToPath(new URL(path, import.meta.url));
-const TYPESCRIPT = `--import=${new URL('../support/typescript.mjs', import.meta.url).href}`;
-const REGISTER = `--import=${new URL('../../src/sockets/register.ts', import.meta.url).href}`;
+const register = (): string => `--import=${built('sockets/register.js').href}`;
 const DIALECTS = ['linux', 'windows'] as const;
 const folder = mkdtempSync(join(tmpdir(), 'anybpf-register-'));
 afterAll(() => rmSync(folder, { recursive: true, force: true }));
@@ -28,8 +28,8 @@ function app(env: Record<string, string>, ...args: (string | number)[]): Promise
   return new Promise((resolve) => {
     execFile(
       process.execPath,
-      ['--no-warnings', REGISTER, at('apps/sockets.mjs'), ...args.map(String)],
-      { env: { ...process.env, NODE_OPTIONS: TYPESCRIPT, ...env }, encoding: 'utf8', timeout: 60_000 },
+      ['--no-warnings', register(), at('apps/sockets.mjs'), ...args.map(String)],
+      { env: { ...process.env, ...env }, encoding: 'utf8', timeout: 60_000 },
       (_error, stdout, stderr) => {
         resolve((stdout + stderr).trim());
       },

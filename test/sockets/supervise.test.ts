@@ -7,6 +7,7 @@ import type { Session } from '../../src/spec/session.ts';
 import type { Decision, SocketEvent } from '../../src/sockets/events.ts';
 import { objectPolicy, type PolicyEntry, type SocketPolicy } from '../../src/sockets/policy.ts';
 import { supervise } from '../../src/sockets/supervise.ts';
+import { built } from '../support/built.ts';
 import { requireCapability } from '../support/capability.ts';
 
 const EXAMPLES = '../../examples/portable';
@@ -21,7 +22,7 @@ async function run(policy: SocketPolicy, command: string, args: readonly string[
     command,
     args,
     stdio: 'pipe',
-    execArgv: ['--import', new URL('../support/typescript.mjs', import.meta.url).href],
+    launcher: built('sockets/launch.js'),
     decided: (event, decision) => events.push({ ...event, decision }),
   });
   let output = '';
@@ -160,7 +161,8 @@ describe.skipIf(missing !== undefined)('commands under supervision', () => {
     // The receiver's port is known once it has said so: it is the socket that was bound last.
     const elsewhere = await run(
       deciding(({ pid }) => {
-        bound = boundPort(pid);
+        // The sender is bound, too, once it has sent.
+        bound ||= boundPort(pid);
         return { allowed: true, errno: 0, rewritten: { address: Uint8Array.of(127, 0, 0, 1), port: bound } };
       }),
       'python3',
