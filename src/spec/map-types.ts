@@ -65,5 +65,9 @@ export const MAP_FLAGS = {
   NO_USER_CONV: 1 << 18,
 } as const;
 
+/** Whether programs may store to values that they look up. Devices are the application's to name (kernel/bpf/devmap.c: dev_map_init_map). */
+export const writableByPrograms = ({ type, flags }: { readonly type: MapTypeName; readonly flags: number }): boolean =>
+  (flags & MAP_FLAGS.RDONLY_PROG) === 0 && type !== 'devmap' && type !== 'devmap_hash';
+
 /** BPF_MAP_UPDATE_ELEM flags. */
 export const UPDATE_FLAGS = { ANY: 0, NOEXIST: 1, EXIST: 2, LOCK: 4 } as const;

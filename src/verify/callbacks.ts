@@ -4,7 +4,7 @@ import { markPrecise, type State } from './state.ts';
 import { type Pointer, pointer, type Value } from './value.ts';
 import { loaded, number } from './walk.ts';
 import { between, newId } from './number/scalar.ts';
-import { MAP_FLAGS } from '../spec/map-types.ts';
+import { writableByPrograms } from '../spec/map-types.ts';
 import type { MapSpec } from '../spec/object.ts';
 
 export interface CallbackRow {
@@ -21,7 +21,7 @@ export interface CallbackRow {
 
 /** A value of a map, of which a lock is not that of another. */
 const element = (state: State, map: MapSpec | undefined): Pointer =>
-  pointer('mapValue', state.slot, { map, id: newId(), writable: ((map?.flags ?? 0) & MAP_FLAGS.RDONLY_PROG) === 0 });
+  pointer('mapValue', state.slot, { map, id: newId(), writable: map === undefined || writableByPrograms(map) });
 
 /** By helper name. */
 export const CALLBACKS: Readonly<Record<string, CallbackRow>> = {

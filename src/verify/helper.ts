@@ -13,7 +13,7 @@ import {
 import type { Insn } from '../isa/insn.ts';
 import type { HelperRow, ReturnKind } from '../spec/helper.ts';
 import { GPL_COMPATIBLE } from '../spec/licence.ts';
-import { MAP_FLAGS } from '../spec/map-types.ts';
+import { writableByPrograms } from '../spec/map-types.ts';
 import type { MapSpec } from '../spec/object.ts';
 import { ARGUMENTS, type Call } from './arguments.ts';
 import { describeValue } from './access.ts';
@@ -92,7 +92,7 @@ function lookedUp(call: Call, state: State, nullable: boolean): Value {
       key?.kind === 'pointer' && key.region === 'stack' ? constantAt(call.state, key, map.keySize) : undefined;
     if (index !== undefined && index < map.maxEntries) nullable = false;
   }
-  return pointer('mapValue', state.slot, { id, nullable, map, writable: (map.flags & MAP_FLAGS.RDONLY_PROG) === 0 });
+  return pointer('mapValue', state.slot, { id, nullable, map, writable: writableByPrograms(map) });
 }
 
 /** An array whose size is known: inner maps may be smaller than their template. */

@@ -414,6 +414,17 @@ stored:
     code: 'verify/pointer-arithmetic',
     options: { maps: VALUE },
   },
+  {
+    name: 'what a devmap holds is read only',
+    text: `${lookup}
+  if r0 == 0 goto out
+  *(u32 *)(r0 + 0) = r6
+out:
+  r0 = 0
+  exit`,
+    code: 'verify/read-only',
+    options: { maps: [map('values', 'devmap', 4, 4, { maxEntries: 1 })] },
+  },
 ];
 
 it.each(HOLES)('$name', ({ text, code, options }) => {

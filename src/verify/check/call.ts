@@ -1,7 +1,7 @@
 // Calls of helpers, after the prototypes of the platform's rows: arguments, result, and what else the call changes.
 import type { ArgKind, HelperRow } from '../../spec/helper.ts';
 import { GPL_COMPATIBLE } from '../../spec/licence.ts';
-import { MAP_FLAGS } from '../../spec/map-types.ts';
+import { writableByPrograms } from '../../spec/map-types.ts';
 import type { MapSpec } from '../../spec/object.ts';
 import { mayChange, worksOn } from '../map-helpers.ts';
 import { access, type Checked, forget, readable, no, stackSpan } from './memory.ts';
@@ -161,7 +161,7 @@ function lookedUp({ c, map, row, state }: Call, nullable: boolean): Pointer {
     key.variable === undefined;
   const index = always ? contentOf(state.frames[key.target], key.offset, map.keySize) : undefined;
   const there = index?.kind === 'number' && isConstant(index.facts) && index.facts.value < BigInt(map.maxEntries);
-  const writable = (map.flags & MAP_FLAGS.RDONLY_PROG) === 0;
+  const writable = writableByPrograms(map);
   return pointer('mapValue', { id, nullable: nullable && !there, map, writable });
 }
 
@@ -204,7 +204,7 @@ interface CallbackRow {
 }
 const element = (args: readonly Value[]): readonly Value[] => {
   const { map } = args[0] as Pointer;
-  const writable = ((map?.flags ?? 0) & MAP_FLAGS.RDONLY_PROG) === 0;
+  const writable = map === undefined || writableByPrograms(map);
   return [pointer('map', { map }), pointer('mapKey', { map }), pointer('mapValue', { map, writable, id: newId() })];
 };
 const CALLBACKS: Readonly<Record<string, CallbackRow>> = {
