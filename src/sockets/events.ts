@@ -57,6 +57,15 @@ const AF: { readonly [D in Dialect]: { readonly 4: number; readonly 6: number } 
 };
 const SOCK = { stream: 1, dgram: 2 } as const;
 
+/** IFTYPE_SOFTWARE_LOOPBACK in a NET_LUID: of all interfaces this one is known by the address. */
+const LOOPBACK_LUID = 24n << 48n;
+
+const isLoopback = ({ address }: Endpoint): boolean =>
+  address.length === 4 ? address[0] === 127 : address.every((byte, i) => byte === (i === 15 ? 1 : 0));
+
+const interfaceOf = ({ local, remote }: SocketEvent): { readonly interface_luid?: bigint } =>
+  [remote ?? local].some((one) => one !== undefined && isLoopback(one)) ? { interface_luid: LOOPBACK_LUID } : {};
+
 const networkOrder = (port: number): number => ((port & 0xff) << 8) | (port >> 8);
 const NOWHERE: Endpoint = { address: new Uint8Array(16), port: 0 };
 
@@ -92,6 +101,7 @@ const windowsAddress =
       family: AF.windows[event.family],
       protocol: event.protocol,
       compartment_id: 1,
+      ...interfaceOf(event),
       ...endpoint('user', event.family, event[user] ?? NOWHERE),
       ...(source === undefined ? {} : endpoint('msg_src', event.family, event[source] ?? NOWHERE)),
     },
@@ -144,8 +154,9 @@ const windowsBind =
 /** BPF_SOCK_OPS_* (uapi linux/bpf.h); Windows has numbers of its own for the three that it has. */
 const sockOps =
   (numbers: { readonly [D in Dialect]: number }, dialect: Dialect): Step['context'] =>
-  ({ family, protocol, local = NOWHERE, remote = NOWHERE }) => ({
-    ctx: {
+  (event) => {
+    const { family, protocol, local = NOWHERE, remote = NOWHERE } = event;
+    const ctx = {
       op: numbers[dialect],
       family: AF[dialect][family],
       ...endpoint('local', family, local, false),
@@ -154,9 +165,10 @@ const sockOps =
         ? // The local port as a number, the other in network order in the upper half of its word.
           { local_port: local.port, remote_port: (networkOrder(remote.port) << 16) >>> 0 }
         : { local_port: networkOrder(local.port), remote_port: networkOrder(remote.port) }),
-      ...(dialect === 'windows' ? { protocol } : {}),
-    },
-  });
+      ...(dialect === 'windows' ? { protocol, compartment_id: 1, ...interfaceOf(event) } : {}),
+    };
+    return { ctx };
+  };
 
 const linux = (
   hooks: Step['hooks'],
@@ -176,6 +188,19 @@ const established = (numbers: { readonly [D in Dialect]: number }): readonly Ste
   linux(OPS, sockOps(numbers, 'linux'), { refuses: never }),
   windows(OPS, sockOps(numbers, 'windows'), { refuses: never }),
 ];
+
+const WINDOWS_CONNECT: readonly Step[] = [
+  windows(['cgroup_inet4_connect', 'cgroup_inet6_connect'], windowsAddress('remote', 'local'), { rewrites: 'user' }),
+  windows(
+    ['cgroup_inet4_connect_authorization', 'cgroup_inet6_connect_authorization'],
+    windowsAddress('remote', 'local'),
+  ),
+];
+/** user_* is the destination, which is this socket (as netebpfext fills them, not as its header's comment says). */
+const WINDOWS_ACCEPT: Step = windows(
+  ['cgroup_inet4_recv_accept', 'cgroup_inet6_recv_accept'],
+  windowsAddress('local', 'remote'),
+);
 
 /** What each operation asks, in order. The first refusal ends it; a rewritten address is what the next hook sees. */
 const OPERATIONS = {
@@ -197,17 +222,18 @@ const OPERATIONS = {
   listen: [windows(['cgroup_inet4_listen', 'cgroup_inet6_listen'], windowsAddress('local'))],
   connect: [
     linux(['cgroup_inet4_connect', 'cgroup_inet6_connect'], linuxAddress('remote'), { rewrites: 'user' }),
-    windows(['cgroup_inet4_connect', 'cgroup_inet6_connect'], windowsAddress('remote', 'local'), { rewrites: 'user' }),
-    windows(
-      ['cgroup_inet4_connect_authorization', 'cgroup_inet6_connect_authorization'],
-      windowsAddress('remote', 'local'),
-    ),
+    ...WINDOWS_CONNECT,
   ],
-  // user_* is the destination, which is this socket (WINDOWS.md 2: what the code does, not what the comment says).
-  accept: [windows(['cgroup_inet4_recv_accept', 'cgroup_inet6_recv_accept'], windowsAddress('local', 'remote'))],
-  send: [linux(['cgroup_udp4_sendmsg', 'cgroup_udp6_sendmsg'], linuxAddress('remote', true), { rewrites: 'user' })],
+  accept: [WINDOWS_ACCEPT],
+  // Windows asks at the first datagram to an address, here at each: its verdict is the same as long as the program's is.
+  send: [
+    linux(['cgroup_udp4_sendmsg', 'cgroup_udp6_sendmsg'], linuxAddress('remote', true), { rewrites: 'user' }),
+    ...WINDOWS_CONNECT,
+  ],
+  /** A datagram has come; where it is refused, the application does not get it. */
   receive: [
     linux(['cgroup_udp4_recvmsg', 'cgroup_udp6_recvmsg'], linuxAddress('remote'), { refuses: never, rewrites: 'user' }),
+    WINDOWS_ACCEPT,
   ],
   connected: established({ linux: 4, windows: 0 }),
   accepted: established({ linux: 5, windows: 1 }),
@@ -223,6 +249,30 @@ export const hooksOf = (operation: SocketOperation): readonly AttachTypeName[] =
 export const SOCKET_HOOKS: ReadonlySet<AttachTypeName> = new Set(
   (Object.keys(OPERATIONS) as SocketOperation[]).flatMap(hooksOf),
 );
+
+const MAPPED = Uint8Array.of(0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff);
+
+const isMapped = ({ address }: Endpoint): boolean =>
+  address.length === 16 && MAPPED.every((byte, i) => byte === address[i]);
+/** Of an address that is not mapped (`::`) nothing is left. */
+const unmapped = (end: Endpoint): Endpoint => ({
+  address: isMapped(end) ? end.address.subarray(MAPPED.length) : new Uint8Array(4),
+  port: end.port,
+});
+const mapped = ({ address, port }: Endpoint): Endpoint => ({ address: Uint8Array.of(...MAPPED, ...address), port });
+
+/** Windows' filters see IPv4 where an IPv6 socket speaks it (`::ffff:127.0.0.1`); Linux' hooks see the socket's family. */
+function asWindowsSees(event: SocketEvent): SocketEvent {
+  const { family, local, remote } = event;
+  const decisive = remote ?? local;
+  if (family === 4 || decisive === undefined || !isMapped(decisive)) return event;
+  return {
+    ...event,
+    family: 4,
+    ...(local === undefined ? {} : { local: unmapped(local) }),
+    ...(remote === undefined ? {} : { remote: unmapped(remote) }),
+  };
+}
 
 /** The address that a program left in the context, where it is another one than before. */
 function rewritten(
@@ -254,16 +304,17 @@ export function* decision(
   let changed: Endpoint | undefined;
   for (const step of OPERATIONS[event.operation] as readonly Step[]) {
     const { dialect, hooks } = step;
-    const attachType = hooks[event.family === 4 ? 0 : 1];
+    const seen = dialect === 'windows' ? asWindowsSees(now) : now;
+    const attachType = hooks[seen.family === 4 ? 0 : 1];
     if (!asked(attachType, dialect)) continue;
-    const answer = yield { attachType, dialect, pid: event.pid, ...step.context(now) };
+    const answer = yield { attachType, dialect, pid: event.pid, ...step.context(seen) };
     if (answer.ran.length === 0) continue;
     if (step.refuses(answer.verdict)) return { allowed: false, errno: dialect === 'linux' ? EPERM : EACCES };
     if (step.rewrites === undefined) continue;
-    const other = rewritten(step, event.family, now[which] ?? NOWHERE, answer.ctx);
+    const other = rewritten(step, seen.family, seen[which] ?? NOWHERE, answer.ctx);
     if (other === undefined) continue;
-    changed = other;
-    now = { ...now, [which]: other };
+    changed = seen.family === event.family ? other : mapped(other);
+    now = { ...now, [which]: changed };
   }
   return { allowed: true, errno: 0, ...(changed === undefined ? {} : { rewritten: changed }) };
 }

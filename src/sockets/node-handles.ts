@@ -239,16 +239,19 @@ class Watcher {
     const { onmessage } = handle;
     if (onmessage !== undefined && !state.watched) {
       state.watched = true;
-      const rename = (from: Rinfo): void => {
+      /** Whether the application gets it; under another name where a program gives it one. */
+      const passes = (from: Rinfo): boolean => {
         const remote = endpointOf(from);
-        if (remote === undefined) return;
+        if (remote === undefined) return true;
         const decision = this.#ask('receive', 'dgram', familyOf(remote), { local: this.#local(handle), remote });
-        if (decision?.rewritten === undefined) return;
+        if (decision?.allowed === false) return false;
+        if (decision?.rewritten === undefined) return true;
         from.address = textOf(decision.rewritten.address);
         from.port = decision.rewritten.port;
+        return true;
       };
       const named: typeof onmessage = function onMessage(size, self, buffer, from) {
-        if (size >= 0 && from !== undefined) rename(from);
+        if (size >= 0 && from !== undefined && !passes(from)) return;
         onmessage.call(this, size, self, buffer, from);
       };
       Object.assign(handle, { onmessage: named });

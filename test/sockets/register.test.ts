@@ -113,8 +113,8 @@ const REFUSED_CLASSES: readonly (readonly [dialect: (typeof DIALECTS)[number], r
   ['windows', 'nothing', 'pair: welcome, tls: reached, datagram: hello'],
   ['windows', 'bind', 'pair: EACCES, tls: EACCES, datagram: EACCES'],
   ['windows', 'listen', 'pair: EACCES, tls: EACCES, datagram: hello'],
-  ['windows', 'connect', 'pair: EACCES, tls: EACCES, datagram: hello'],
-  ['windows', 'accept', 'pair: closed, tls: ECONNRESET, datagram: hello'],
+  ['windows', 'connect', 'pair: EACCES, tls: EACCES, datagram: EACCES'],
+  ['windows', 'accept', 'pair: closed, tls: ECONNRESET, datagram: lost'],
 ];
 
 test.each(REFUSED_CLASSES)('%s, refused %s: %s', async (dialect, refused, outcome) => {

@@ -85,8 +85,10 @@ const DEEDS = {
       await new Promise((resolve, reject) => {
         sender.send('hello', port, '127.0.0.1', (error) => (error ? reject(error) : resolve()));
       });
-      const [data] = await once(receiver, 'message');
+      const [data] = await once(receiver, 'message', { signal: AbortSignal.timeout(1000) });
       return String(data);
+    } catch (error) {
+      return error.name === 'AbortError' ? 'lost' : error.code;
     } finally {
       sender.close();
       receiver.close();
