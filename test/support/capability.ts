@@ -78,6 +78,7 @@ const CAPABILITIES = {
       command('ip', ['netns', 'del', name], /^/);
     }
   },
+  ethtool: () => command('ethtool', ['--version'], /ethtool/),
   ping: () => command('ping', ['-c', '1', '-W', '2', '127.0.0.1'], /1 received/),
   'seccomp-notify': () =>
     command(

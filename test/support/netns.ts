@@ -35,7 +35,7 @@ export class Namespace implements Disposable {
 
   /** Starts a command that stays; kill it before the namespace goes. */
   start(command: string, ...args: readonly string[]): ChildProcess {
-    return spawn('ip', this.in(command, ...args), { stdio: ['ignore', 'pipe', 'pipe'] });
+    return spawn('ip', this.in(command, ...args), { stdio: ['pipe', 'pipe', 'pipe'] });
   }
 
   ip(...args: readonly string[]): string {
