@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest';
+import { capabilityTable } from './capability-table.ts';
 import { CAPABILITY_NAMES, type CapabilityName, requireCapability, requiredNames } from './capability.ts';
 
 // Shows what was found; a capability that is detected as missing must say why.
@@ -23,5 +24,23 @@ describe('capabilities of this machine', () => {
     const reason = requireCapability(name);
     expect(requireCapability(name)).toBe(reason);
     if (reason !== undefined) expect(reason.length).toBeGreaterThan(10);
+  });
+});
+
+describe('the table at the end', () => {
+  it('has a line a capability, by name, with the reason where it is missing', () => {
+    const table = capabilityTable([
+      ['ping', 'there'],
+      ['bpftool', 'bpftool: spawnSync bpftool ENOENT\nand more'],
+    ]);
+    expect(table.split('\n')).toEqual([
+      '',
+      'What this machine has for the tests',
+      '  bpftool  bpftool: spawnSync bpftool ENOENT and more',
+      '  ping     there',
+      '',
+    ]);
+    expect(capabilityTable([['x', 'y'.repeat(300)]]).split('\n')[2].length).toBe(102);
+    expect(capabilityTable([])).toBe('');
   });
 });

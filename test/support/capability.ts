@@ -12,6 +12,7 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { kernelSuite } from '../verify/kernel-suite.ts';
 import { kernelCapability } from './bpf.ts';
+import { note, noted } from './capability-table.ts';
 import { corpusFolder, PROJECT_ROOT } from './shared.ts';
 
 /** Why a capability is missing, or undefined where it is there. */
@@ -114,7 +115,9 @@ export function requiredNames(): ReadonlySet<string> {
 /** Reason to skip, or undefined. Throws in CI where `.ci/required` names a capability that is missing. */
 export function requireCapability(name: CapabilityName): string | undefined {
   if (!found.has(name)) {
-    const reason = CAPABILITIES[name]();
+    const before = noted(name);
+    const reason = before === undefined ? CAPABILITIES[name]() : before.reason;
+    if (before === undefined) note(name, reason);
     found.set(name, reason);
     if (reason !== undefined) console.warn(`skipped, no ${name}: ${reason}`);
   }

@@ -1,6 +1,11 @@
-// What vitest does once for all test files: nothing before them, and afterwards it takes away what they have built.
+// What vitest does once for all test files: nothing before them; afterwards it says what they have found of this machine, and takes away what
+// they have built.
 import { removeBuilt } from './built.ts';
+import { printCapabilities } from './capability-table.ts';
 
 export default function setup(): () => void {
-  return removeBuilt;
+  return () => {
+    printCapabilities();
+    removeBuilt();
+  };
 }
