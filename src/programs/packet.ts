@@ -23,6 +23,10 @@ export interface PacketOptions {
 
 const FIRST_CAPACITY = 4096;
 
+const NO_BYTES = new Uint8Array(0);
+/** Up to so many bytes a loop is quicker than to make a view of them. */
+const SHORT = 96;
+
 /** Rounds up, so that packets of like sizes share one buffer. */
 const capacityFor = (size: number): number => Math.max(FIRST_CAPACITY, Math.ceil(size / 1024) * 1024);
 
@@ -44,6 +48,9 @@ export class PacketBuffer implements PacketArea {
   /** What a packet has covered since the buffer was last cleared: nothing else in it can have been written. */
   #dirtyFrom: Address;
   #dirtyTo: Address;
+  /** What `layPart` last copied from. */
+  #source: Uint8Array = NO_BYTES;
+  #sourceView: DataView = new DataView(NO_BYTES.buffer);
   readonly #metadata: MovingRegion;
   readonly #packet: MovingRegion;
 
@@ -100,7 +107,7 @@ export class PacketBuffer implements PacketArea {
     // All but what the packet covers becomes zero.
     if (this.#dirtyFrom < data) u8.fill(0, this.#dirtyFrom, Math.min(data, this.#dirtyTo));
     if (this.#dirtyTo > end) u8.fill(0, Math.max(end, this.#dirtyFrom), this.#dirtyTo);
-    u8.set(source.subarray(from, from + length), data);
+    this.#copy(source, from, length, data);
     this.#dirtyFrom = this.link = this.network = data;
     this.#dirtyTo = end;
     // What the context says of the last packet may be true of this one.
@@ -110,6 +117,23 @@ export class PacketBuffer implements PacketArea {
     this.#memory.moveRegion(this.#metadata, data, 0);
     this.#memory.moveRegion(this.#packet, data, length);
     this.#publish();
+  }
+
+  /** Copies into our memory; short packets without a view for each, which costs more than their bytes do. */
+  #copy(source: Uint8Array, from: number, length: number, to: Address): void {
+    const { u8 } = this.#memory;
+    if (length > SHORT) {
+      u8.set(source.subarray(from, from + length), to);
+      return;
+    }
+    if (this.#source !== source) {
+      this.#source = source;
+      this.#sourceView = new DataView(source.buffer, source.byteOffset, source.length);
+    }
+    const { view } = this.#memory;
+    let done = 0;
+    for (; done + 4 <= length; done += 4) view.setUint32(to + done, this.#sourceView.getUint32(from + done));
+    for (; done < length; done++) u8[to + done] = source[from + done];
   }
 
   move(data: Address, end: Address, meta: Address): void {
