@@ -1,7 +1,5 @@
 // The session that a verb speaks to: the running service, a context in this process, or the kernel.
 import { type Command, Option } from 'commander';
-import { fail } from '../base/diagnostic.ts';
-import { hostUnavailable } from '../base/messages/service.ts';
 import type { Session } from '../spec/session.ts';
 import { knownExtensions } from './extensions.ts';
 import type { Io } from './io.ts';
@@ -35,7 +33,10 @@ const OPEN: { readonly [H in SessionHost]: (io: Io, options: SessionOptions) => 
     const { createRuntime } = await import('../context/create.ts');
     return createRuntime({ providers: knownExtensions() });
   },
-  linux: async () => fail(hostUnavailable({}, 'linux', 'sessions with the Linux kernel are not built yet')),
+  linux: async () => {
+    const { linuxSession } = await import('../hosts/linux/session.ts');
+    return linuxSession();
+  },
 };
 
 /** Adds `--host` and `--socket` to a verb. */

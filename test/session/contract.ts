@@ -11,6 +11,10 @@ import { example, u32 } from '../context/support.ts';
 export interface SessionHost {
   /** A session of the test's own context: of the same one, however often it is asked. Closed with the test. */
   open(): Promise<Session>;
+  /** An interface of the test's own; 1 where absent. */
+  readonly ifindex?: number;
+  /** The kernel: what happens at hooks is its own business, and other processes have objects there too. */
+  readonly shared?: true;
 }
 
 async function outcome<M extends MethodName>(session: Session, method: M, params: Params<M>): Promise<unknown> {
@@ -120,7 +124,9 @@ export function sessionContract(name: string, make: () => Promise<SessionHost>):
       expect(await outcome(two, 'map.lookup', { fd: twice.fd, key: u32(1) })).toEqual({ value: eight(5) });
       await two.close();
       await expect.poll(() => outcome(one, 'object.open', { kind: 'map', id })).toBe('ENOENT');
-      expect(await outcome(one, 'object.nextId', { kind: 'map', id: id - 1 })).toBe('ENOENT');
+      const next = await outcome(one, 'object.nextId', { kind: 'map', id: id - 1 });
+      if (host.shared !== true) expect(next).toBe('ENOENT');
+      expect(next).not.toEqual({ id });
     });
 
     test('pins outlive sessions', async () => {
@@ -176,17 +182,21 @@ export function sessionContract(name: string, make: () => Promise<SessionHost>):
       const [session, other] = [await host.open(), await host.open()];
       const drop = await programOf(session, 'r0 = 1\nexit');
       const pass = await programOf(session, 'r0 = 2\nexit');
-      const target = { ifindex: 1 };
+      const target = { ifindex: host.ifindex ?? 1 };
       const event = { attachType: 'xdp', target, data: new Uint8Array(60) } as const;
+      const fired = async () => {
+        if (host.shared === true) expect(await outcome(other, 'hook.fire', event)).toBe('ENOTSUPP');
+        return host.shared === true ? undefined : other.call('hook.fire', event);
+      };
       const link = await session.call('link.create', { fd: drop, attachType: 'xdp', target });
-      expect(await other.call('hook.fire', event)).toMatchObject({ name: 'XDP_DROP' });
+      if (host.shared !== true) expect(await fired()).toMatchObject({ name: 'XDP_DROP' });
       await session.call('link.update', { fd: link.fd, progFd: pass });
-      expect(await other.call('hook.fire', event)).toMatchObject({ name: 'XDP_PASS' });
+      if (host.shared !== true) expect(await fired()).toMatchObject({ name: 'XDP_PASS' });
       const { progs, revision } = await other.call('prog.query', { attachType: 'xdp', target });
       expect([progs.length, typeof revision]).toEqual([1, 'bigint']);
       await session.close();
       await expect.poll(async () => (await other.call('prog.query', { attachType: 'xdp', target })).progs).toEqual([]);
-      expect((await other.call('hook.fire', event)).ran).toEqual([]);
+      expect((await fired())?.ran ?? []).toEqual([]);
     });
 
     test('records and lines come as events', async () => {
@@ -218,8 +228,7 @@ export function sessionContract(name: string, make: () => Promise<SessionHost>):
         exit`,
       );
       await session.call('prog.testRun', { fd: printing, data: new Uint8Array(60) });
-      await expect.poll(() => lines.length).toBe(1);
-      expect(lines[0].line).toContain('hello!');
+      await expect.poll(() => lines.filter(({ line }) => line.includes('hello!'))).toHaveLength(1);
       expect(typeof lines[0].time).toBe('bigint');
     });
 

@@ -12,29 +12,42 @@ import { MAP_TYPES, type MapTypeName } from '../../spec/map-types.ts';
 import { ATTACH_TYPES, type AttachTypeName, PROGRAM_TYPES, type ProgramTypeName } from '../../spec/program-types.ts';
 import { native } from './native.ts';
 
-const CMD = {
+export const CMD = {
   MAP_CREATE: 0,
   MAP_LOOKUP_ELEM: 1,
   MAP_UPDATE_ELEM: 2,
   MAP_DELETE_ELEM: 3,
   MAP_GET_NEXT_KEY: 4,
   PROG_LOAD: 5,
+  OBJ_PIN: 6,
+  OBJ_GET: 7,
   PROG_ATTACH: 8,
   PROG_DETACH: 9,
   PROG_TEST_RUN: 10,
+  PROG_GET_NEXT_ID: 11,
+  MAP_GET_NEXT_ID: 12,
   PROG_GET_FD_BY_ID: 13,
   MAP_GET_FD_BY_ID: 14,
   OBJ_GET_INFO_BY_FD: 15,
+  PROG_QUERY: 16,
+  RAW_TRACEPOINT_OPEN: 17,
   BTF_LOAD: 18,
+  BTF_GET_FD_BY_ID: 19,
   MAP_LOOKUP_AND_DELETE_ELEM: 21,
   MAP_FREEZE: 22,
+  BTF_GET_NEXT_ID: 23,
   MAP_LOOKUP_BATCH: 24,
   MAP_LOOKUP_AND_DELETE_BATCH: 25,
   MAP_UPDATE_BATCH: 26,
   MAP_DELETE_BATCH: 27,
   LINK_CREATE: 28,
   LINK_UPDATE: 29,
+  LINK_GET_FD_BY_ID: 30,
+  LINK_GET_NEXT_ID: 31,
+  ENABLE_STATS: 32,
+  ITER_CREATE: 33,
   LINK_DETACH: 34,
+  PROG_BIND_MAP: 35,
 } as const;
 
 /** Bytes of the attr that we fill; the kernel takes the rest as zero. */
@@ -43,7 +56,7 @@ const ATTR_SIZE = 152;
 type Fill = (attr: DataView) => void;
 
 /** One bpf(2) call. Lays out the arena in `fill`; so `fill` must do all of its own `put`s. */
-export function bpf(command: keyof typeof CMD, size: number, fill: Fill, after?: (attr: DataView) => void): number {
+export function bpf(command: Command, size: number, fill: Fill, after?: (attr: DataView) => void): number {
   const lib = native();
   lib.reset();
   const attr = lib.room(ATTR_SIZE);
@@ -53,8 +66,10 @@ export function bpf(command: keyof typeof CMD, size: number, fill: Fill, after?:
   return result;
 }
 
+export type Command = keyof typeof CMD;
+
 /** Linux' number of a type; one that Linux does not have becomes a number that it refuses. */
-const linuxNumber = (row: { readonly linux: number } | { readonly windows: number }): number =>
+export const linuxNumber = (row: { readonly linux: number } | { readonly windows: number }): number =>
   'linux' in row ? row.linux : 0xffff;
 
 export const pointer = (attr: DataView, offset: number, address: number): void =>
@@ -137,9 +152,13 @@ export interface ProgramAttributes {
   readonly funcInfo?: Uint8Array;
   readonly lineInfo?: Uint8Array;
   readonly attachBtfId?: number;
+  /** BTF of the module, or the program, that attachBtfId is of; the kernel's own where absent. */
+  readonly attachBtfFd?: number;
   readonly fdArray?: readonly number[];
   /** Verifier log: 0 none, 1 default, 2 with states. With a log a successful load also returns one. */
   readonly logLevel?: number;
+  /** Bytes of the log at most; 16 MB where absent. */
+  readonly logSize?: number;
 }
 
 const LOG_SIZE = 16 << 20;
@@ -147,6 +166,7 @@ const LOG_SIZE = 16 << 20;
 /** BPF_PROG_LOAD: fd (or -errno) and the verifier's log (empty with logLevel 0). */
 export function progLoad(a: ProgramAttributes): { readonly fd: number; readonly log: string } {
   const level = a.logLevel ?? 0;
+  const logSize = a.logSize ?? LOG_SIZE;
   let log: Uint8Array | undefined;
   const fd = bpf('PROG_LOAD', 144, (attr) => {
     attr.setUint32(0, linuxNumber(PROGRAM_TYPES[a.type]), true);
@@ -154,10 +174,10 @@ export function progLoad(a: ProgramAttributes): { readonly fd: number; readonly 
     putAt(attr, 8, a.code);
     putAt(attr, 16, utf8(`${a.license}\0`));
     if (level > 0) {
-      const room = native().room(LOG_SIZE);
+      const room = native().room(logSize);
       log = room.bytes;
       attr.setUint32(24, level, true);
-      attr.setUint32(28, LOG_SIZE, true);
+      attr.setUint32(28, logSize, true);
       pointer(attr, 32, room.address);
     }
     attr.setUint32(40, a.kernelVersion ?? 0, true);
@@ -176,6 +196,7 @@ export function progLoad(a: ProgramAttributes): { readonly fd: number; readonly 
       attr.setUint32(104, a.lineInfo.length / 16, true);
     }
     attr.setUint32(108, a.attachBtfId ?? 0, true);
+    attr.setUint32(112, a.attachBtfFd ?? 0, true);
     if (a.fdArray !== undefined) putAt(attr, 120, new Uint8Array(Int32Array.from(a.fdArray).buffer));
   });
   return { fd, log: log === undefined ? '' : text(log.subarray(0, log.indexOf(0))) };

@@ -6,10 +6,18 @@
 import { createRequire } from 'node:module';
 import process from 'node:process';
 
+/** A descriptor that is watched. Whoever watches must hold it: one that nothing refers to stops without a word. */
+export interface Watch {
+  close(): void;
+}
+
+type CFunction = (...args: readonly (number | bigint | string | null)[]) => number | bigint;
+
 interface Koffi {
-  load(path: null): { func(definition: string): (...args: readonly (number | bigint | null)[]) => number | bigint };
+  load(path: null): { func(definition: string): CFunction };
   view(pointer: number | bigint, length: number): ArrayBuffer;
   errno(): number;
+  readonly node: { poll(fd: number, ready: () => void): Watch };
 }
 
 /** bpf(2) and perf_event_open(2) by Node's `process.arch` (arch/*\/include/**\/unistd*.h, syscall_64.tbl). */
@@ -28,6 +36,7 @@ const MAP_SHARED = 1;
 const MAP_PRIVATE = 2;
 const MAP_ANONYMOUS = 0x20;
 const MAP_NORESERVE = 0x4000;
+const F_DUPFD_CLOEXEC = 1030;
 /** Address space only: a page costs memory once it is touched. */
 const ARENA_SIZE = 256 << 20;
 
@@ -48,10 +57,25 @@ export interface NativeLibrary {
   room(size: number): Native;
   /** The bytes copied into the arena; address 0 for undefined. */
   put(bytes: Uint8Array | undefined): number;
+  /** Memory that stays: as long as anything refers to its bytes. */
+  own(size: number): Native;
+  /** bpf(2) with an attr that is laid out already: the result, or the negated errno. */
+  bpf(command: number, attr: number, size: number): number;
   /** close(2). */
   close(fd: number): void;
-  /** A shared mapping of a file descriptor; never unmapped (a view of unmapped memory would crash). Negated errno on failure. */
+  /** Another descriptor of the same file (F_DUPFD_CLOEXEC), or the negated errno. */
+  duplicate(fd: number): number;
+  /** A shared mapping of a file descriptor, there until nothing refers to it any more. Negated errno on failure. */
   map(fd: number, size: number, offset: number, writable: boolean): ArrayBuffer | number;
+  /** Calls when a descriptor can be read, in the event loop. */
+  watch(fd: number, ready: () => void): Watch;
+  /** socket(2), or the negated errno. */
+  socket(family: number, type: number, protocol: number): number;
+  /** setns(2) of the calling thread. 0 or the negated errno. */
+  setns(fd: number, type: number): number;
+  /** mount(2) without data, and umount2(2). 0 or the negated errno. */
+  mount(source: string, target: string, type: string, flags: number): number;
+  unmount(target: string, flags: number): number;
   /** ioctl(2) with an integer argument. */
   ioctl(fd: number, request: number, argument: number): number;
   /** sched_setaffinity(2) of the calling thread to one CPU. */
@@ -72,6 +96,17 @@ function open(): NativeLibrary {
   const rawMmap = libc.func('int64_t mmap(int64_t at, size_t size, int prot, int flags, int fd, int64_t offset)');
   const rawIoctl = libc.func('int ioctl(int fd, uint64_t request, int64_t argument)');
   const rawClose = libc.func('int close(int fd)');
+  const rawBpf = libc.func('int64_t syscall(int64_t number, int64_t command, int64_t attr, int64_t size)');
+  const rawFcntl = libc.func('int fcntl(int fd, int command, int64_t argument)');
+  const rawSocket = libc.func('int socket(int family, int type, int protocol)');
+  const rawSetns = libc.func('int setns(int fd, int type)');
+  const rawMount = libc.func(
+    'int mount(const char *source, const char *target, const char *type, uint64_t flags, int64_t data)',
+  );
+  const rawUnmount = libc.func('int umount2(const char *target, int flags)');
+  const rawCalloc = libc.func('int64_t calloc(size_t count, size_t size)');
+  const rawFree = libc.func('void free(int64_t at)');
+  const rawMunmap = libc.func('int munmap(int64_t at, size_t size)');
   const rawAffinity = libc.func('int sched_setaffinity(int pid, size_t size, int64_t mask)');
 
   const checked = (result: number | bigint): number => (Number(result) === -1 ? -koffi.errno() : Number(result));
@@ -90,8 +125,26 @@ function open(): NativeLibrary {
     return { address: base + at, bytes, view: new DataView(memory, at, size) };
   };
 
+  // What refers to memory decides how long it is there: views outlive whoever made them.
+  const freed = new FinalizationRegistry<number>((at) => rawFree(at));
+  const unmapped = new FinalizationRegistry<readonly [at: number, size: number]>(([at, size]) => rawMunmap(at, size));
+
   return {
     numbers,
+    own: (size) => {
+      const at = Number(rawCalloc(1, Math.max(size, 1)));
+      if (at === 0) throw new Error(`no memory for ${size} bytes`);
+      const buffer = koffi.view(BigInt(at), Math.max(size, 1));
+      freed.register(buffer, at);
+      return { address: at, bytes: new Uint8Array(buffer, 0, size), view: new DataView(buffer, 0, size) };
+    },
+    bpf: (command, attr, size) => checked(rawBpf(numbers.bpf, command, attr, size)),
+    duplicate: (fd) => checked(rawFcntl(fd, F_DUPFD_CLOEXEC, 3)),
+    watch: (fd, ready) => koffi.node.poll(fd, ready),
+    socket: (family, type, protocol) => checked(rawSocket(family, type, protocol)),
+    setns: (fd, type) => checked(rawSetns(fd, type)),
+    mount: (source, target, type, flags) => checked(rawMount(source, target, type, flags, 0)),
+    unmount: (target, flags) => checked(rawUnmount(target, flags)),
     syscall: (number, a = 0, b = 0, c = 0, d = 0, e = 0) => checked(rawSyscall(number, a, b, c, d, e)),
     reset: () => {
       used = 0;
@@ -109,7 +162,10 @@ function open(): NativeLibrary {
     },
     map: (fd, size, offset, writable) => {
       const at = checked(rawMmap(0, size, writable ? PROT_READ | PROT_WRITE : PROT_READ, MAP_SHARED, fd, offset));
-      return at < 0 ? at : koffi.view(BigInt(at), size);
+      if (at < 0) return at;
+      const buffer = koffi.view(BigInt(at), size);
+      unmapped.register(buffer, [at, size]);
+      return buffer;
     },
     ioctl: (fd, request, argument) => checked(rawIoctl(fd, request, argument)),
     pinToCpu: (cpu) => {
