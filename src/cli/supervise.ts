@@ -28,7 +28,7 @@ export const superviseVerb: Verb = (program: Command, io, finish) => {
   const command = program
     .command('supervise')
     .description(
-      'run an unmodified command (Linux) whose sockets obey a policy: bind, listen, connect and send are asked about',
+      'run an unmodified command (Linux) whose sockets obey a policy: bind, listen, connect and send are asked about; with --host linux by programs in the kernel',
     )
     .argument('<command...>', 'what to run, after --')
     .option('--policy <object>', 'object whose socket programs decide; without it what is attached in the service')
@@ -37,6 +37,10 @@ export const superviseVerb: Verb = (program: Command, io, finish) => {
     .option('--json', 'with --log: as JSON lines');
   sessionOptions(command).action(async (words: readonly string[], options: SuperviseVerbOptions) => {
     const [file, ...args] = words;
+    if (options.host === 'linux') {
+      finish((await runInKernel(file, args, options, io)) as ExitCode);
+      return;
+    }
     const session = await openSession(io, options.policy === undefined ? options : { ...options, host: 'embedded' });
     try {
       finish((await run(file, args, await policyOf(session, options), options, io)) as ExitCode);
@@ -51,12 +55,45 @@ async function policyOf(session: Session, { policy, map = [] }: SuperviseVerbOpt
     if (map.length > 0) fail(badOption({}, '--map', map[0], 'it goes with --policy'));
     return sessionPolicy(session);
   }
+  return objectPolicy(session, basename(policy), await readWhole(policy), await entriesOf(policy, map));
+}
+
+async function entriesOf(policy: string, map: readonly string[]): Promise<PolicyEntry[]> {
   const { spec } = await openObject(policy);
   const presets = await Promise.all(map.map((argument) => readPresets(spec, argument)));
-  const entries = presets.flatMap(({ map: { name }, entries: given }) =>
-    given.map(({ key = NO_KEY, value }): PolicyEntry => ({ map: name, key, value })),
+  return presets.flatMap(({ map: { name }, entries }) =>
+    entries.map(({ key = NO_KEY, value }): PolicyEntry => ({ map: name, key, value })),
   );
-  return objectPolicy(session, basename(policy), await readWhole(policy), entries);
+}
+
+/** The policy as programs in the kernel, on a control group that the command runs in: its exit code. */
+async function runInKernel(
+  command: string,
+  args: readonly string[],
+  options: SuperviseVerbOptions,
+  io: Io,
+): Promise<number> {
+  const { policy, map = [], log } = options;
+  if (policy === undefined) return fail(badOption({}, '--host', 'linux', 'it needs --policy'));
+  if (log === true) return fail(badOption({}, '--log', 'linux', 'programs in the kernel decide without a word'));
+  const [{ superviseByCgroup }, { forwardSignals }] = await Promise.all([
+    import('../sockets/cgroup.ts'),
+    import('../sockets/supervise.ts'),
+  ]);
+  const entries = await entriesOf(policy, map);
+  const session = await openSession(io, options);
+  try {
+    const object = await readWhole(policy);
+    const supervised = await superviseByCgroup({ session, name: basename(policy), object, entries, command, args });
+    const stop = forwardSignals(supervised.child);
+    try {
+      return await supervised.ended;
+    } finally {
+      stop();
+    }
+  } finally {
+    await session.close();
+  }
 }
 
 /** The command's exit code. */

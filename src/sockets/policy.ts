@@ -1,7 +1,7 @@
 // Where decisions about sockets come from: the programs of an object that is loaded here, or whatever is attached in a service.
 import type { Dialect } from '../spec/object.ts';
 import type { AttachTypeName } from '../spec/program-types.ts';
-import type { Result, Session } from '../spec/session.ts';
+import type { AttachTarget, Fd, Result, Session } from '../spec/session.ts';
 import { decide, type Decision, hooksOf, SOCKET_HOOKS, type SocketEvent, type SocketOperation } from './events.ts';
 import { fail } from '../base/diagnostic.ts';
 import { noSocketPrograms } from '../base/messages/sockets.ts';
@@ -27,6 +27,8 @@ export const sessionPolicy = (session: Session): SocketPolicy => ({
 
 /** Which hooks a policy's programs are attached to. */
 export interface Attached {
+  /** Handles of the object's maps by name, of the session. */
+  readonly maps: ReadonlyMap<string, Fd>;
   asked(attachType: AttachTypeName, dialect: Dialect): boolean;
   asks(operation: SocketOperation): boolean;
 }
@@ -34,7 +36,7 @@ export interface Attached {
 /**
  * Loads an object into a context and attaches its socket programs there, for as long as the session lives.
  *
- * @param session of a context that nothing else is attached in
+ * @param session of a context that nothing else is attached in, or with a target that is the policy's own
  * @throws AnyBpfError sockets/no-programs where none of its programs is for sockets; as object.load does
  */
 export async function attachPolicy(
@@ -42,6 +44,7 @@ export async function attachPolicy(
   name: string,
   object: Uint8Array,
   entries: readonly PolicyEntry[] = [],
+  target: AttachTarget = {},
 ): Promise<Attached> {
   const loaded = await session.call('object.load', { object, name });
   await fill(session, loaded, entries);
@@ -50,7 +53,7 @@ export async function attachPolicy(
     const info = await session.call('object.info', { fd });
     const attachType = info.kind === 'prog' ? (info.attachType ?? BY_TYPE.get(info.type)) : undefined;
     if (attachType === undefined || !SOCKET_HOOKS.has(attachType)) continue;
-    await session.call('link.create', { fd, attachType, target: {} });
+    await session.call('link.create', { fd, attachType, target });
     attached.add(attachType);
   }
   if (attached.size === 0) {
@@ -58,6 +61,7 @@ export async function attachPolicy(
     fail(noSocketPrograms({ file: name }, names));
   }
   return {
+    maps: new Map(loaded.maps.map((map) => [map.name, map.fd])),
     asked: (attachType) => attached.has(attachType),
     asks: (operation) => hooksOf(operation).some((attachType) => attached.has(attachType)),
   };

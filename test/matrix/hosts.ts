@@ -1,5 +1,7 @@
 // Who runs the examples: each host gives a session, attaches a program to the near end's ingress, and says whether verdicts are enforced there.
+import { requireCapability } from '../support/capability.ts';
 import { createRuntime } from '../../src/context/create.ts';
+import { linuxSession } from '../../src/hosts/linux/session.ts';
 import type { Session } from '../../src/spec/session.ts';
 import type { Scene } from './scenes.ts';
 
@@ -27,4 +29,13 @@ const embedded: MatrixHost = {
   session: async () => createRuntime(),
 };
 
-export const HOSTS: readonly MatrixHost[] = [embedded];
+/** The kernel's own hooks: what is attached there needs nobody to feed it. */
+const linux: MatrixHost = {
+  name: 'linux',
+  missing: () => requireCapability('kernel-bpf'),
+  hooks: ['xdp', 'tcx_ingress'],
+  session: async () => linuxSession(),
+  feed: async () => undefined,
+};
+
+export const HOSTS: readonly MatrixHost[] = [embedded, linux];

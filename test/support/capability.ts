@@ -7,10 +7,13 @@
 // CI (environment variable CI set) a capability that `.ci/required` names must be there: then a missing one throws, so
 // that an expected check that vanishes is a failure and not a silent skip.
 import { spawnSync } from 'node:child_process';
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { closeSync, mkdirSync, mkdtempSync, openSync, readFileSync, rmdirSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { kernelSuite } from '../verify/kernel-suite.ts';
+import { bpf, close, progLoad } from '../../src/hosts/linux/bpf.ts';
+import { cgroupFolder } from '../../src/hosts/linux/places.ts';
+import { ATTACH_TYPES } from '../../src/spec/program-types.ts';
 import { kernelCapability } from './bpf.ts';
 import { note, noted } from './capability-table.ts';
 import { corpusFolder, PROJECT_ROOT } from './shared.ts';
@@ -40,6 +43,38 @@ function compiles(source: string, after?: (object: string) => string | undefined
     return failed ?? after?.(object);
   } finally {
     rmSync(folder, { recursive: true, force: true });
+  }
+}
+
+/** `r0 = 1; exit`: lets binds pass. */
+const PROCEED = Uint8Array.of(0xb7, 0, 0, 0, 1, 0, 0, 0, 0x95, 0, 0, 0, 0, 0, 0, 0);
+
+function tryCgroup(): string | undefined {
+  const { ok, errno, stage } = kernelCapability();
+  if (!ok) return `bpf(2) does not work: ${stage}, errno ${errno}`;
+  const folder = cgroupFolder('capability', `/abpfcap${process.pid}`);
+  mkdirSync(folder);
+  const group = openSync(folder, 'r');
+  const { fd } = progLoad({
+    type: 'cgroup_sock_addr',
+    attachType: 'cgroup_inet4_bind',
+    code: PROCEED,
+    license: 'GPL',
+  });
+  try {
+    if (fd < 0) return `PROG_LOAD of cgroup_sock_addr: errno ${-fd}`;
+    const link = bpf('LINK_CREATE', 16, (attr) => {
+      attr.setUint32(0, fd, true);
+      attr.setUint32(4, group, true);
+      attr.setUint32(8, ATTACH_TYPES.cgroup_inet4_bind.linux, true);
+    });
+    if (link < 0) return `LINK_CREATE to a control group: errno ${-link}`;
+    close(link);
+    return undefined;
+  } finally {
+    if (fd >= 0) close(fd);
+    closeSync(group);
+    rmdirSync(folder);
   }
 }
 
@@ -81,6 +116,14 @@ const CAPABILITIES = {
   },
   ethtool: () => command('ethtool', ['--version'], /ethtool/),
   ping: () => command('ping', ['-c', '1', '-W', '2', '127.0.0.1'], /1 received/),
+  /** A control group, and a program attached to it. */
+  'cgroup-bpf': () => {
+    try {
+      return tryCgroup();
+    } catch (error) {
+      return `no control group: ${error instanceof Error ? error.message : String(error)}`;
+    }
+  },
   'seccomp-notify': () =>
     command(
       process.execPath,

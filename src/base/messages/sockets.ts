@@ -20,3 +20,11 @@ export const badPolicy = message('sockets/policy', (why: string) => why, {
 });
 
 export const noPolicyAnswer = message('sockets/no-answer', (why: string) => `the service gave no decision: ${why}`);
+
+export const noCgroup = message(
+  'sockets/cgroup',
+  (folder: string, why: string) => `the control group ${folder} cannot be made: ${why}`,
+  {
+    hint: 'as root, with a file system cgroup2 that may be written to',
+  },
+);
