@@ -4,6 +4,7 @@ import { badOption } from '../../base/messages/run.ts';
 import { type Batch, type Burst, type LaidRun, MAX_BATCH } from '../../run/batch.ts';
 import type { Runtime } from '../../run/runtime.ts';
 import type { StateKey } from '../../spec/helper.ts';
+import type { Memory } from '../../spec/memory.ts';
 import type { TestRunInput, TestRunOutput } from '../../spec/program.ts';
 import type { ContextProgram } from '../program-object.ts';
 import type { Epochs } from './epochs.ts';
@@ -31,7 +32,6 @@ export class HookBatch implements Disposable {
   readonly #epochs: Epochs;
   readonly #inputs: TestRunInput[] = [];
   readonly #verdicts: Uint32Array;
-  readonly #noBytes = new Uint8Array(0);
   #batch: Batch | undefined;
   /** What the batch's contexts were laid for. */
   #runtime: Runtime | undefined;
@@ -111,14 +111,14 @@ export class HookBatch implements Disposable {
     }
   }
 
-  /** A packet of the last burst as its program left it: addresses in `bytes`. */
+  /** A packet of the last burst as its program left it: addresses in `memory`. */
   laid(index: number): LaidRun | undefined {
     return this.#batch?.laid(index);
   }
 
-  /** The memory that packets are laid in; another one after each burst. */
-  get bytes(): Uint8Array {
-    return this.#runtime?.memory.u8 ?? this.#noBytes;
+  /** The memory that packets of the last burst are laid in; undefined where none was. */
+  get memory(): Memory | undefined {
+    return this.#runtime?.memory;
   }
 
   /** What BurstOptions.keep left of a packet's run. */
