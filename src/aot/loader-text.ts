@@ -46,7 +46,9 @@ const ERRNO = {
     EAFNOSUPPORT: 97,
     EADDRINUSE: 98,
     EADDRNOTAVAIL: 99,
+    ENETDOWN: 100,
     ENETUNREACH: 101,
+    ENOBUFS: 105,
     ECONNREFUSED: 111,
     EHOSTUNREACH: 113,
     EALREADY: 114,
@@ -152,9 +154,22 @@ const CHUNK = { NEXT: 0, FIRST: 4, COUNT: 8, VALUES: 12, ROWS: 16 };
 const LPM = { TABLE: ROW.NEXT, BRANCH: ROW.HASH, CHILD: 16, PREFIX: 24, DATA: 28 };
 /**
  * Tables over an LPM trie (maps/lpm-tables.ts), u32 each. SHIFT: 32 less the bits that index the table. COUNT: prefixes at and
- * below its place. From SLOTS on a slot of SLOT bytes for each value of the bits, with BEST and NEXT.
+ * below its place. From SLOTS on a slot of SLOT bytes for each value of the bits, with BEST and NEXT: a node, or a bucket.
  */
 const LPM_TABLE = { SHIFT: 0, COUNT: 4, SLOTS: 8, SLOT: 8, BEST: 0, NEXT: 4 };
+/**
+ * Buckets (maps/lpm-tables.ts): NEXT of a slot is the bucket's address and, in the bits of COUNT, where nodes have 0, how many entries
+ * it has, at most MOST. Some bytes behind it may be read: AT_ONCE entries are looked at without a branch for each.
+ */
+const LPM_BUCKET = { COUNT: 7, MOST: 7, AT_ONCE: 4 };
+/**
+ * Prefixes in a bucket. SHIFT, u32: how many bits of a word of DATA's size, from the least significant on, are
+ * no matter. REF, u32: address of the value; where the prefix goes on behind DATA that of the node, + MORE. DATA: bits of the prefix,
+ * the first the most significant one of a u32 where keys have no more than 32 bits, else of a u64. One follows another at once.
+ */
+const LPM_ENTRY = { SHIFT: 0, REF: 4, DATA: 8, MORE: 1 };
+/** Bytes of such an entry, where the longest key has so many bits. */
+const lpmEntrySize = (longest) => LPM_ENTRY.DATA + (longest > 32 ? 8 : 4);
 /**
  * Elements of LRU maps after the fields of ROW, and heads of their lists (maps/lru-list.ts), u32 each. PREV: towards the newest; a
  * head's: the oldest. NEXT: towards the oldest; a head's: the newest. REFERENCED: 1 from a lookup of a program on; a head's: elements
@@ -1225,7 +1240,9 @@ declare const ERRNO: {
     readonly EAFNOSUPPORT: 97;
     readonly EADDRINUSE: 98;
     readonly EADDRNOTAVAIL: 99;
+    readonly ENETDOWN: 100;
     readonly ENETUNREACH: 101;
+    readonly ENOBUFS: 105;
     readonly ECONNREFUSED: 111;
     readonly EHOSTUNREACH: 113;
     readonly EALREADY: 114;
@@ -1306,7 +1323,7 @@ declare const LPM: {
 };
 /**
  * Tables over an LPM trie (maps/lpm-tables.ts), u32 each. SHIFT: 32 less the bits that index the table. COUNT: prefixes at and
- * below its place. From SLOTS on a slot of SLOT bytes for each value of the bits, with BEST and NEXT.
+ * below its place. From SLOTS on a slot of SLOT bytes for each value of the bits, with BEST and NEXT: a node, or a bucket.
  */
 declare const LPM_TABLE: {
     readonly SHIFT: 0;
@@ -1316,6 +1333,28 @@ declare const LPM_TABLE: {
     readonly BEST: 0;
     readonly NEXT: 4;
 };
+/**
+ * Buckets (maps/lpm-tables.ts): NEXT of a slot is the bucket's address and, in the bits of COUNT, where nodes have 0, how many entries
+ * it has, at most MOST. Some bytes behind it may be read: AT_ONCE entries are looked at without a branch for each.
+ */
+declare const LPM_BUCKET: {
+    readonly COUNT: 7;
+    readonly MOST: 7;
+    readonly AT_ONCE: 4;
+};
+/**
+ * Prefixes in a bucket. SHIFT, u32: how many bits of a word of DATA's size, from the least significant on, are
+ * no matter. REF, u32: address of the value; where the prefix goes on behind DATA that of the node, + MORE. DATA: bits of the prefix,
+ * the first the most significant one of a u32 where keys have no more than 32 bits, else of a u64. One follows another at once.
+ */
+declare const LPM_ENTRY: {
+    readonly SHIFT: 0;
+    readonly REF: 4;
+    readonly DATA: 8;
+    readonly MORE: 1;
+};
+/** Bytes of such an entry, where the longest key has so many bits. */
+declare const lpmEntrySize: (longest: number) => number;
 /**
  * Elements of LRU maps after the fields of ROW, and heads of their lists (maps/lru-list.ts), u32 each. PREV: towards the newest; a
  * head's: the oldest. NEXT: towards the oldest; a head's: the newest. REFERENCED: 1 from a lookup of a program on; a head's: elements

@@ -7,24 +7,31 @@
 // these bits, most significant first, say for the keys that have them:
 //   BEST   the longest prefix of more than START and less than START + WIDTH bits that matches, a node; 0 if none does
 //          (the first table counts the prefix of no bits in)
-//   NEXT   the one node where the trie goes on: the topmost with START + WIDTH bits or more; 0 if there is none
+//   NEXT   where the trie goes on: the topmost node with START + WIDTH bits or more, or a bucket with all the prefixes at and
+//          below that node, longest first; 0 if there is none
+// A bucket (LPM_ENTRY) is for prefixes that are too few for a table: they lie side by side, each with the address of its value, so
+// that the first that matches is what the lookup gives. What it has of a prefix are the 32 or 64 bits from the last multiple of
+// 32 up to START on, which a lookup has at hand as it took the slot's index from there; the rest, if any, is in the node.
 // Where all prefixes share their first bits, as those of IPv6 do, there is no first table but one at the node where they part.
 // A shorter key than the longest may match less than BEST: only keys of full length go by tables.
 import { fail } from '../base/diagnostic.ts';
 import { mapDamaged } from '../base/messages/map.ts';
-import { LPM, LPM_TABLE } from '../spec/map-layout.ts';
+import { LPM, LPM_BUCKET, LPM_TABLE } from '../spec/map-layout.ts';
 import type { Address, Memory } from '../spec/memory.ts';
+import { LpmBuckets } from './lpm-buckets.ts';
 import { tryAlloc } from './slab.ts';
 
-/** A place is worth a table from so many prefixes on; it keeps it until half of them are gone. */
+/** A trie is worth a table from so many prefixes on. */
 const FEWEST = 16;
+/** More prefixes below one slot than a bucket takes get a table, which they keep while there are more than this. */
+const FEW = LPM_BUCKET.MOST / 2;
 /** From so many bits on that all prefixes share, a walk to the node where they part is less than a table half as good. */
 const FEWEST_SHARED = 4;
 /** Most bits that a table decides: 2 MB. Below 26, so that four bytes hold them at whatever bit they begin. */
 const WIDEST = 18;
 
-/** Two to four slots for each prefix: half as many are a fifth to a third slower in lookups. */
-const widthFor = (prefixes: number, bitsLeft: number): number => Math.min(33 - Math.clz32(prefixes), WIDEST, bitsLeft);
+/** One or two slots for each prefix. */
+const widthFor = (prefixes: number, bitsLeft: number): number => Math.min(32 - Math.clz32(prefixes), WIDEST, bitsLeft);
 
 /** The part of a table to write: slots from `from` up to `to`. */
 interface Part {
@@ -54,24 +61,28 @@ export class LpmTables {
   /** Address of the pointer to the first table. */
   readonly #first: Address;
   readonly #tables = new Set<Address>();
+  readonly #buckets: LpmBuckets;
 
   constructor(memory: Memory, map: LpmShape, root: Address, first: Address) {
     this.#memory = memory;
     this.#name = map.name;
     this.#longest = map.longest;
+    this.#buckets = new LpmBuckets(memory, map.longest);
     this.#most = map.most;
     this.#root = root;
     this.#first = first;
   }
 
-  /** Their blocks of memory. */
-  get blocks(): Iterable<Address> {
-    return this.#tables;
+  /** Blocks of memory, of tables and buckets. */
+  *blocks(): Iterable<Address> {
+    yield* this.#tables;
+    yield* this.#buckets.blocks;
   }
 
   destroy(): void {
     for (const table of this.#tables) this.#memory.free(table);
     this.#tables.clear();
+    this.#buckets.destroy();
   }
 
   /** Address of a table's slot for a key; `start` is the table's. */
@@ -79,8 +90,16 @@ export class LpmTables {
     return table + LPM_TABLE.SLOTS + LPM_TABLE.SLOT * this.#bits(data, start, 32 - this.#get(table + LPM_TABLE.SHIFT));
   }
 
-  /** The trie has one prefix more or less (`change`): that of the first `length` bits at `data`. */
-  changed(data: Address, length: number, change: 1 | -1): void {
+  /** The value of the longest prefix in a bucket, what NEXT of a slot says, that a key of full length has; 0 if none is. */
+  inBucket(next: number, data: Address, start: number): Address {
+    return this.#buckets.find(next, data, start, (node) => this.#matches(node, data, this.#get(node + LPM.PREFIX)));
+  }
+
+  /**
+   * The trie has one prefix more or less (`change`), that of the first `length` bits at `data`; or the address of its value is
+   * another (0).
+   */
+  changed(data: Address, length: number, change: 1 | -1 | 0): void {
     // Tables come and go with the prefixes: threads that share the memory walk the nodes, under the map's lock.
     if (this.#memory.shared) return;
     const places: Address[] = [];
@@ -99,7 +118,7 @@ export class LpmTables {
       this.#adjust(node + LPM.TABLE, node, this.#get(node + LPM.PREFIX), data, length, change);
     }
     if (this.#get(this.#first) !== 0) this.#adjust(this.#first, 0, 0, data, length, change);
-    else this.#buildTopmost();
+    else if (change !== 0) this.#buildTopmost();
   }
 
   /** The table that lookups meet first: that of no node, unless all prefixes begin with the same bits, which it would decide over. */
@@ -111,8 +130,8 @@ export class LpmTables {
       top = left === 0 ? right : left;
     }
     const start = top === 0 ? 0 : this.#get(top + LPM.PREFIX);
-    if (start < FEWEST_SHARED) this.#build(this.#first, 0, 0);
-    else if (this.#get(top + LPM.TABLE) === 0) this.#build(top + LPM.TABLE, top, start);
+    if (start < FEWEST_SHARED) this.#build(this.#first, 0, 0, FEWEST);
+    else if (this.#get(top + LPM.TABLE) === 0) this.#build(top + LPM.TABLE, top, start, FEWEST);
   }
 
   /** The node is about to go. */
@@ -121,12 +140,12 @@ export class LpmTables {
   }
 
   /** Brings the table at `pointer`, that of `node`, up to date with a prefix that came or went. */
-  #adjust(pointer: Address, node: Address, start: number, data: Address, length: number, change: 1 | -1): void {
+  #adjust(pointer: Address, node: Address, start: number, data: Address, length: number, change: 1 | -1 | 0): void {
     const table = this.#get(pointer);
     const count = this.#get(table + LPM_TABLE.COUNT) + change;
     this.#set(table + LPM_TABLE.COUNT, count);
     const width = 32 - this.#get(table + LPM_TABLE.SHIFT);
-    if (count < FEWEST / 2) {
+    if (count <= FEW) {
       this.#drop(pointer);
       return;
     }
@@ -170,10 +189,10 @@ export class LpmTables {
     return best;
   }
 
-  /** A table for a place that has none, if it is worth one. */
-  #build(pointer: Address, node: Address, start: number): void {
+  /** A table for a place that has none, if it has so many prefixes. */
+  #build(pointer: Address, node: Address, start: number, fewest: number): void {
     const top = node === 0 ? this.#get(this.#root) : node;
-    if (start === this.#longest || this.#count(top, FEWEST) < FEWEST) return;
+    if (start === this.#longest || this.#count(top, fewest) < fewest) return;
     const count = this.#count(top, Infinity);
     this.#replace(pointer, node, start, widthFor(count, this.#longest - start), count);
   }
@@ -194,9 +213,34 @@ export class LpmTables {
   #drop(pointer: Address): void {
     const table = this.#get(pointer);
     if (table === 0) return;
+    const slots = 2 ** (32 - this.#get(table + LPM_TABLE.SHIFT));
     if (!this.#tables.delete(table)) this.#damaged();
+    const next = (table + LPM_TABLE.SLOTS + LPM_TABLE.NEXT) >>> 2;
+    for (let slot = 0; slot < slots; slot++) this.#buckets.remove(this.#memory.u32[next + (LPM_TABLE.SLOT / 4) * slot]);
     this.#set(pointer, 0);
     this.#memory.free(table);
+  }
+
+  /**
+   * NEXT of a slot of a table at `start` that leads to this node: a bucket with the prefixes there, or the node itself where there are
+   * too many or memory is short.
+   */
+  #bucketOrNode(top: Address, start: number): number {
+    const nodes = this.#prefixes(top);
+    return (nodes.length > LPM_BUCKET.MOST ? 0 : this.#buckets.add(nodes, start)) || top;
+  }
+
+  /** Nodes of the prefixes at and below a node, longest first; all of them, or one more than a bucket takes. */
+  #prefixes(top: Address): Address[] {
+    const found: Address[] = [];
+    const nodes = [top];
+    for (let node = nodes.pop(); node !== undefined && found.length <= LPM_BUCKET.MOST; node = nodes.pop()) {
+      if (this.#get(node + LPM.BRANCH) === 0) found.push(node);
+      const [left, right] = [this.#down(node, 0), this.#down(node, 1)];
+      if (left !== 0) nodes.push(left);
+      if (right !== 0) nodes.push(right);
+    }
+    return found.sort((a, b) => this.#get(b + LPM.PREFIX) - this.#get(a + LPM.PREFIX));
   }
 
   #fillFrom(node: Address, part: Part): void {
@@ -223,8 +267,9 @@ export class LpmTables {
     this.#write(part, first + covered, high, best, 0);
     if (prefix >= part.start + part.width) {
       if (first < part.from || first >= part.to) return;
-      this.#write(part, first, first + 1, best, node);
-      if (this.#get(node + LPM.TABLE) === 0) this.#build(node + LPM.TABLE, node, prefix);
+      if (this.#get(node + LPM.TABLE) === 0) this.#build(node + LPM.TABLE, node, prefix, LPM_BUCKET.MOST + 1);
+      const next = this.#get(node + LPM.TABLE) === 0 ? this.#bucketOrNode(node, part.start) : node;
+      this.#write(part, first, first + 1, best, next);
       return;
     }
     // No way leads to this node but through the table.
@@ -239,6 +284,7 @@ export class LpmTables {
     const end = Math.min(high, to);
     for (let slot = Math.max(low, from); slot < end; slot++) {
       const at = table + LPM_TABLE.SLOTS + LPM_TABLE.SLOT * slot;
+      this.#buckets.remove(words[(at + LPM_TABLE.NEXT) >>> 2]);
       words[(at + LPM_TABLE.BEST) >>> 2] = best;
       words[(at + LPM_TABLE.NEXT) >>> 2] = next;
     }

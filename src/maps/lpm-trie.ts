@@ -5,7 +5,8 @@
 //   node = the root, or if the key has full length and there is a first table, NEXT of its slot (and BEST is remembered)
 //   while node: stop unless the node's prefix is no longer than the key and all of it matches; remember it unless intermediate;
 //   stop if the prefix is all of the key; node = its child under the key's bit at the prefix length, or where the key has full
-//   length and the node a table, NEXT of the slot (and BEST is remembered, unless 0).
+//   length and the node a table, NEXT of the slot (and BEST is remembered, unless 0). Where NEXT is a bucket, the first of its
+//   prefixes that matches is the result, and what is remembered if none does.
 import { fail } from '../base/diagnostic.ts';
 import { mapDamaged } from '../base/messages/map.ts';
 import { ERRNO } from '../spec/errno.ts';
@@ -15,7 +16,7 @@ import type { Address } from '../spec/memory.ts';
 import type { MapSpec } from '../spec/object.ts';
 import { ACCESS, checkCommon, EEXIST, EINVAL, ENOENT, ENOSPC, flagsWithin, LARGEST_ELEMENT } from './attributes.ts';
 import { BaseMap, existence, flagsNumber } from './base-map.ts';
-import { DESCRIPTOR, LPM, LPM_TABLE, ROW } from '../spec/map-layout.ts';
+import { DESCRIPTOR, LPM, LPM_BUCKET, LPM_TABLE, ROW } from '../spec/map-layout.ts';
 import { LpmTables } from './lpm-tables.ts';
 import { Slab } from './slab.ts';
 import { copyMemory } from './words.ts';
@@ -68,7 +69,7 @@ class LpmTrieMap extends BaseMap {
   protected override *blocks(): Iterable<Address> {
     yield* super.blocks();
     yield* this.#slab.blocks();
-    yield* this.#tables.blocks;
+    yield* this.#tables.blocks();
   }
 
   override lookupElem(key: Address): Address {
@@ -86,6 +87,11 @@ class LpmTrieMap extends BaseMap {
         const slot = this.#tables.slot(table, key + 4, known);
         found = this.#get(slot + LPM_TABLE.BEST) || found;
         node = this.#get(slot + LPM_TABLE.NEXT);
+        if ((node & LPM_BUCKET.COUNT) !== 0) {
+          const value = this.#tables.inBucket(node, key + 4, known);
+          if (value !== 0) return value;
+          break;
+        }
       }
       if (node === 0) break;
       const prefix = this.#prefix(node);
@@ -226,6 +232,7 @@ class LpmTrieMap extends BaseMap {
     if (same && !this.#intermediate(node)) {
       if (wish === UPDATE_FLAGS.NOEXIST) return EEXIST;
       this.#replace(node, key, fill);
+      this.#tables.changed(key + 4, length, 0);
       return 0;
     }
     if (wish === UPDATE_FLAGS.EXIST) return ENOENT;

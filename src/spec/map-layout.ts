@@ -97,9 +97,25 @@ export const LPM = { TABLE: ROW.NEXT, BRANCH: ROW.HASH, CHILD: 16, PREFIX: 24, D
 
 /**
  * Tables over an LPM trie (maps/lpm-tables.ts), u32 each. SHIFT: 32 less the bits that index the table. COUNT: prefixes at and
- * below its place. From SLOTS on a slot of SLOT bytes for each value of the bits, with BEST and NEXT.
+ * below its place. From SLOTS on a slot of SLOT bytes for each value of the bits, with BEST and NEXT: a node, or a bucket.
  */
 export const LPM_TABLE = { SHIFT: 0, COUNT: 4, SLOTS: 8, SLOT: 8, BEST: 0, NEXT: 4 } as const;
+
+/**
+ * Buckets (maps/lpm-tables.ts): NEXT of a slot is the bucket's address and, in the bits of COUNT, where nodes have 0, how many entries
+ * it has, at most MOST. Some bytes behind it may be read: AT_ONCE entries are looked at without a branch for each.
+ */
+export const LPM_BUCKET = { COUNT: 7, MOST: 7, AT_ONCE: 4 } as const;
+
+/**
+ * Prefixes in a bucket. SHIFT, u32: how many bits of a word of DATA's size, from the least significant on, are
+ * no matter. REF, u32: address of the value; where the prefix goes on behind DATA that of the node, + MORE. DATA: bits of the prefix,
+ * the first the most significant one of a u32 where keys have no more than 32 bits, else of a u64. One follows another at once.
+ */
+export const LPM_ENTRY = { SHIFT: 0, REF: 4, DATA: 8, MORE: 1 } as const;
+
+/** Bytes of such an entry, where the longest key has so many bits. */
+export const lpmEntrySize = (longest: number): number => LPM_ENTRY.DATA + (longest > 32 ? 8 : 4);
 
 /**
  * Elements of LRU maps after the fields of ROW, and heads of their lists (maps/lru-list.ts), u32 each. PREV: towards the newest; a
