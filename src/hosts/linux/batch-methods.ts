@@ -75,6 +75,8 @@ function readBatch(
   };
 }
 
+const NONE = { count: 0, keys: new Uint8Array(), values: new Uint8Array(), cursor: new Uint8Array() } as const;
+
 /** Up to `count` elements after the key that the cursor is. */
 function oneByOne(
   map: KernelMap,
@@ -96,8 +98,8 @@ function oneByOne(
     if (!remove) after = key;
     map.key.set(key);
     const found = remove ? map.lookupAndDelete(flags) : map.lookup(flags);
-    // Another has deleted it meanwhile.
-    if (found === -ERRNO.ENOENT) continue;
+    // A place of an array in which nothing is: such maps have no batches at all.
+    if (found === -ERRNO.ENOENT) return { ...NONE, status: -ERRNO.ENOTSUPP };
     if (found < 0) {
       if (keys.length === 0) status = found;
       break;

@@ -1,6 +1,7 @@
 // Objects of the kernel, whatever their kind: by descriptor, by id, by path.
 import { readlinkSync } from 'node:fs';
 import { utf8 } from '../../base/bytes.ts';
+import { ERRNO } from '../../spec/errno.ts';
 import type { Fd, Id, ObjectKind } from '../../spec/session.ts';
 import { bpf, type Command, putAt } from './bpf.ts';
 

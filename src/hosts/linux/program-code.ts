@@ -47,7 +47,7 @@ export function codeOf(fd: Fd): Code {
   const [xlated, jited, functions, lines] = [copy('xlated'), copy('jited'), copy('functions'), copy('lines')];
   const btf = typesOf(info.getUint32(BTF_ID, true));
   return {
-    xlated: withHelperNumbers(xlated),
+    xlated: asLoaded(xlated),
     lines: btf === undefined ? [] : [...records(lines, 4)].map((record) => lineOf(btf, record)),
     functions:
       btf === undefined ? [] : [...records(functions, 2)].map(([slot, id]) => ({ slot, name: btf.nameOf(id) })),
@@ -103,12 +103,25 @@ function helperDistances(): ReadonlyMap<number, number> {
   return helpers;
 }
 
-/** The code with helpers by number, as it was loaded, in place of where this kernel happens to have them. */
-function withHelperNumbers(code: Uint8Array): Uint8Array {
+/** BPF_PSEUDO_CALL, BPF_PSEUDO_FUNC: of calls and of wide loads. */
+const PSEUDO = { call: 1, func: 4 } as const;
+
+/**
+ * The code with calls as they were loaded, in place of where this kernel happens to have helpers; calls of functions have their distance in
+ * `off` once they are compiled (kernel/bpf/verifier.c: jit_subprogs).
+ */
+function asLoaded(code: Uint8Array): Uint8Array {
   const view = new DataView(code.buffer, code.byteOffset, code.byteLength);
   for (let at = 0; at < code.length; at += SLOT_SIZE) {
-    if (code[at] === WIDE_OPCODE) at += SLOT_SIZE;
-    else if (code[at] === CALL && code[at + 1] >> 4 === 0) {
+    const source = code[at + 1] >> 4;
+    if (code[at] === WIDE_OPCODE) {
+      at += SLOT_SIZE;
+      if (source === PSEUDO.func) view.setInt32(at + 4, 0, true);
+    } else if (code[at] === CALL && source === PSEUDO.call) {
+      const distance = view.getInt16(at + 2, true);
+      if (distance !== 0) view.setInt32(at + 4, distance, true);
+      view.setInt16(at + 2, 0, true);
+    } else if (code[at] === CALL && source === 0) {
       const number = helperDistances().get(view.getInt32(at + 4, true));
       if (number !== undefined) view.setInt32(at + 4, number, true);
     }

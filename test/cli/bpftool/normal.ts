@@ -31,6 +31,8 @@ const inCode = (text: string): string =>
 export function normal(value: unknown): unknown {
   if (Array.isArray(value)) {
     const list = value.map(normal);
+    // Paths of pins, whose order is that of a hash table of bpftool's.
+    if (list.every((element) => typeof element === 'string' && element.startsWith('$D/'))) return list.toSorted();
     return list.some((element) => keyOf(element) !== '')
       ? list.toSorted((a, b) => (keyOf(a) < keyOf(b) ? -1 : keyOf(a) > keyOf(b) ? 1 : 0))
       : list;

@@ -7,6 +7,7 @@ import { connect } from '../../../src/client/connect.ts';
 import { ExecutionContext } from '../../../src/context/context.ts';
 import { createRuntime } from '../../../src/context/create.ts';
 import { memoryHost } from '../../../src/hosts/memory/host.ts';
+import { linuxSession } from '../../../src/hosts/linux/session.ts';
 import { serve } from '../../../src/service/server.ts';
 import { contextCounts } from '../../../src/service/start.ts';
 import type { Session } from '../../../src/spec/session.ts';
@@ -23,6 +24,8 @@ export interface Client {
   readonly name: string;
   readonly pins: string;
   readonly files: string;
+  /** On the kernel, beside other processes. */
+  readonly shared?: true;
   run(words: readonly string[]): Promise<Answered>;
   close(): Promise<void>;
 }
@@ -101,30 +104,50 @@ export function noBpftool(): string | undefined {
   return undefined;
 }
 
-/** The real one, on the running kernel, with a file system of pins and a network of its own. */
-export function kernelClient(): Client {
+/** What a client on the kernel has for itself: a file system of pins, and a network. */
+function kernelPlaces() {
   const files = temporary();
   const pins = path.join(files, 'bpf');
   mkdirSync(pins);
   execFileSync('mount', ['-t', 'bpf', 'bpf', pins]);
   const network = `anybpf-${path.basename(files)}`;
   execFileSync('ip', ['netns', 'add', network]);
-  const folders = { pins, files };
+  const close = async (): Promise<void> => {
+    execFileSync('ip', ['netns', 'delete', network]);
+    execFileSync('umount', [pins]);
+    rmSync(files, { recursive: true });
+  };
+  return { folders: { pins, files }, network: `/run/netns/${network}`, close };
+}
+
+/** The command with `--host linux`: on the running kernel by our own calls. */
+export function linuxClient(): Client {
+  const { folders, network, close } = kernelPlaces();
+  const open = async (): Promise<Session> => linuxSession({ netns: network });
+  return {
+    name: 'linux',
+    shared: true,
+    ...folders,
+    run: (words) => anybpf(['bpftool', ...fill(folders, words)], { session: open }),
+    close,
+  };
+}
+
+/** The real one, on the running kernel, with a file system of pins and a network of its own. */
+export function kernelClient(): Client {
+  const { folders, network, close } = kernelPlaces();
   return {
     name: 'bpftool',
+    shared: true,
     ...folders,
     run: async (words) => {
-      const inside = [`--net=/run/netns/${network}`, binary, ...fill(folders, words)];
+      const inside = [`--net=${network}`, binary, ...fill(folders, words)];
       return new Promise((resolve) => {
         execFile('nsenter', inside, (error, out, err) => {
           resolve({ code: typeof error?.code === 'number' ? error.code : error === null ? 0 : -1, out, err });
         });
       });
     },
-    close: async () => {
-      execFileSync('ip', ['netns', 'delete', network]);
-      execFileSync('umount', [pins]);
-      rmSync(files, { recursive: true });
-    },
+    close,
   };
 }
