@@ -94,7 +94,7 @@ function bareInvocation(memory: LinearMemory, r1: Address, length: number, place
       return missing('host');
     },
     dialect: 'linux',
-    program: { id: 1, name: place.program ?? '', type: 'socket_filter' },
+    program: { id: 1, name: place.program ?? '', type: 'socket_filter', attachType: undefined },
     ctx: r1,
     layout: { name: 'memory', size: length, fields: {} },
     packet:

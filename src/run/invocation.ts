@@ -1,5 +1,5 @@
 // One run of a program, as helpers and back ends see it.
-import { type Invocation, MAX_TAIL_CALLS, type ProgramImage } from '../spec/backend.ts';
+import { identityOf, type Invocation, MAX_TAIL_CALLS, type ProgramImage } from '../spec/backend.ts';
 import type { HelperEnv, PacketArea, StateKey } from '../spec/helper.ts';
 import type { HostServices } from '../spec/host.ts';
 import type { BpfMap } from '../spec/map.ts';
@@ -36,7 +36,7 @@ export class ProgramInvocation implements Invocation {
     this.host = runtime.host.services;
     this.dialect = dialect;
     this.layout = layout;
-    this.#entry = programOf(image);
+    this.#entry = identityOf(image);
     this.program = this.#entry;
   }
 
@@ -63,7 +63,7 @@ export class ProgramInvocation implements Invocation {
     if (image === undefined || this.tailCalls >= MAX_TAIL_CALLS) return false;
     this.tailCalls++;
     this.tail = image;
-    this.program = programOf(image);
+    this.program = identityOf(image);
     return true;
   }
 
@@ -88,10 +88,6 @@ export class ProgramInvocation implements Invocation {
   leftOf<T>(key: StateKey<T>): T | undefined {
     return this.#states.get(key) as T | undefined;
   }
-}
-
-function programOf({ id, spec: { name, type, attachType } }: ProgramImage): HelperEnv['program'] {
-  return { id, name, type, attachType };
 }
 
 function notRunning(): never {

@@ -50,6 +50,14 @@ export interface Proof {
   readonly readsUnwritten: boolean;
 }
 
+/** What helpers see of a program that runs. */
+export const identityOf = ({ id, spec: { name, type, attachType } }: ProgramImage): HelperEnv['program'] => ({
+  id,
+  name,
+  type,
+  attachType,
+});
+
 /** MAX_TAIL_CALL_CNT (include/linux/bpf.h), the same on Windows. */
 export const MAX_TAIL_CALLS = 33;
 

@@ -206,7 +206,7 @@ export interface HelperEnv {
     readonly name: string;
     readonly type: ProgramTypeName;
     /** What it was loaded for, where that is known. */
-    readonly attachType?: AttachTypeName | undefined;
+    readonly attachType: AttachTypeName | undefined;
   };
   readonly ctx: Address;
   readonly layout: ContextLayout;

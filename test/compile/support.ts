@@ -70,7 +70,7 @@ export function start(setting: Setting): Started {
       throw new Error('no host');
     },
     dialect: 'linux',
-    program: { id: 1, name: 'program0', type: 'socket_filter' },
+    program: { id: 1, name: 'program0', type: 'socket_filter', attachType: undefined },
     ctx,
     layout: { name: 'ctx', size: 0, fields: {} },
     packet: undefined,

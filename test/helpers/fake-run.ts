@@ -12,7 +12,7 @@ import type { MapTypeName } from '../../src/spec/map-types.ts';
 import type { Address } from '../../src/spec/memory.ts';
 import type { Dialect, MapSpec } from '../../src/spec/object.ts';
 import type { ContextLayout, Harness, TestRunInput, TestRunOutput } from '../../src/spec/program.ts';
-import type { ProgramTypeName } from '../../src/spec/program-types.ts';
+import type { AttachTypeName, ProgramTypeName } from '../../src/spec/program-types.ts';
 import { mapSpec } from '../support/map-spec.ts';
 
 export const HELPERS: readonly HelperRow[] = HELPER_FAMILIES.flatMap(({ helpers }) => helpers);
@@ -25,6 +25,7 @@ export function helperNamed(name: string): HelperRow {
 
 export interface FakeRunOptions {
   readonly type?: ProgramTypeName;
+  readonly attachType?: AttachTypeName;
   readonly dialect?: Dialect;
   readonly host?: MemoryHostOptions;
   readonly input?: TestRunInput;
@@ -51,11 +52,11 @@ export class FakeRun implements HelperEnv {
   readonly #callbacks: Callback[] = [];
   #nextMapId = 1;
 
-  constructor({ type = 'xdp', dialect = 'linux', host = {}, input = {} }: FakeRunOptions = {}) {
+  constructor({ type = 'xdp', attachType, dialect = 'linux', host = {}, input = {} }: FakeRunOptions = {}) {
     this.memoryHost = memoryHost(host);
     this.host = this.memoryHost.services;
     this.dialect = dialect;
-    this.program = { id: 1, name: 'test', type };
+    this.program = { id: 1, name: 'test', type, attachType };
     const row = PROGRAM_TYPE_ROWS.find((one) => one.type === type);
     const layout = row?.contexts[dialect];
     const { memory } = this;

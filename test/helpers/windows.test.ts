@@ -102,6 +102,49 @@ describe('connections', () => {
     expect(connect.run('sock_addr_set_redirect_context', connect.ctx, connect.buffer('hello'), 5)).toBe(0);
     expect(connect.state(REDIRECT_CONTEXT).bytes).toEqual(new TextEncoder().encode('hello'));
   });
+
+  test.each([
+    ['cgroup_inet4_connect', 0],
+    ['cgroup_inet6_connect', 0],
+    ['cgroup_inet4_bind', -1],
+    ['cgroup_inet6_listen', -1],
+    ['cgroup_inet4_recv_accept', -1],
+    ['cgroup_inet6_connect_authorization', -1],
+  ] as const)('carry them in %s: %i', (attachType, expected) => {
+    const hook = new FakeRun({ dialect: 'windows', type: 'cgroup_sock_addr', attachType });
+    expect(hook.run('sock_addr_set_redirect_context', hook.ctx, hook.buffer('hello'), 5)).toBe(expected);
+  });
+
+  test.each([
+    ['cgroup_inet4_connect', 0n],
+    ['cgroup_inet4_connect_authorization', (6n << 48n) | 7n],
+  ] as const)('go by an interface (%s)', (attachType, nextHop) => {
+    const luid = (6n << 48n) | 7n;
+    const input = { ctx: { interface_luid: luid } };
+    const hook = new FakeRun({ dialect: 'windows', type: 'cgroup_sock_addr', attachType, input });
+    const to = hook.buffer(40);
+    hook.memory.u8.fill(0xee, to, to + 40);
+    expect(hook.run('sock_addr_get_network_context', hook.ctx, to, 31)).toBe(-6);
+    expect(hook.run('sock_addr_get_network_context', hook.ctx, to, 32)).toBe(0);
+    const { view, u8 } = hook.memory;
+    expect([view.getUint32(to, true), view.getUint32(to + 4, true), view.getUint32(to + 8, true)]).toEqual([1, 6, 0]);
+    expect([view.getBigUint64(to + 16, true), view.getBigUint64(to + 24, true), u8[to + 32]]).toEqual([
+      nextHop,
+      0n,
+      0xee,
+    ]);
+  });
+
+  test.each([
+    ['cgroup_inet4_connect', 7n],
+    ['cgroup_inet4_bind', 0n],
+    ['cgroup_inet6_listen', 0n],
+  ] as const)('have a cookie (%s)', (attachType, cookie) => {
+    const socket = { protocol: 'tcp', localAddress: '127.0.0.1', localPort: 1, cookie: 7n } as const;
+    const host = { network: { sockets: [socket], currentSocket: 0 } };
+    const hook = new FakeRun({ dialect: 'windows', type: 'cgroup_sock_addr', attachType, host });
+    expect(hook.run('get_socket_cookie', hook.ctx)).toBe(Number(cookie));
+  });
 });
 
 describe('xdp_adjust_head', () => {

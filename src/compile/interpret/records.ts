@@ -1,7 +1,7 @@
 // Decodes a program into records, once: what handlers.ts reads while it runs.
 import type { Insn } from '../../isa/insn.ts';
 import { baseOf, OPS } from '../../isa/opcodes.ts';
-import type { Invocation, ProgramImage, Proof } from '../../spec/backend.ts';
+import { identityOf, type Invocation, type ProgramImage, type Proof } from '../../spec/backend.ts';
 import type { Address, Memory } from '../../spec/memory.ts';
 import { jumpTarget } from '../../flow/graph.ts';
 import type { LoadedProgram } from '../load.ts';
@@ -45,8 +45,7 @@ export class Records {
     const { insns } = program;
     const count = insns.reduce((sum, insn) => sum + (insn === undefined ? 0 : 1), 0);
     this.program = program;
-    const { id, spec } = program.image;
-    this.identity = { id, name: spec.name, type: spec.type };
+    this.identity = identityOf(program.image);
     this.#memory = memory;
     const checked = proof === undefined;
     const checkedAt = proof?.checkedAt ?? new Set();

@@ -18,6 +18,7 @@ import {
   type Code,
   type CodeBatch,
   type EnteredRun,
+  identityOf,
   type Invocation,
   MAX_TAIL_CALLS,
   type ProgramImage,
@@ -74,7 +75,7 @@ export class CompiledCode implements Code {
   constructor(image: ProgramImage, load: (image: ProgramImage) => Code, size: number) {
     this.size = size;
     this.#image = image;
-    this.#identity = { id: image.id, name: image.spec.name, type: image.spec.type };
+    this.#identity = identityOf(image);
     this.#load = load;
   }
 
