@@ -178,7 +178,8 @@ export class ExecutionContext implements Disposable {
       trace: (line) => {
         services.trace(line);
         if (this.#traceListeners.size === 0) return;
-        const event = { line, cpu: this.runtime.cpu, pid: own.process().pid, time: services.clock.boot() };
+        const { pid, tgid } = own.process();
+        const event = { line, cpu: this.runtime.cpu, pid, tgid, time: services.clock.boot() };
         for (const hear of this.#traceListeners) hear(event);
       },
       process: () => this.process ?? services.process(),

@@ -1,7 +1,8 @@
 // object.*: what is the same for objects of all kinds.
-import type { Handlers, ObjectKind } from '../spec/session.ts';
+import type { Fd, Handlers, ObjectKind } from '../spec/session.ts';
 import { refuse } from './errors.ts';
 import { loadWholeObject } from './load-object.ts';
+import type { ContextObject } from './objects.ts';
 import type { ContextSession } from './session.ts';
 
 type Names = `object.${string}` & keyof Handlers<ContextSession>;
@@ -16,9 +17,10 @@ export const objectMethods: Pick<Handlers<ContextSession>, Names> = {
     const object = tableOf(session.context, kind, 'object.open').get(id);
     return { fd: session.open(object ?? refuse('object.open', 'ENOENT', `there is no ${kind} with id ${id}`)) };
   },
-  'object.info': (session, { fd }) => {
+  'object.info': (session, { fd, holders = false }) => {
     const object = session.object(fd, 'object.info');
-    return object.info(session.context.printedPins(object));
+    const info = object.info(session.context.printedPins(object));
+    return holders ? { ...info, holders: holdersOf(session, fd, object) } : info;
   },
   'object.close': (session, { fd }) => {
     session.closeHandle(fd);
@@ -54,4 +56,19 @@ export const objectMethods: Pick<Handlers<ContextSession>, Names> = {
 
 function tableOf(context: ContextSession['context'], kind: ObjectKind, operation: string) {
   return context.table(kind) ?? refuse(operation, 'EINVAL', `there are no objects of kind '${String(kind)}'`);
+}
+
+/** Processes with handles of an object, but for the one that asks by a handle of its own. */
+function holdersOf(asking: ContextSession, by: Fd, object: ContextObject): number[] {
+  const pids = new Set<number>();
+  for (const session of asking.context.sessions) {
+    const { pid, handles } = session;
+    if (pid === undefined || pids.has(pid)) continue;
+    for (const [fd, held] of handles) {
+      if (held !== object || (session === asking && fd === by)) continue;
+      pids.add(pid);
+      break;
+    }
+  }
+  return [...pids].sort((a, b) => a - b);
 }

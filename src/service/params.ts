@@ -102,7 +102,7 @@ export const PARAMS: { readonly [M in MethodName]: Schema<Params<M>> } = {
   }),
   'object.nextId': byId,
   'object.open': byId,
-  'object.info': byFd,
+  'object.info': shape<Params<'object.info'>>({ fd, holders: v.optional(v.boolean()) }),
   'object.close': byFd,
   'object.duplicate': byFd,
   'object.pin': shape<Params<'object.pin'>>({ fd, path }),

@@ -150,7 +150,12 @@ export interface BtfInfo {
   readonly mapIds: readonly Id[];
 }
 
-export type ObjectInfo = MapInfo | ProgramInfo | LinkInfo | BtfInfo;
+/** Who has handles of an object, beside the handle that is asked by: processes, ascending; where they were asked for and the host knows. */
+interface Held {
+  readonly holders?: readonly number[];
+}
+
+export type ObjectInfo = (MapInfo | ProgramInfo | LinkInfo | BtfInfo) & Held;
 
 export interface MapCreate {
   readonly name: string;
@@ -279,7 +284,8 @@ export interface Methods {
   /** The object with the smallest id above `id`; ENOENT after the last. */
   'object.nextId': { readonly params: { readonly kind: ObjectKind; readonly id: Id }; readonly result: NextId };
   'object.open': { readonly params: { readonly kind: ObjectKind; readonly id: Id }; readonly result: ByFd };
-  'object.info': { readonly params: ByFd; readonly result: ObjectInfo };
+  /** `holders`: with the processes that have handles of it. */
+  'object.info': { readonly params: ByFd & { readonly holders?: boolean }; readonly result: ObjectInfo };
   'object.close': { readonly params: ByFd; readonly result: None };
   'object.duplicate': { readonly params: ByFd; readonly result: ByFd };
   'object.pin': { readonly params: { readonly fd: Fd; readonly path: string }; readonly result: None };
@@ -548,7 +554,14 @@ export interface Events {
     readonly records: readonly { readonly cpu: number; readonly data: Uint8Array }[];
     readonly lost: number;
   };
-  readonly trace: { readonly line: string; readonly cpu: number; readonly pid: number; readonly time: bigint };
+  readonly trace: {
+    readonly line: string;
+    readonly cpu: number;
+    /** The task's; its process's where that is known. */
+    readonly pid: number;
+    readonly tgid?: number;
+    readonly time: bigint;
+  };
   /** The session has ended; every handle is gone. */
   readonly closed: { readonly why: string };
 }

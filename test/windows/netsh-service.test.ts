@@ -1,4 +1,5 @@
 // netsh against a service: what one command adds, another shows and deletes.
+import process from 'node:process';
 import { describe, expect, test } from 'vitest';
 import { anybpf } from '../cli/support.ts';
 import { served } from '../service/support.ts';
@@ -24,6 +25,31 @@ describe('netsh over a service', () => {
     expect((await netsh('delete', 'program', '1')).out).toBe('Unpinned 1 from BPF:\\kept\n');
     for (const noun of ['programs', 'links', 'maps', 'pins'])
       expect((await netsh('show', noun)).out.endsWith('==\n')).toBe(true);
+  });
+
+  test('processes are shown as long as they have handles', async () => {
+    const { socket, connect } = await served();
+    const shown = async () => (await anybpf(['netsh', '--socket', socket, 'ebpf', 'show', 'processes'])).out;
+    const line = new RegExp(`^ *${process.pid}  .+$`, 'm');
+    expect(await shown()).not.toMatch(line);
+    const session = await connect();
+    const { fd } = await session.call('map.create', {
+      name: 'm',
+      type: 'array',
+      keySize: 4,
+      valueSize: 4,
+      maxEntries: 1,
+    });
+    const other = await connect();
+    const { id } = await session.call('object.info', { fd });
+    const held = await other.call('object.open', { kind: 'map', id });
+    expect(await session.call('object.info', { fd, holders: true })).toMatchObject({ holders: [process.pid] });
+    expect(await shown()).toMatch(line);
+    await session.close();
+    expect(await other.call('object.info', { fd: held.fd, holders: true })).toMatchObject({ holders: [] });
+    expect(await shown()).toMatch(line);
+    await other.close();
+    expect(await shown()).not.toMatch(line);
   });
 
   test('without one, it says how one is started', async () => {

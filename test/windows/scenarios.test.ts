@@ -3,9 +3,11 @@ import { execFileSync } from 'node:child_process';
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
+import process from 'node:process';
 import { describe, expect, test } from 'vitest';
 import { portQuota } from '../../examples/port-quota/port-quota.ts';
 import { AnyBpfError } from '../../src/base/diagnostic.ts';
+import { traceLine } from '../../src/cli/netsh/show-trace.ts';
 import { readElf } from '../../src/elf/read.ts';
 import type { HookEvent, ProgramInfo, Result } from '../../src/spec/session.ts';
 import { requireCapability } from '../support/capability.ts';
@@ -217,16 +219,28 @@ test('S9: step by step to the cause of a refusal', async () => {
   expect(output.match(/^\d+: Upper bound.*$/gm)).toHaveLength(2);
 });
 
-test('S10: what bpf_printk prints', async () => {
+test('S10: what bpf_printk prints, as the tutorial shows it', async () => {
   using shell = netshShell();
-  const { runtime } = shell;
-  const lines: string[] = [];
-  runtime.on('trace', ({ line, pid, cpu }) => lines.push(`[${cpu}]${pid} ${line}`));
-  await runtime.call('trace.subscribe', {});
   await attached(shell, 'hello_world.o');
-  await runtime.call('hook.fire', { ...bind(7, 'a.exe'), pid: 7 });
+  const before = process.listenerCount('SIGINT');
+  const shown = shell.run('show trace');
+  await expect.poll(() => process.listenerCount('SIGINT')).toBeGreaterThan(before);
+  await shell.runtime.call('hook.fire', { ...bind(0x1760, 'a.exe'), pid: 0x1760 });
   await new Promise((resolve) => setImmediate(resolve));
-  expect(lines).toEqual(['[0]7 Hello, world']);
+  process.emit('SIGINT');
+  expect((await shown).output).toMatch(
+    /^\[0\]1760\.1760::\d\d\/\d\d\/\d{4}-\d\d:\d\d:\d\d\.\d{3} \[EbpfForWindowsProvider\]\{"Message":"Hello, world"\}\n$/,
+  );
+});
+
+test.each([
+  [3, 0x1760, 0x1910, new Date(2022, 2, 10, 13, 56, 14, 226), '[3]1760.1910::03/10/2022-13:56:14.226'],
+  [12, 4, 70_000, new Date(2026, 11, 1, 1, 2, 3, 4), '[12]0004.11170::12/01/2026-01:02:03.004'],
+])('S10: processor %i, process %i, thread %i', (cpu, tgid, pid, date, prefix) => {
+  const line = 'Hello, "world"';
+  expect(traceLine({ line, cpu, pid, tgid, time: 0n }, date)).toBe(
+    `${prefix} [EbpfForWindowsProvider]{"Message":"Hello, \\"world\\""}\n`,
+  );
 });
 
 describe('S11: tail calls, rings and perf buffers', () => {

@@ -12,6 +12,7 @@ import { showPins } from './show-pins.ts';
 import { showProcesses } from './show-processes.ts';
 import { showPrograms } from './show-programs.ts';
 import { showSections } from './show-sections.ts';
+import { showTrace } from './show-trace.ts';
 import { showVerification } from './show-verification.ts';
 
 export const COMMANDS: readonly NetshCommand[] = [
@@ -26,6 +27,7 @@ export const COMMANDS: readonly NetshCommand[] = [
   showProcesses,
   showPrograms,
   showSections,
+  showTrace,
   showVerification,
   ...pinCommands,
 ];

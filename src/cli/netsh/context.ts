@@ -2,9 +2,12 @@
 import { AnyBpfError } from '../../base/diagnostic.ts';
 import { canonicalPin, printPin } from '../../context/pins.ts';
 import { ERRNO } from '../../spec/errno.ts';
-import type { Id, ObjectInfo, ObjectKind, Session } from '../../spec/session.ts';
+import type { Id, ObjectInfo, ObjectKind, Params, Session } from '../../spec/session.ts';
 
 type InfoOf<K extends ObjectKind> = Extract<ObjectInfo, { readonly kind: K }>;
+
+/** What of an object is told only where it is asked for. */
+type Asked = Omit<Params<'object.info'>, 'fd'>;
 
 /** The errno of a refusal; errors without one pass. */
 export function errnoOf(error: unknown): number {
@@ -40,19 +43,28 @@ export async function withObject<T>(
 }
 
 /** All objects of a kind, by id. Those that go while they are listed are left out. */
-export async function objectsOf<K extends ObjectKind>(session: Session, kind: K): Promise<readonly InfoOf<K>[]> {
+export async function objectsOf<K extends ObjectKind>(
+  session: Session,
+  kind: K,
+  asked: Asked = {},
+): Promise<readonly InfoOf<K>[]> {
   const infos: InfoOf<K>[] = [];
   for (let id = 0; ; ) {
     const next = await found(session.call('object.nextId', { kind, id }));
     if (next === undefined) return infos;
     id = next.id;
-    const info = await infoOf(session, kind, id);
+    const info = await infoOf(session, kind, id, asked);
     if (info !== undefined) infos.push(info);
   }
 }
 
-export const infoOf = <K extends ObjectKind>(session: Session, kind: K, id: Id): Promise<InfoOf<K> | undefined> =>
-  withObject(session, kind, id, async (fd) => (await session.call('object.info', { fd })) as InfoOf<K>);
+export const infoOf = <K extends ObjectKind>(
+  session: Session,
+  kind: K,
+  id: Id,
+  asked: Asked = {},
+): Promise<InfoOf<K> | undefined> =>
+  withObject(session, kind, id, async (fd) => (await session.call('object.info', { fd, ...asked })) as InfoOf<K>);
 
 /** A path as Windows prints it. */
 export function windowsPath(path: string): string {
