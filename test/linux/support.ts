@@ -1,10 +1,14 @@
 // A bpffs of a test's own, and sessions with the kernel that have their pins there.
-import { execFileSync } from 'node:child_process';
-import { mkdirSync, mkdtempSync, rmSync } from 'node:fs';
+import { execFileSync, spawnSync } from 'node:child_process';
+import { mkdirSync, mkdtempSync, readFileSync, rmdirSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { onTestFinished } from 'vitest';
+import { AnyBpfError } from '../../src/base/diagnostic.ts';
+import { mounts } from '../../src/hosts/linux/mounts.ts';
 import { type LinuxOptions, type LinuxSession, linuxSession } from '../../src/hosts/linux/session.ts';
+import { linkObject } from '../../src/link/link.ts';
+import { errnoName } from '../../src/spec/errno.ts';
 
 /** Mounts a bpffs for the test, and takes it away after it. */
 export function ownBpffs(): string {
@@ -24,4 +28,68 @@ export function ownSession(options: LinuxOptions = {}): LinuxSession {
   const session = linuxSession(options);
   onTestFinished(() => session.close());
   return session;
+}
+
+/** Where Debian keeps asm/*.h, which clang does not search for the target bpf. */
+const MULTIARCH = `/usr/include/${{ x64: 'x86_64', arm64: 'aarch64' }[process.arch as string] ?? process.arch}-linux-gnu`;
+
+/** A program of this folder, compiled. */
+export function compiled(source: string): Uint8Array {
+  const folder = mkdtempSync(path.join(tmpdir(), 'anybpf-linux-'));
+  try {
+    const object = path.join(folder, 'out.o');
+    const file = path.join(import.meta.dirname, source);
+    execFileSync('clang', ['-target', 'bpf', '-O2', '-g', `-I${MULTIARCH}`, '-c', file, '-o', object]);
+    return new Uint8Array(readFileSync(object));
+  } finally {
+    rmSync(folder, { recursive: true });
+  }
+}
+
+/** Changes that set constants of an object: the whole value of its .rodata. */
+export function constants(object: Uint8Array, name: string, values: Readonly<Record<string, number>>) {
+  const spec = linkObject(object, { name });
+  const map = spec.maps.find(({ section }) => section === '.rodata');
+  const { btf } = spec;
+  if (map?.data === undefined || map.valueTypeId === undefined || btf === undefined) throw new Error('no .rodata');
+  const section = btf.type(map.valueTypeId);
+  if (section.kind !== 'datasec') throw new Error('no DATASEC');
+  const data = map.data.slice();
+  const view = new DataView(data.buffer);
+  for (const { type, offset } of section.vars) {
+    const value = values[btf.nameOf(type)];
+    if (value !== undefined) view.setUint32(offset, value, true);
+  }
+  return { [map.name]: { data } };
+}
+
+/** A control group of a test's own, by its path below the root; it goes with the test. */
+export function ownCgroup(): {
+  readonly path: string;
+  run(...command: readonly string[]): { status: number; output: string };
+} {
+  const [root] = mounts('cgroup2');
+  const name = `anybpf-${process.pid}-${made++}`;
+  const folder = path.join(root.path, name);
+  mkdirSync(folder);
+  onTestFinished(() => rmdirSync(folder));
+  return {
+    path: `/${name}`,
+    run: (...command) => {
+      const enter = ['-c', `echo $$ > ${folder}/cgroup.procs && exec "$@"`, 'sh', ...command];
+      const done = spawnSync('sh', enter, { encoding: 'utf8', timeout: 30_000 });
+      return { status: done.status ?? 128, output: `${done.stdout}${done.stderr}` };
+    },
+  };
+}
+let made = 0;
+
+/** What an operation gives, or the name of its errno. */
+export async function outcome<T>(operation: Promise<T>): Promise<T | string> {
+  try {
+    return await operation;
+  } catch (error) {
+    if (!(error instanceof AnyBpfError)) throw error;
+    return errnoName(-(error.diagnostic.errno ?? 0));
+  }
 }

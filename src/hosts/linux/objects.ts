@@ -38,7 +38,11 @@ export function* ids(kind: ObjectKind): Generator<Id> {
 }
 
 /** A new descriptor, or the negated errno. */
-export const openId = (kind: ObjectKind, id: Id): number => bpf(OPEN[kind], 12, (attr) => attr.setUint32(0, id, true));
+export function openId(kind: ObjectKind, id: Id): number {
+  const fd = bpf(OPEN[kind], 12, (attr) => attr.setUint32(0, id, true));
+  // A link that is about to be made has an id, and is not there yet (bpf_link_inc_not_zero).
+  return fd === -ERRNO.EAGAIN ? -ERRNO.ENOENT : fd;
+}
 
 const pathOf = (path: string): Uint8Array => utf8(`${path}\0`);
 

@@ -4,7 +4,9 @@
 //   const { programs } = await session.call('object.load', { object, name: 'drop.bpf.o' });
 //   await session.call('link.create', { fd: programs[0].fd, attachType: 'xdp', target: { ifindex: 3 } });
 //   await session.close();      // closes every descriptor: what no pin and no prog.attach holds ends
+import { readSync } from 'node:fs';
 import process from 'node:process';
+import { concatBytes } from '../../base/bytes.ts';
 import { AnyBpfError, fail } from '../../base/diagnostic.ts';
 import { noKernel } from '../../base/messages/linux-host.ts';
 import { sessionClosed } from '../../base/messages/session.ts';
@@ -22,9 +24,10 @@ import {
   type Session,
 } from '../../spec/session.ts';
 import { close } from './bpf.ts';
-import { refuse, withErrno } from './errors.ts';
+import { checked, refuse, refuseFile, withErrno } from './errors.ts';
 import { type Loaded, mapShape } from './info.ts';
 import { KernelMap } from './kernel-map.ts';
+import { iterCreate } from './link-tracing.ts';
 import { methods } from './methods.ts';
 import { native } from './native.ts';
 import { kindOf } from './objects.ts';
@@ -208,8 +211,34 @@ export class LinuxSession implements Session {
     return handle.map;
   }
 
+  /**
+   * What an iterator gives: its program runs for each of the things that it is over, and this is what it wrote.
+   *
+   * @throws AnyBpfError EBADF, EINVAL for links of other kinds
+   */
+  readIterator(link: Fd): Uint8Array {
+    const operation = 'readIterator';
+    const fd = checked(operation, iterCreate(this.check(link, 'link', operation)), {}, 'the link is of no iterator');
+    try {
+      const parts: Uint8Array[] = [];
+      for (let part = readPart(fd); part.length > 0; part = readPart(fd)) parts.push(part);
+      return concatBytes(parts);
+    } catch (error) {
+      return refuseFile(operation, error);
+    } finally {
+      close(fd);
+    }
+  }
+
   /** What the session's programs are known by. */
   remember(id: Id, loaded: Loaded): void {
     this.loaded.set(id, { pid: process.pid, ...loaded });
   }
+}
+
+const PART = 65_536;
+
+function readPart(fd: Fd): Uint8Array {
+  const buffer = new Uint8Array(PART);
+  return buffer.subarray(0, readSync(fd, buffer));
 }
