@@ -20,7 +20,7 @@ import { builtInPlatform } from '../../src/hosts/platform.ts';
 import { assemble } from '../../src/isa/assembler.ts';
 import { linkObject } from '../../src/link/link.ts';
 import type { ObjectSpec } from '../../src/spec/object.ts';
-import type { ContextField } from '../../src/spec/program.ts';
+import type { ContextField, ContextLayout } from '../../src/spec/program.ts';
 import type { LoadedObjectInfo, ProgramInfo } from '../../src/spec/session.ts';
 import { idOf, load, outcome, type Runtime } from './support.ts';
 
@@ -166,13 +166,17 @@ test('what is not known, or there already, is refused', async () => {
   expect(session.context.providers.module('00')?.bytes).toBe(object);
 });
 
-/** The sample's program information with one context field changed. */
-const changed = (change: Partial<ContextField>): ProgramInformationProvider => {
+/** The sample's program information with another context. */
+const withContext = (change: (context: ContextLayout) => Partial<ContextLayout>): ProgramInformationProvider => {
   const { windows } = information.type.contexts;
   if (windows === undefined) throw new Error('no context');
-  const fields = { ...windows.fields, uint32_data: { ...windows.fields.uint32_data, ...change } };
-  return { ...information, type: { ...information.type, contexts: { windows: { ...windows, fields } } } };
+  const contexts = { windows: { ...windows, ...change(windows) } };
+  return { ...information, type: { ...information.type, contexts } };
 };
+
+/** With one context field changed. */
+const changed = (change: Partial<ContextField>): ProgramInformationProvider =>
+  withContext(({ fields }) => ({ fields: { ...fields, uint32_data: { ...fields.uint32_data, ...change } } }));
 
 test('a module made ahead of time stands for its object where native execution is asked for', async () => {
   session = createRuntime();
@@ -264,6 +268,7 @@ describe('the program-information hash', () => {
     ['its licence', withHelper('sample_ext_find', { gplOnly: true }), false],
     ['a context field’s offset', changed({ offset: 24 }), false],
     ['a context field’s access', changed({ access: 'read' }), false],
+    ['what of a context lies between fields', withContext(() => ({ loose: true })), false],
     ['allowed returns', { ...information, type: { ...information.type, returns: [{ min: 0n, max: 1n }] } }, false],
   ])('%s', (_what, provider, equal) => {
     if (equal) expect(hashOf(provider)).toBe(same);

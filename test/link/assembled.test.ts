@@ -515,6 +515,49 @@ describe('an old or foreign form', () => {
     });
   });
 
+  const MARK = data('.ebpf_for_windows', new Uint8Array(1));
+  // Of no length that Windows has: type, key, value, entries, flags.
+  const WITH_FLAGS = data('maps', words(1, 4, 4, 1, 1));
+  const INNER: readonly Member[] = [
+    ['type', 2],
+    ['key_size', 4],
+    ['value_size', 4],
+    ['max_entries', 1],
+    ['map_flags', 4],
+  ];
+  const inBtf = (members: readonly Member[]): readonly [NewSection[], number] => {
+    const { btf, size } = mapBtf(members);
+    return [[data('.maps', new Uint8Array(size)), { name: '.BTF', data: btf }], size];
+  };
+
+  it.each<[string, readonly [NewSection[], number], string]>([
+    ['flags', [[WITH_FLAGS], 20], 'the flags 0x1'],
+    ['flags in BTF', inBtf(INNER), 'the flags 0x4'],
+    ['a node in BTF', inBtf([...INNER.slice(0, 4), ['numa_node', 1]]), 'the node 1'],
+    [
+      'an inner map with flags',
+      inBtf([
+        ['type', 7],
+        ['key_size', 4],
+        ['max_entries', 1],
+        ['values', { inner: INNER }],
+      ]),
+      'the flags 0x4',
+    ],
+  ])("refuses maps of Windows' objects with %s", (_, [sections, size], what) => {
+    const symbols = [PROG, object('m', sections[0].name, 0, size)];
+    const refused = linkObject(build([XDP, MARK, ...sections], symbols));
+    expect(refused.maps).toEqual([]);
+    expect(refused.diagnostics.map((d) => [d.code, d.message])).toContainEqual([
+      'link/map-flags',
+      `maps of Windows have no flags and no NUMA node, and this one has ${what}`,
+    ]);
+  });
+
+  it("takes the same flags of Linux'", () => {
+    expect(linkObject(build([XDP, WITH_FLAGS], [PROG, object('m', 'maps', 0, 20)])).maps).toMatchObject([{ flags: 1 }]);
+  });
+
   it('keeps a zero .bss of any size without its bytes', () => {
     const spec = linkObject(
       build([XDP, { ...data('.bss', new Uint8Array(0)), type: SHT.NOBITS, size: 2 ** 30 }], [PROG]),

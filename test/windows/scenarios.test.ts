@@ -211,6 +211,41 @@ test('S8: a flood of empty datagrams is stopped, and comes through again', async
   );
 });
 
+test('S8: four senders, 200,000 datagrams before, while and after the program is there', async () => {
+  using shell = netshShell();
+  const { runtime } = shell;
+  const [SENDERS, BURSTS, BURST] = [4, 50, 1000];
+  const ALL = SENDERS * BURSTS * BURST;
+  const flood = { attachType: 'xdp', dialect: 'windows', target: { ifindex: 1 }, data: udp4(0) } as const;
+  /** What gets through of one sender's; the program decides all datagrams of a burst alike. */
+  const send = async (): Promise<number> => {
+    let passed = 0;
+    for (let i = 0; i < BURSTS; i++) {
+      const { verdict } = await runtime.call('hook.fire', { ...flood, repeat: BURST });
+      if (verdict === 1) passed += BURST;
+    }
+    return passed;
+  };
+  /** Told, not asserted: how fast is the machine's matter. */
+  const rates: string[] = [];
+  const senders = async (): Promise<number> => {
+    const begun = performance.now();
+    const passed = await Promise.all(Array.from({ length: SENDERS }, send));
+    const seconds = (performance.now() - begun) / 1000;
+    const sum = passed.reduce((total, each) => total + each, 0);
+    rates.push(`${Math.round(sum / seconds)} of ${Math.round(ALL / seconds)}`);
+    return sum;
+  };
+  expect(await senders()).toBe(ALL);
+  const { map, link } = await attached(shell, 'droppacket.o', { ifindex: 1 });
+  expect(await senders()).toBe(0);
+  const { value } = await runtime.call('map.lookup', { fd: map('dropped_packet_map'), key: u32(0) });
+  expect(firstNumber(value)).toBe(ALL);
+  await runtime.call('link.detach', { fd: link });
+  expect(await senders()).toBe(ALL);
+  console.log(`S8: a second ${rates.join(', then ')} datagrams pass`);
+});
+
 test('S9: step by step to the cause of a refusal', async () => {
   using shell = netshShell();
   const { output } = await shell.run('show verification droppacket_unsafe.o xdp level=informational');
