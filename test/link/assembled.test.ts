@@ -45,6 +45,11 @@ const btfMap = (
   const section = data('.maps', new Uint8Array(size), relocations);
   return build([XDP, section, { name: '.BTF', data: btf }], [PROG, object('m', '.maps', 0, size), ...more]);
 };
+/** Sections of one map in BTF, and the size of its variable. */
+const inBtf = (members: readonly Member[]): readonly [NewSection[], number] => {
+  const { btf, size } = mapBtf(members);
+  return [[data('.maps', new Uint8Array(size)), { name: '.BTF', data: btf }], size];
+};
 const INT: BtfType = { kind: 'int', name: 'u64', size: 8, encoding: 0, bits: 64, offset: 0 };
 const FUNCTION: BtfType = { kind: 'func_proto', type: 0, params: [] };
 const EMPTY: BtfType = { kind: 'struct', name: 'inner', size: 0, kindFlag: false, members: [] };
@@ -525,10 +530,6 @@ describe('an old or foreign form', () => {
     ['max_entries', 1],
     ['map_flags', 4],
   ];
-  const inBtf = (members: readonly Member[]): readonly [NewSection[], number] => {
-    const { btf, size } = mapBtf(members);
-    return [[data('.maps', new Uint8Array(size)), { name: '.BTF', data: btf }], size];
-  };
 
   it.each<[string, readonly [NewSection[], number], string]>([
     ['flags', [[WITH_FLAGS], 20], 'the flags 0x1'],
