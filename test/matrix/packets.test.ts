@@ -35,13 +35,15 @@ async function live(host: MatrixHost, scene: Scene, wire: Wire) {
   try {
     const { programFd, maps } = await load(session, scene, wire);
     const target = { ifindex: wire.ifindex };
-    await session.call('link.create', { fd: programFd, attachType: scene.attachType, target });
+    const link = await session.call('link.create', { fd: programFd, attachType: scene.attachType, target });
     const feed = await host.feed?.(session, wire);
     try {
       const { result: answers, frames } = await wire.capture(() => wire.send(scene.steps(wire)));
       return { answers, frames, state: await scene.read(session, maps, wire) };
     } finally {
       await feed?.[Symbol.asyncDispose]();
+      // Whoever lists the links of this kernel at this moment holds them, too: closing would not do.
+      await session.call('link.detach', link);
     }
   } finally {
     await session.close();

@@ -141,29 +141,45 @@ function tallies(bytes: Uint8Array): { readonly packets: number; readonly bytes:
   return cpus.reduce((a, b) => ({ packets: a.packets + b.packets, bytes: a.bytes + b.bytes }));
 }
 
+const readProtocols = async (session: Session, maps: Maps): Promise<State> => {
+  const rows = Object.entries(PROTOCOLS).map(async ([name, number]) => [
+    name,
+    tallies(await lookup(session, maps['protocols'], u32(number))),
+  ]);
+  return Object.fromEntries(await Promise.all(rows)) as State;
+};
+
+const protocolsOf = (frames: readonly Uint8Array[]): State =>
+  Object.fromEntries(
+    Object.entries(PROTOCOLS).map(([name, number]) => [
+      name,
+      sum(frames.filter((frame) => fieldsOf(frame).protocol === number)),
+    ]),
+  );
+
 const counters: Scene = {
   name: 'counters',
-  object: 'counters/counters.bpf.o',
-  attachType: 'tcx_ingress',
-  pass: TC_ACT_OK,
+  object: 'portable/count_protocols.linux.bpf.o',
+  attachType: 'xdp',
+  pass: XDP_PASS,
   entries: () => [],
   steps: ({ sources }) => every(sources),
   answers: ALL,
+  read: readProtocols,
+  expected: protocolsOf,
+};
+
+const tcCounters: Scene = {
+  ...counters,
+  name: 'counters at tc',
+  object: 'counters/counters.bpf.o',
+  attachType: 'tcx_ingress',
+  pass: TC_ACT_OK,
   read: async (session, maps) => {
-    const rows = Object.entries(PROTOCOLS).map(async ([name, number]) => [
-      name,
-      tallies(await lookup(session, maps['protocols'], u32(number))),
-    ]);
     const others = await lookup(session, maps['.bss'], u32(0));
-    return { ...Object.fromEntries(await Promise.all(rows)), others: Number(view(others).getBigUint64(0, true)) };
+    return { ...(await readProtocols(session, maps)), others: Number(view(others).getBigUint64(0, true)) };
   },
-  expected: (frames) => {
-    const rows = Object.entries(PROTOCOLS).map(([name, number]) => [
-      name,
-      sum(frames.filter((frame) => fieldsOf(frame).protocol === number)),
-    ]);
-    return { ...Object.fromEntries(rows), others: 0 };
-  },
+  expected: (frames) => ({ ...protocolsOf(frames), others: 0 }),
 };
 
 const EVERY = 3;
@@ -203,4 +219,4 @@ const sampler: Scene = {
   }),
 };
 
-export const SCENES: readonly Scene[] = [dropPort, lpmBlock, counters, sampler];
+export const SCENES: readonly Scene[] = [dropPort, lpmBlock, counters, tcCounters, sampler];
