@@ -191,13 +191,8 @@ const RING = {
     DISCARD: 0x4000_0000,
     LARGEST: 0x3fff_ffff,
 };
-/** Multipliers and shifts of the hash of keys (maps/words.ts). */
-const HASH = {
-    WORD: 0x9e3779b1,
-    WORD_SHIFT: 15,
-    FINAL: [0x85ebca6b, 0xc2b2ae35],
-    FINAL_SHIFT: [13, 16],
-};
+/** Multipliers and shifts of the hash of keys (maps/words.ts): those of Wellons' lowbias32, a hash of one word. */
+const HASH = { WORD: 0x7feb352d, WORD_SHIFT: 15, FINAL: 0x846ca68b, FINAL_SHIFT: 16 };
 
 // What a module says of itself: the form of its record, an ABI between compiler and loader.
 
@@ -1381,12 +1376,12 @@ declare const RING: {
     readonly DISCARD: 1073741824;
     readonly LARGEST: 1073741823;
 };
-/** Multipliers and shifts of the hash of keys (maps/words.ts). */
+/** Multipliers and shifts of the hash of keys (maps/words.ts): those of Wellons' lowbias32, a hash of one word. */
 declare const HASH: {
-    readonly WORD: 2654435761;
+    readonly WORD: 2146121005;
     readonly WORD_SHIFT: 15;
-    readonly FINAL: readonly [2246822507, 3266489909];
-    readonly FINAL_SHIFT: readonly [13, 16];
+    readonly FINAL: 2221713035;
+    readonly FINAL_SHIFT: 16;
 };
 
 /** What the module says of itself, in its custom section \`anybpf\`. */

@@ -4,7 +4,7 @@ import type { Address, Memory } from '../spec/memory.ts';
 
 /**
  * The hash of `size` bytes: each little-endian 32-bit word (the last one padded with zeros) is mixed in with one multiplication
- * and one shift, then the result is mixed twice more. Chosen because it is a dozen instructions in WebAssembly too.
+ * and one shift, then the result once more. Chosen because it is few instructions in WebAssembly too: two multiplications for a word.
  */
 export function hashBytes(memory: Memory, address: Address, size: number, seed: number): number {
   let h = seed ^ size;
@@ -23,10 +23,8 @@ export function hashBytes(memory: Memory, address: Address, size: number, seed: 
     for (let i = size - 1; i >= whole; i--) last = (last << 8) | bytes[address + i];
     h = mix(h ^ last);
   }
-  h = Math.imul(h, HASH.FINAL[0]);
-  h ^= h >>> HASH.FINAL_SHIFT[0];
-  h = Math.imul(h, HASH.FINAL[1]);
-  return (h ^ (h >>> HASH.FINAL_SHIFT[1])) >>> 0;
+  h = Math.imul(h, HASH.FINAL);
+  return (h ^ (h >>> HASH.FINAL_SHIFT)) >>> 0;
 }
 
 function mix(h: number): number {

@@ -141,10 +141,5 @@ export const RING = {
   LARGEST: 0x3fff_ffff,
 } as const;
 
-/** Multipliers and shifts of the hash of keys (maps/words.ts). */
-export const HASH = {
-  WORD: 0x9e3779b1,
-  WORD_SHIFT: 15,
-  FINAL: [0x85ebca6b, 0xc2b2ae35],
-  FINAL_SHIFT: [13, 16],
-} as const;
+/** Multipliers and shifts of the hash of keys (maps/words.ts): those of Wellons' lowbias32, a hash of one word. */
+export const HASH = { WORD: 0x7feb352d, WORD_SHIFT: 15, FINAL: 0x846ca68b, FINAL_SHIFT: 16 } as const;

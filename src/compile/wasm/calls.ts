@@ -58,7 +58,7 @@ export abstract class FunctionCalls extends FunctionSite {
     },
     callx: () => {
       this.beforeHost();
-      this.context.uses.add('INDEX');
+      this.context.uses.add('CONTEXT');
       this.e.i32(this.slot).get(this.registers[this.insn.dst]);
       this.pushArguments();
       this.e.get(this.base).call(this.context.imports.callx);
@@ -225,7 +225,7 @@ export abstract class FunctionCalls extends FunctionSite {
   /** Calls the import that runs a helper, with its arguments in their forms; its result into r0. */
   protected callHost({ index, row }: HelperImport): void {
     const { e } = this;
-    this.context.uses.add('INDEX');
+    this.context.uses.add('CONTEXT');
     e.i32(this.slot);
     row.args.forEach((kind, i) => {
       e.get(this.registers[1 + i]);
@@ -243,7 +243,7 @@ export abstract class FunctionCalls extends FunctionSite {
   protected loadPacket(indirect: boolean): void {
     const { e } = this;
     const { op, imm } = this.insn;
-    this.context.uses.add('INDEX');
+    this.context.uses.add('CONTEXT');
     e.i32(this.slot).get(this.registers[6]);
     if (indirect) e.get(this.registers[this.insn.src]).op('i32.wrap_i64').i32(imm).op('i32.add');
     else e.i32(imm);

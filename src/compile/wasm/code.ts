@@ -240,7 +240,7 @@ export class CompiledCode implements Code {
   #beforeHelper({ returns }: HelperRow): Invocation {
     const machine = this.#machine;
     const invocation = machine.running();
-    if (machine.batch !== undefined) machine.select();
+    machine.select();
     // A program entered by a tail call runs its own callbacks, under its own name.
     invocation.call = this.#call;
     invocation.program = this.#identity;
@@ -292,7 +292,7 @@ export class CompiledCode implements Code {
     try {
       const machine = this.#machine;
       const invocation = machine.running();
-      if (machine.batch !== undefined) machine.select();
+      machine.select();
       if (u64(r6) !== BigInt(invocation.ctx)) return fail(badPacketLoad({}, 'r6 does not hold the context'));
       return loadPacket(invocation, offset, size as 1 | 2 | 4) ?? -1n;
     } catch (error) {

@@ -98,19 +98,15 @@ export function batchCode(
   const { body } = compiled;
   const inlined = body !== undefined && body.to - body.from <= MOST_INLINED ? body : undefined;
   if (inlined !== undefined) for (const type of compiled.emitter.locals.slice(BATCH_LOCALS)) e.local(type);
-  const first = e.local(I32);
   e.block(VOID).get(count).op('i32.eqz').brIf(0);
   // One address goes up: few registers, few instructions. Where main has its base, the batch has its count, which is not needed then.
   const end = inlined === undefined ? count : base;
   e.get(count).i32(4).op('i32.mul').get(contexts).op('i32.add');
   if (inlined !== undefined) e.get(base).set(MAIN_BASE);
   e.set(end).get(results).get(contexts).op('i32.sub').set(results);
-  if (uses.has('INDEX')) e.get(contexts).set(first);
   e.loop(VOID);
   beginCode(e, uses, fuel);
-  if (uses.has('INDEX')) {
-    e.get(contexts).get(first).op('i32.sub').i32(2).op('i32.shr_u').setGlobal(globalIndex('INDEX'));
-  }
+  if (uses.has('CONTEXT')) e.get(contexts).setGlobal(globalIndex('CONTEXT'));
   e.get(contexts).get(results).op('i32.add').get(contexts).memory('i32.load');
   let at: number | undefined;
   if (inlined === undefined) e.i32(0).get(base).call(main);

@@ -20,9 +20,9 @@ export interface KeySite {
 /** Key sizes up to this are hashed and compared in a row of instructions. */
 export const MOST_KEY = 64;
 
-/** Pops h xor word; leaves it mixed. */
-function mix(site: KeySite, h: number): void {
-  site.e.i32(HASH.WORD).op('i32.mul').tee(h).get(h).i32(HASH.WORD_SHIFT).op('i32.shr_u').op('i32.xor');
+/** Pops h; leaves it mixed. */
+function mix({ e }: KeySite, h: number, factor: number, shift: number): void {
+  e.i32(factor).op('i32.mul').tee(h).get(h).i32(shift).op('i32.shr_u').op('i32.xor');
 }
 
 /** Leaves the key's hash on the stack (maps/words.ts: hashBytes). */
@@ -35,7 +35,7 @@ function hashKey(site: KeySite, { keySize, seed }: MapConstants): void {
     if (site.word === undefined) e.get(key).memory('i32.load', at);
     else e.get(site.word);
     e.op('i32.xor');
-    mix(site, h);
+    mix(site, h, HASH.WORD, HASH.WORD_SHIFT);
   }
   if (whole < keySize) {
     e.get(key).memory('i32.load8_u', whole);
@@ -47,11 +47,9 @@ function hashKey(site: KeySite, { keySize, seed }: MapConstants): void {
         .op('i32.or');
     }
     e.op('i32.xor');
-    mix(site, h);
+    mix(site, h, HASH.WORD, HASH.WORD_SHIFT);
   }
-  HASH.FINAL.forEach((factor, i) => {
-    e.i32(factor).op('i32.mul').tee(h).get(h).i32(HASH.FINAL_SHIFT[i]).op('i32.shr_u').op('i32.xor');
-  });
+  mix(site, h, HASH.FINAL, HASH.FINAL_SHIFT);
 }
 
 /** Leaves on the stack, as an i32 of 0 or not, whether the key of the element in `row` differs. */
@@ -78,8 +76,12 @@ function keyDiffers(site: KeySite, row: number, { keySize, keyOffset }: MapConst
   for (; at < keySize; at++) compare('i32.load8_u', at);
 }
 
-/** Pops a hash; leaves the address of its bucket's head. */
-export function bucket({ e }: KeySite, { handle }: MapConstants): void {
+/** Pops a hash; leaves the address of its bucket's head. Where threads share the memory, the heads stay where they are. */
+export function bucket({ e, exclusive }: KeySite, { handle, mask, data }: MapConstants): void {
+  if (!exclusive) {
+    e.i32(mask).op('i32.and').i32(2).op('i32.shl').i32(data).op('i32.add');
+    return;
+  }
   e.i32(0)
     .memory('i32.load', handle + DESCRIPTOR.MASK)
     .op('i32.and')
@@ -105,7 +107,7 @@ export interface Walk {
   readonly hash: number;
   /** Local (i32) for the address of the word that leads to `row`, where it is needed. */
   readonly link?: number;
-  /** Emitted where `row` has the key, inside three scopes that the walk opens: the outermost is the caller's. Must branch away. */
+  /** Emitted where `row` has the key, in the caller's block. Must branch away. */
   hit(): void;
   /**
    * Label for more elements than the map can have: a program without a verdict has bent the chain into a ring. Where other threads
@@ -125,23 +127,42 @@ export function walkChain(site: KeySite, map: MapConstants, { row, hash, link, h
   bucket(site, map);
   if (link !== undefined) e.tee(link);
   follow(site, 0).set(row);
+  const leaveAtEnd = (): Emitter =>
+    e
+      .get(row)
+      .op('i32.eqz')
+      .brIf(e.depth - scopes - 2);
+  /** Branches to the block that `hit` follows where the row has the key. */
+  const leaveIfFound = (): void => {
+    e.block(VOID);
+    // A key of one word is compared at once; others only where the hash is the same.
+    if (map.keySize > 8) e.get(row).memory('i32.load', ROW.HASH).get(hash).op('i32.ne').brIf(0);
+    keyDiffers(site, row, map);
+    e.op('i32.eqz')
+      .brIf(e.depth - scopes - 1)
+      .op('end');
+  };
+  const goOn = (): void => {
+    if (link !== undefined) e.get(row).set(link);
+    e.get(row);
+    follow(site, ROW.NEXT).set(row);
+  };
+  const scopes = e.depth;
+  e.block(VOID).block(VOID);
+  // Most keys are the first of their chain: what a loop takes to begin is for the others.
+  leaveAtEnd();
+  leaveIfFound();
+  goOn();
   e.i32(map.maxEntries + 1).set(left);
-  e.loop(VOID).get(row).op('i32.eqz');
-  if (site.exclusive) e.brIf(1);
-  else {
-    e.if(VOID);
-    loadVersion(site, map).get(version).op('i32.ne').brIf(damaged()).br(2).op('end');
-  }
-  e.block(VOID);
-  // A key of one word is compared at once; others only where the hash is the same.
-  if (map.keySize > 8) e.get(row).memory('i32.load', ROW.HASH).get(hash).op('i32.ne').brIf(0);
-  keyDiffers(site, row, map);
-  e.brIf(0);
-  hit();
-  e.op('end');
-  if (link !== undefined) e.get(row).set(link);
-  e.get(row);
-  follow(site, ROW.NEXT).set(row);
+  e.loop(VOID);
+  leaveAtEnd();
+  leaveIfFound();
+  goOn();
   e.get(left).i32(1).op('i32.sub').tee(left).brIf(0);
-  e.br(damaged()).op('end');
+  e.br(damaged()).op('end').op('end');
+  if (!site.exclusive) {
+    loadVersion(site, map).get(version).op('i32.ne').brIf(damaged());
+  }
+  e.br(1).op('end');
+  hit();
 }

@@ -21,8 +21,8 @@ export const GLOBALS = [
   'MAY_GOTO',
   /** Tail calls that the run may still make. */
   'TAILS',
-  /** Index of the context that runs, in a batch. */
-  'INDEX',
+  /** In a batch: where it has the address of the context that runs. */
+  'CONTEXT',
 ] as const;
 export type GlobalName = (typeof GLOBALS)[number];
 
@@ -160,12 +160,14 @@ export class Machine {
     return entry.run.invocation;
   }
 
-  /** Makes the invocation that of the context which runs now. */
+  /** In a batch: makes the invocation that of the context which runs now. */
   select(): void {
-    const index = this.read('INDEX');
+    const { batch } = this;
+    if (batch === undefined) return;
+    const index = (this.read('CONTEXT') - batch.contexts) >>> 2;
     if (index === this.selected) return;
     this.selected = index;
-    this.batch?.select(index);
+    batch.select(index);
   }
 
   /** Generation of the memory's regions that the windows hold for. */

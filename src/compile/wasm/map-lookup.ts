@@ -19,8 +19,10 @@ export interface MapConstants {
   readonly maxEntries: number;
   readonly cpus: number;
   readonly stride: number;
-  /** Arrays: address of element 0. */
+  /** Arrays: address of element 0. Hash tables: of the bucket heads, where threads share the memory; else they move. */
   readonly data: Address;
+  /** Hash tables: number of buckets - 1, likewise. */
+  readonly mask: number;
   readonly seed: number;
   readonly keyOffset: number;
   /** LRU maps: address of the list heads. */
@@ -51,6 +53,7 @@ export function mapConstants(memory: Memory, handle: Address): MapConstants | un
     cpus: field('CPUS'),
     stride: field('STRIDE'),
     data: field('DATA'),
+    mask: field('MASK'),
     seed: field('SEED'),
     keyOffset: field('KEY_OFFSET'),
     extra: field('EXTRA'),
@@ -130,7 +133,7 @@ const hashLookup =
         follow(site, ROW.VALUE);
         if (perCpu) addCpu(site, map);
         if (ofMaps) e.memory('i32.load');
-        e.br(3);
+        e.br(1);
       },
     });
     e.op('end').i32(0).op('end');
