@@ -95,10 +95,12 @@ async function start(io: Io, options: StartOptions): Promise<void> {
 async function runHere(io: Io, options: StartOptions, socket: string, state: string | undefined): Promise<void> {
   const { startService } = await import('../service/start.ts');
   const { metricsAddress } = await import('../service/metrics-server.ts');
+  const { LiveInterfaces } = await import('../live/interfaces.ts');
   const { socketGroup, groupRole, tokens, metrics, logLevel, durability, signatures, trustedKeys } = options;
   try {
     const service = await startService({
       providers: knownExtensions(),
+      live: (context, report) => new LiveInterfaces(context, { report: (_, finding) => report(finding) }),
       socket,
       version,
       watch: {

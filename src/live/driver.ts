@@ -39,12 +39,13 @@ export interface Outgoing {
   grown: number;
 }
 
-export interface DriverStatistics {
+/** A type, not an interface: these are plain counts by name. */
+export type DriverStatistics = {
   /** Frames that came in while there was no room for them. */
   readonly lost: number;
   /** Frames that could not be sent on: queues were full, or the kernel refused them. */
   readonly unsent: number;
-}
+};
 
 /** What has become of an interface. */
 export type Condition = 'up' | 'down' | 'gone';

@@ -66,9 +66,9 @@ export interface LibC {
   nameOf(ifindex: number): string | undefined;
   /** Calls when there is something to read, or an error to be told. */
   watch(fd: number, ready: () => void): Watch;
+  /** memcpy(3), of memory that no mapping of ours shows. */
+  copy(to: number, from: bigint, length: number): void;
   library(file: string): Library | undefined;
-  view(pointer: number | bigint, length: number): ArrayBuffer;
-  errno(): number;
 }
 
 const PROT_READ_WRITE = 3;
@@ -101,6 +101,7 @@ function open(): LibC {
   const recv = c.func('int64_t recv(int fd, int64_t to, size_t length, int flags)');
   const usleep = c.func('int usleep(uint32_t microseconds)');
   const sendmmsg = c.func('int sendmmsg(int fd, int64_t messages, uint32_t count, int flags)');
+  const memcpy = c.func('int64_t memcpy(int64_t to, int64_t from, size_t length)');
   const mmap = c.func('int64_t mmap(int64_t at, size_t size, int prot, int flags, int fd, int64_t offset)');
   const munmap = c.func('int munmap(int64_t at, size_t size)');
   const indexOf = c.func('uint32_t if_nametoindex(const char *name)');
@@ -157,6 +158,9 @@ function open(): LibC {
         ? undefined
         : Buffer.from(name.subarray(0, name.indexOf(0))).toString('latin1'),
     watch: (fd, ready) => koffi.node.poll(fd, { readable: true }, ready),
+    copy: (to, from, length) => {
+      memcpy(to, from, length);
+    },
     library: (file) => {
       try {
         return koffi.load(file);
@@ -164,8 +168,6 @@ function open(): LibC {
         return undefined;
       }
     },
-    view: (pointer, length) => koffi.view(pointer, length),
-    errno: () => koffi.errno(),
   };
 }
 

@@ -50,6 +50,8 @@ const TURN = 16;
 /** As a network card moderates its interrupts: where wake-ups follow each other within so many milliseconds, the next one waits. */
 const CLOSE = 0.1;
 const NAP_MICROSECONDS = 100;
+/** Milliseconds after which an interface is asked whether it is there: AF_XDP sockets do not say so by themselves. */
+const LOOK = 200;
 /** Milliseconds in which packets that the kernel still holds arrive after `retire`. */
 const REST = 5;
 
@@ -82,6 +84,7 @@ export class Loop {
   #bursts = 0;
   #lastTurn = 0;
   #watches: Watch[] = [];
+  readonly #looks: NodeJS.Timeout;
   #immediate: NodeJS.Immediate | undefined;
   #state: 'running' | 'retiring' | 'closed' = 'running';
   #down = false;
@@ -102,6 +105,7 @@ export class Loop {
       ABORTED: value('ABORTED'),
     };
     for (const fd of driver.fds) this.#watches.push(libc().watch(fd, () => this.#woken()));
+    this.#looks = setInterval(() => this.#look(), LOOK).unref();
     if (options.wait === 'busy') this.#again();
   }
 
@@ -139,7 +143,11 @@ export class Loop {
     if (this.driver.wakes === 'frame' && performance.now() - this.#lastTurn < CLOSE) libc().nap(NAP_MICROSECONDS);
     const count = this.#turn();
     this.#lastTurn = performance.now();
-    if (count > 0) return;
+    if (count === 0) this.#look();
+  }
+
+  #look(): void {
+    if (this.#state === 'closed') return;
     const condition = this.driver.condition();
     const { device } = this.driver;
     if (condition === 'gone') {
@@ -302,6 +310,7 @@ export class Loop {
     this.#last = this.statistics();
     this.#state = 'closed';
     if (this.#immediate !== undefined) clearImmediate(this.#immediate);
+    clearInterval(this.#looks);
     for (const watch of this.#watches) watch.close();
     this.#watches = [];
     for (const { batch } of Object.values(this.#batches)) batch[Symbol.dispose]();

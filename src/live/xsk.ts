@@ -2,6 +2,7 @@
 // include/uapi/linux/if_xdp.h). Producer and consumer indexes run on over 32 bits; only their lower bits name a place.
 import { fail } from '../base/diagnostic.ts';
 import { cannotOpen } from '../base/messages/live.ts';
+import { ERRNO } from '../spec/errno.ts';
 import { strerror } from '../spec/strerror.ts';
 import { completeChecksum, type Partial, partialChecksum } from './checksum.ts';
 import { ETH_HLEN, type Frames, MOST, type Outgoing } from './driver.ts';
@@ -42,6 +43,9 @@ const HEADROOM = 256;
 
 /** Largest interface MTU that a frame of one chunk takes. */
 export const MOST_MTU = LARGE_CHUNK - HEADROOM - ETH_HLEN - 8;
+
+const MOST_WAITS = 200;
+const WAIT_MICROSECONDS = 1000;
 
 /** A ring of u32 words: descriptors of 4, addresses of 2. */
 class Ring {
@@ -145,7 +149,7 @@ export class XskSocket {
       address.setUint16(2, XDP_USE_NEED_WAKEUP | (copy ? XDP_COPY : 0), true);
       address.setUint32(4, where.ifindex, true);
       address.setUint32(8, queue, true);
-      step(`bind to queue ${queue}`, c.bind(this.fd, new Uint8Array(address.buffer)));
+      step(`bind to queue ${queue}`, this.#bind(new Uint8Array(address.buffer)));
       const flags = new Uint8Array(4);
       c.getOption(this.fd, SOL_XDP, OPTIONS.OPTIONS, flags);
       this.zeroCopy = (flags[0] & XDP_OPTIONS_ZEROCOPY) !== 0;
@@ -153,6 +157,15 @@ export class XskSocket {
       c.close(this.fd);
       for (const mapping of mapped) mapping.unmap();
       throw error;
+    }
+  }
+
+  /** A socket that was closed leaves its queue a little later (the kernel defers it): waits for that. */
+  #bind(address: Uint8Array): number {
+    for (let waited = 0; ; waited++) {
+      const result = this.#c.bind(this.fd, address);
+      if (result !== -ERRNO.EBUSY || waited === MOST_WAITS) return result;
+      this.#c.nap(WAIT_MICROSECONDS);
     }
   }
 

@@ -37,6 +37,7 @@ import {
   type HelloParams,
   type HelloResult,
   PROTOCOL,
+  SERVICE_PARAMS,
   SERVICE_ROLES,
   SHARE,
   SHARED,
@@ -60,6 +61,7 @@ export interface ConnectionHost {
   readonly methods: {
     readonly [M in ServiceMethodName]: (
       caller: Caller,
+      params: ServiceMethods[M]['params'],
     ) => ServiceMethods[M]['result'] | Promise<ServiceMethods[M]['result']>;
   };
   /** An answer goes out when this is done: the journal. */
@@ -277,10 +279,15 @@ export class ServiceConnection {
     if (method === SHARED) return this.#shared(checked(method, SHARED_PARAMS, params).taken);
     if (has(SERVICE_ROLES, method)) {
       this.#permit(method, SERVICE_ROLES[method], caller);
-      return this.#host.methods[method](caller);
+      return this.#callService(method, params, caller);
     }
     if (!has(METHOD_ROLES, method)) fail(noSuchMethod({}, method));
     return this.#callContext(method, params, caller, session);
+  }
+
+  #callService<M extends ServiceMethodName>(method: M, params: unknown, caller: Caller): unknown {
+    const given = checked(method, SERVICE_PARAMS[method], params) as ServiceMethods[M]['params'];
+    return this.#host.methods[method](caller, given);
   }
 
   /** Memory is made once, and used when the client says that it has it, too. */

@@ -68,6 +68,56 @@ export interface ServiceStatus {
 
 type None = Record<never, never>;
 
+/** Ways to the packets of an interface (docs/live.md). */
+export const LIVE_DRIVERS = ['af_xdp', 'af_packet', 'tap', 'pcap'] as const;
+export type LiveDriver = (typeof LIVE_DRIVERS)[number];
+
+const MOST_DEVICE = 64;
+
+/** Which interface, and how. */
+export const LIVE_OPEN_PARAMS = v.strictObject({
+  device: v.pipe(v.string(), v.minLength(1), v.maxLength(MOST_DEVICE)),
+  driver: v.picklist(LIVE_DRIVERS),
+  /** Whose programs run there; Linux' where absent. */
+  dialect: v.optional(v.picklist(['linux', 'windows'])),
+  /** af_packet: false only observes. */
+  enforce: v.optional(v.boolean()),
+  /** tap: `ip` is a TUN interface. */
+  layer: v.optional(v.picklist(['ethernet', 'ip'])),
+  wait: v.optional(v.picklist(['poll', 'busy'])),
+});
+export interface LiveOptions {
+  readonly driver: LiveDriver;
+  readonly dialect?: 'linux' | 'windows';
+  readonly enforce?: boolean;
+  readonly layer?: 'ethernet' | 'ip';
+  readonly wait?: 'poll' | 'busy';
+}
+export const LIVE_DEVICE_PARAMS = v.strictObject({ device: LIVE_OPEN_PARAMS.entries.device });
+const NO_PARAMS = v.unknown();
+
+/** An interface whose packets the service's programs decide on. */
+export interface LiveDevice {
+  readonly device: string;
+  readonly ifindex: number;
+  readonly driver: LiveDriver;
+  /** For people: `native, copy, 1 queue`. */
+  readonly mode: string;
+  /** False: the system gets each packet whatever the verdict. */
+  readonly enforces: boolean;
+  readonly layer: 'ethernet' | 'ip';
+  readonly dialect: 'linux' | 'windows';
+  readonly statistics: Readonly<Record<string, number>>;
+}
+
+/** Who has the live interfaces of a service. */
+export interface LiveHost {
+  open(device: string, options: LiveOptions): LiveDevice;
+  close(device: string): Promise<void>;
+  list(): readonly LiveDevice[];
+  closeAll(): Promise<void>;
+}
+
 /** Methods of the service itself. */
 export interface ServiceMethods {
   'service.status': { readonly params: None; readonly result: ServiceStatus };
@@ -75,6 +125,10 @@ export interface ServiceMethods {
   'service.metrics': { readonly params: None; readonly result: { readonly text: string } };
   /** Ends the service when what was begun has its answers. */
   'service.stop': { readonly params: None; readonly result: None };
+  /** Makes an interface live: it is until the last program is taken off its hook. */
+  'live.open': { readonly params: LiveOptions & { readonly device: string }; readonly result: LiveDevice };
+  'live.close': { readonly params: { readonly device: string }; readonly result: None };
+  'live.list': { readonly params: None; readonly result: { readonly devices: readonly LiveDevice[] } };
 }
 export type ServiceMethodName = keyof ServiceMethods;
 
@@ -82,6 +136,20 @@ export const SERVICE_ROLES: { readonly [M in ServiceMethodName]: Role } = {
   'service.status': 'read',
   'service.metrics': 'read',
   'service.stop': 'admin',
+  // Who opens an interface reads what others send and receive there.
+  'live.open': 'admin',
+  'live.close': 'admin',
+  'live.list': 'read',
+};
+
+/** What each takes; those that take nothing are given whatever it is. */
+export const SERVICE_PARAMS: { readonly [M in ServiceMethodName]: v.GenericSchema<unknown, unknown> } = {
+  'service.status': NO_PARAMS,
+  'service.metrics': NO_PARAMS,
+  'service.stop': NO_PARAMS,
+  'live.open': LIVE_OPEN_PARAMS,
+  'live.close': LIVE_DEVICE_PARAMS,
+  'live.list': NO_PARAMS,
 };
 
 export type AnyMethodName = MethodName | ServiceMethodName;

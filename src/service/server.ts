@@ -3,7 +3,7 @@
 import type { Socket } from 'node:net';
 import process from 'node:process';
 import { fail, type Diagnostic } from '../base/diagnostic.ts';
-import { badFrame, cannotStart, tooManyConnections, wrongPeer } from '../base/messages/service.ts';
+import { badFrame, cannotStart, notHere, tooManyConnections, wrongPeer } from '../base/messages/service.ts';
 import type { Role } from '../spec/session.ts';
 import { type ConnectionHost, ServiceConnection } from './connection.ts';
 import { errorMessage } from './errors.ts';
@@ -12,7 +12,7 @@ import { LIMITS, type ServiceLimits } from './limits.ts';
 import { groupId, listen, type Listening, lockSocket, prepareFolder } from './listen.ts';
 import { isPipe, roleSocket } from './paths.ts';
 import { peerOf } from './peer.ts';
-import { PROTOCOL, type ServiceStatus } from './protocol.ts';
+import { type LiveHost, PROTOCOL, type ServiceStatus } from './protocol.ts';
 import type { Peer, ServedContext, ServiceObserver } from './served.ts';
 import type { StateLock } from './state-lock.ts';
 
@@ -40,6 +40,8 @@ export interface Opened {
   readonly state?: string;
   /** What there is and what it did, as Prometheus text. */
   readonly metrics?: () => Promise<string>;
+  /** Absent where the service takes no packets of interfaces. */
+  readonly live?: LiveHost;
   /** When all connections have ended, and before another service can take this one's place. */
   close?(): Promise<void> | void;
 }
@@ -99,7 +101,7 @@ export class Service {
     }
   }
 
-  #hostOf({ context, settle, metrics }: Opened): ConnectionHost {
+  #hostOf({ context, settle, metrics, live }: Opened): ConnectionHost {
     const { version, tokenRole } = this.#options;
     return {
       context,
@@ -114,6 +116,13 @@ export class Service {
           setImmediate(() => void this.stop('it was told to stop'));
           return {};
         },
+        'live.open': (_, { device, ...options }) =>
+          (live ?? fail(notHere({}, 'live interfaces'))).open(device, options),
+        'live.close': async (_, { device }) => {
+          await (live ?? fail(notHere({}, 'live interfaces'))).close(device);
+          return {};
+        },
+        'live.list': () => ({ devices: live?.list() ?? [] }),
       },
       keeps: () => this.#checkKept(),
       ended: (connection) => {

@@ -1,5 +1,6 @@
 // A service as the command runs it: an execution context on this machine behind the sockets of server.ts. This is where what belongs to a
 // service is put together: who keeps what is pinned, who loads beside the context, who counts and logs.
+import type { Diagnostic } from '../base/diagnostic.ts';
 import { ExecutionContext } from '../context/context.ts';
 import type { LoadPipeline } from '../context/pipeline.ts';
 import type { Provider } from '../context/providers/records.ts';
@@ -8,7 +9,7 @@ import type { Host } from '../spec/host.ts';
 import type { Role } from '../spec/session.ts';
 import type { ServiceLimits } from './limits.ts';
 import { type PipelineOptions, ProcessPipeline } from './load/pipeline.ts';
-import type { ServiceStatus } from './protocol.ts';
+import type { LiveHost, ServiceStatus } from './protocol.ts';
 import type { ServiceObserver } from './served.ts';
 import { durableContext } from './restore.ts';
 import { type Opened, serve, type Service } from './server.ts';
@@ -40,6 +41,8 @@ export interface StartOptions {
   readonly signatures?: Omit<SignatureOptions, 'report' | 'policy'> & { readonly policy?: SignaturePolicy };
   /** Log and metrics. */
   readonly watch?: WatchOptions;
+  /** Makes who has the live interfaces (live/interfaces.ts); where absent the service takes no packets of interfaces. */
+  readonly live?: (context: ExecutionContext, report: (finding: Diagnostic) => void) => LiveHost;
 }
 
 const DEFAULT_POLICY: SignaturePolicy = 'warn';
@@ -96,8 +99,10 @@ async function openContext(options: StartOptions, watch: Watch): Promise<Opened>
           ...options.durable,
           folder,
         });
+  const live = options.live?.(context, watch.report);
   const close = async (): Promise<void> => {
     try {
+      await live?.closeAll();
       await watch.close();
       await state?.close();
     } finally {
@@ -114,6 +119,7 @@ async function openContext(options: StartOptions, watch: Watch): Promise<Opened>
   return {
     context: { session: (caller) => context.session(caller), counts: () => contextCounts(context) },
     ...(state === undefined ? {} : { state: folder, settle: () => state.settle() }),
+    ...(live === undefined ? {} : { live }),
     metrics: () => watch.metrics(),
     close,
   };

@@ -10,12 +10,14 @@ import { spawnSync } from 'node:child_process';
 import { closeSync, mkdirSync, mkdtempSync, openSync, readFileSync, rmdirSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
+import { openDriver } from '../../src/live/open.ts';
 import { kernelSuite } from '../verify/kernel-suite.ts';
 import { bpf, close, progLoad } from '../../src/hosts/linux/bpf.ts';
 import { cgroupFolder } from '../../src/hosts/linux/places.ts';
 import { ATTACH_TYPES } from '../../src/spec/program-types.ts';
 import { kernelCapability } from './bpf.ts';
 import { note, noted } from './capability-table.ts';
+import { Pair } from './netns.ts';
 import { corpusFolder, PROJECT_ROOT } from './shared.ts';
 
 /** Why a capability is missing, or undefined where it is there. */
@@ -115,6 +117,18 @@ const CAPABILITIES = {
     }
   },
   ethtool: () => command('ethtool', ['--version'], /ethtool/),
+  /** Packets of an interface: a packet socket's ring, and programs of tcx and AF_XDP, as live interfaces need them. */
+  live: () => {
+    const missing = command('python3', ['--version'], /^Python/);
+    if (missing !== undefined) return missing;
+    try {
+      using pair = new Pair(109);
+      for (const driver of ['af_packet', 'af_xdp'] as const) openDriver(driver, pair.near.device).close();
+      return undefined;
+    } catch (error) {
+      return error instanceof Error ? error.message : String(error);
+    }
+  },
   ping: () => command('ping', ['-c', '1', '-W', '2', '127.0.0.1'], /1 received/),
   /** A control group, and a program attached to it. */
   'cgroup-bpf': () => {

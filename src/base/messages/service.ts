@@ -87,3 +87,8 @@ export const cannotServeMetrics = message(
   'service/metrics',
   (address: string, why: string) => `metrics cannot be served at ${address}: ${why}`,
 );
+
+const ENOTSUP = 95;
+
+export const notHere = (place: Place, what: string): Diagnostic =>
+  withErrno(message('service/not-here', () => `this service has no ${what}`)(place), ENOTSUP);

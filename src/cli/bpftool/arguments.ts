@@ -2,6 +2,7 @@
 import { fail } from '../../base/diagnostic.ts';
 import { wrongWords } from '../../base/messages/bpftool.ts';
 import { wrongUse } from '../../base/messages/cli.ts';
+import { LIVE_DRIVERS, type LiveDriver } from '../../service/protocol.ts';
 import { SESSION_HOSTS, type SessionOptions } from '../session.ts';
 import { refuse } from './errors.ts';
 
@@ -123,6 +124,10 @@ export interface ToolOptions extends SessionOptions {
   readonly baseBtf?: string;
   /** Whose bpftool it is: what is shown of objects, and which kind of maps is created. */
   readonly dialect: 'linux' | 'windows';
+  /** --host engine: the service's own engine on the packets of a real interface. */
+  readonly engine: boolean;
+  /** How it gets them. */
+  readonly driver?: LiveDriver;
 }
 
 type Mutable<T> = { -readonly [K in keyof T]: T[K] };
@@ -182,10 +187,15 @@ function oneOf<T extends string>(option: string, value: string, choices: readonl
 
 const VALUES: Readonly<Record<string, (options: Mutable<ToolOptions>, value: string, option: string) => void>> = {
   '--host': (options, value, option) => {
-    options.host = oneOf(option, value, SESSION_HOSTS);
+    const host = oneOf(option, value, [...SESSION_HOSTS, 'engine'] as const);
+    options.engine = host === 'engine';
+    options.host = host === 'engine' ? 'service' : host;
   },
   '--socket': (options, value) => {
     options.socket = value;
+  },
+  '--driver': (options, value, option) => {
+    options.driver = oneOf(option, value, LIVE_DRIVERS);
   },
   '--dialect': (options, value, option) => {
     options.dialect = oneOf(option, value, DIALECTS);
@@ -208,6 +218,7 @@ export function parseOptions(argv: readonly string[]): { readonly options: ToolO
     version: false,
     help: false,
     dialect: 'linux',
+    engine: false,
   };
   const words: string[] = [];
   const rest = [...argv];

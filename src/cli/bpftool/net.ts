@@ -2,11 +2,13 @@
 import { AnyBpfError } from '../../base/diagnostic.ts';
 import { ERRNO } from '../../spec/errno.ts';
 import type { AttachTypeName } from '../../spec/program-types.ts';
+import { LIVE_DRIVERS, type LiveDevice } from '../../service/protocol.ts';
 import type { Id } from '../../spec/session.ts';
 import { strerror } from '../../spec/strerror.ts';
 import { isPrefix, type Words } from './arguments.ts';
 import { type Device, deviceIndex, deviceName, devices } from './devices.ts';
 import { refuse, said, ToolError, unless } from './errors.ts';
+import { liveDevices, openLive, showLive } from './net-live.ts';
 import { all, byId, programOf } from './objects.ts';
 import { type Answer, DONE, type Json } from './output.ts';
 import type { Group, Run, Tool } from './tool.ts';
@@ -61,7 +63,8 @@ const allInvalid =
 const attach: Run = async (tool, words) => {
   const { word, attachType, mode } = attachWord(words.need(5));
   const { fd } = await programOf(tool, words);
-  const ifindex = deviceOf(words);
+  const live = tool.options.engine ? await openLive(tool, word, words) : undefined;
+  const ifindex = live?.ifindex ?? deviceOf(words);
   let overwrite = false;
   if (words.left > 0) {
     overwrite = words.skip('overwrite');
@@ -70,10 +73,15 @@ const attach: Run = async (tool, words) => {
   noHardware(word, mode, 'attach');
   // Windows' hook takes no flags.
   const flags = mode === undefined || tool.windows ? 0 : mode | (overwrite ? 0 : XDP.UPDATE_IF_NOEXIST);
-  await said(
-    tool.call('prog.attach', { fd, attachType, target: { ifindex }, flags }),
-    (why) => `interface ${word} attach failed: ${why}`,
-  );
+  try {
+    await said(
+      tool.call('prog.attach', { fd, attachType, target: { ifindex }, flags }),
+      (why) => `interface ${word} attach failed: ${why}`,
+    );
+  } catch (error) {
+    await live?.undo();
+    throw error;
+  }
   return DONE;
 };
 
@@ -109,12 +117,22 @@ async function attachedTo(tool: Tool, attachType: AttachTypeName, { ifindex }: {
   return found?.progs ?? [];
 }
 
-async function xdpOf(tool: Tool, { name, index }: Device): Promise<Attached[]> {
+async function xdpOf(tool: Tool, { name, index }: Device, live: LiveDevice | undefined): Promise<Attached[]> {
   const progs = await attachedTo(tool, 'xdp', { ifindex: index });
-  return progs.map(({ id, linkId, flags }) => ({
-    json: { devname: name, ifindex: index, mode: modeName(flags), id, link_id: linkId === 0 ? undefined : linkId },
-    text: `${name}(${index}) ${modeName(flags)} id ${id}\n`,
-  }));
+  return progs.map(({ id, linkId, flags }) => {
+    const mode = live === undefined ? modeName(flags) : `engine ${live.driver}`;
+    return {
+      json: {
+        devname: name,
+        ifindex: index,
+        mode,
+        id,
+        link_id: linkId === 0 ? undefined : linkId,
+        enforces: live?.enforces,
+      },
+      text: `${name}(${index}) ${mode} id ${id}${live?.enforces === false ? ' observing' : ''}\n`,
+    };
+  });
 }
 
 async function nameOf(tool: Tool, id: Id): Promise<string> {
@@ -174,8 +192,10 @@ async function show(tool: Tool, words: Words): Promise<Answer> {
   words.end();
   const xdp: Attached[] = [];
   const tc: Attached[] = [];
+  const live = await liveDevices(tool);
   for (const device of shown) {
-    xdp.push(...(await xdpOf(tool, device)));
+    const byEngine = live.find(({ ifindex }) => ifindex === device.index);
+    xdp.push(...(await xdpOf(tool, device, byEngine)));
     tc.push(...(await tcxOf(tool, device)));
   }
   const parts = { xdp, tc, flow_dissector: await flowDissector(tool) };
@@ -195,6 +215,7 @@ async function show(tool: Tool, words: Words): Promise<Answer> {
 const HELP = `% net { show | list } [dev <devname>]
        % net attach ATTACH_TYPE PROG dev <devname> [ overwrite ]
        % net detach ATTACH_TYPE dev <devname>
+       % net live
        % net help
 
        PROG := { id PROG_ID | pinned FILE | tag PROG_TAG | name PROG_NAME }
@@ -202,6 +223,8 @@ const HELP = `% net { show | list } [dev <devname>]
 
 Note: devices are those of this machine; an index may stand for a name.
       For programs of cgroups, use "% cgroup".
+      With --host engine, attach takes the packets of a real interface to the service's own engine (xdp alone), by --driver
+      ${LIVE_DRIVERS.join(', ')}; detach gives it back, and live shows what came and what became of it.
 `;
 
 export const netGroup: Group = {
@@ -212,6 +235,7 @@ export const netGroup: Group = {
     ['list', show],
     ['attach', allInvalid(attach)],
     ['detach', allInvalid(detach)],
+    ['live', showLive],
   ],
   help: HELP,
 };
