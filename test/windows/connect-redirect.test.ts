@@ -75,6 +75,19 @@ describe.each(REDIRECTIONS)('redirection of the %s to the %s', (from, to) => {
   });
 });
 
+test('the program knows whose connection it is, of a user who is no administrator, too', async () => {
+  using other = new Machine({ logonId: 77n, isAdmin: false });
+  const [programs] = await other.loads(1);
+  for (const { speech, protocol } of GROUPS) {
+    await programs.attach('connect', speech.version);
+    const to = { address: LOOPBACK[speech.version], port: DESTINATION };
+    await programs.policy(to, protocol, VERDICT.SOFT);
+    expect((await other.reach(to, speech, protocol)).result).toBe('allow');
+    expect(await programs.told()).toMatchObject({ ...AUDIT, logonId: 77n, isAdmin: 0 });
+    await other.reset();
+  }
+});
+
 /** Each kind of socket: a server at one port, and a client that reaches for another. */
 const CLIENTS = `
 import socket, sys

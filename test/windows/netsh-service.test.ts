@@ -1,4 +1,5 @@
 // netsh against a service: what one command adds, another shows and deletes.
+import { readFileSync } from 'node:fs';
 import process from 'node:process';
 import { describe, expect, test } from 'vitest';
 import { anybpf } from '../cli/support.ts';
@@ -50,6 +51,25 @@ describe('netsh over a service', () => {
     expect(await shown()).toMatch(line);
     await other.close();
     expect(await shown()).not.toMatch(line);
+  });
+
+  test('what programs print is shown until an interrupt', async () => {
+    const { socket, connect } = await served();
+    const session = await connect();
+    const object = readFileSync(programFile('hello_world.o'));
+    const { programs } = await session.call('object.load', { object, name: 'hello_world.o' });
+    await session.call('link.create', { fd: programs[0].fd, attachType: 'bind', target: {} });
+    const before = process.listenerCount('SIGINT');
+    const shown = anybpf(['netsh', '--socket', socket, 'ebpf', 'show', 'trace']);
+    await expect.poll(() => process.listenerCount('SIGINT')).toBeGreaterThan(before);
+    await session.call('hook.fire', { attachType: 'bind', dialect: 'windows', data: new Uint8Array(2), pid: 0xabc });
+    // The line has its own way through the service.
+    await new Promise((resolve) => setTimeout(resolve, 50));
+    process.emit('SIGINT');
+    expect((await shown).out).toMatch(
+      /^\[\d+\]0ABC\.0ABC::.* \[EbpfForWindowsProvider\]\{"Message":"Hello, world"\}\n$/,
+    );
+    await session.close();
   });
 
   test('without one, it says how one is started', async () => {

@@ -13,6 +13,7 @@ import {
   type SocketEvent,
   type SocketOperation,
 } from '../../src/sockets/events.ts';
+import type { ProcessIdentity } from '../../src/spec/host.ts';
 import type { AttachTypeName } from '../../src/spec/program-types.ts';
 import type { LoadedObjectInfo } from '../../src/spec/session.ts';
 import { PROJECT_ROOT } from '../support/shared.ts';
@@ -189,10 +190,14 @@ export interface Outcome {
 }
 
 export class Machine implements Disposable {
-  readonly session = createRuntime({
-    host: memoryHost({ network: { sockets: [SOCKET], currentSocket: 0 }, process: { logonId: 999n, isAdmin: true } }),
-  });
+  readonly session: ContextSession;
   readonly #all: Programs[] = [];
+
+  /** @param user whose sockets they are */
+  constructor(user: Pick<ProcessIdentity, 'logonId' | 'isAdmin'> = { logonId: 999n, isAdmin: true }) {
+    const host = memoryHost({ network: { sockets: [SOCKET], currentSocket: 0 }, process: user });
+    this.session = createRuntime({ host });
+  }
 
   async load(): Promise<Programs> {
     const name = 'socket_policy.o';
