@@ -19,6 +19,11 @@ export interface Step {
   readonly port?: number;
 }
 
+/** Traffic that goes on. */
+export interface Steady {
+  end(): Promise<{ readonly sent: number; readonly missing: readonly (readonly number[])[] }>;
+}
+
 /** Ports that the near end echoes on. */
 export const ECHO_PORTS = [9000, 9001] as const;
 /** The last number of the far end's second address. */
@@ -90,6 +95,21 @@ export class Wire implements AsyncDisposable {
     const output = collect(client as ChildProcess);
     client?.stdin?.end(JSON.stringify({ target: this.address, steps }));
     return JSON.parse(await output) as number[];
+  }
+
+  /** Sends datagrams to each port every few seconds until `end`, which says which of them had no answer, port by port. */
+  async steady(ports: readonly number[], interval: number): Promise<Steady> {
+    const script = path.join(import.meta.dirname, 'steady.py');
+    const words = [script, this.address, interval, ...ports].map(String);
+    const client = this.pair.far.namespace?.start('python3', ...words) as ChildProcess;
+    const output = collect(client);
+    await new Promise((resolve) => client.stdout?.once('data', resolve));
+    return {
+      end: async () => {
+        client.stdin?.end();
+        return JSON.parse((await output).replace('begun', '')) as Awaited<ReturnType<Steady['end']>>;
+      },
+    };
   }
 
   /** Captures what the far end sends while the body runs: frames as they leave, before anything can drop them. */
