@@ -1,8 +1,8 @@
 // The hash table under all hash-like types: an array of bucket heads (u32 addresses) at DATA, MASK + 1 of them, and elements
 // chained through NEXT. A lookup in generated code: h = hashBytes(key, KEY_SIZE, SEED); e = load32(DATA + 4 * (h & MASK));
 // while e: if load32(e + 4) == h and key bytes at e + KEY_OFFSET equal: value = load32(e + 8) + cpu * STRIDE; e = load32(e).
-// Elements: slab.ts. The array of heads doubles when there are as many elements as buckets; iteration is in slot order and
-// so is not disturbed by that.
+// Elements: slab.ts. The array of heads doubles when there are half as many elements as buckets: so at least four of five are the first
+// of their chain. Iteration is in slot order and so is not disturbed by that.
 import { fail } from '../base/diagnostic.ts';
 import { mapDamaged } from '../base/messages/map.ts';
 import type { Address, Memory } from '../spec/memory.ts';
@@ -35,7 +35,7 @@ export class HashTable {
     if (attached) return;
     // Other threads look up while this one inserts: where there are any, the array is of its full size and stays where it is.
     let size = FIRST_BUCKETS;
-    while (memory.shared && size < shape.limit) size *= 2;
+    while (memory.shared && size < 2 * shape.limit) size *= 2;
     this.#publish(memory.alloc(size * 4), size - 1);
     memory.u32[(handle + DESCRIPTOR.SEED) >>> 2] = seed;
     memory.u32[(handle + DESCRIPTOR.KEY_OFFSET) >>> 2] = shape.keyOffset;
@@ -94,14 +94,14 @@ export class HashTable {
     if (!this.slab.reserve()) return false;
     const { limit } = this.slab.shape;
     let size = this.#mask + 1;
-    while (size < limit) size *= 2;
+    while (size < 2 * limit) size *= 2;
     if (size > this.#mask + 1) this.#growBuckets(size);
     return true;
   }
 
   link(row: Address): void {
     const memory = this.#memory;
-    if (this.count > this.#mask && !memory.shared) this.#growBuckets((this.#mask + 1) * 2);
+    if (2 * this.count > this.#mask && !memory.shared) this.#growBuckets((this.#mask + 1) * 2);
     const words = memory.u32;
     const head = this.#head(words[(row + ROW.HASH) >>> 2]);
     publish(memory, row + ROW.NEXT, words[head]);

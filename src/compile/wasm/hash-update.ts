@@ -142,7 +142,7 @@ class HashFunction {
 
   /** Returns where an insertion needs more buckets or rows than there are. */
   #needRoom(): void {
-    this.#field('COUNT');
+    this.#field('COUNT').i32(1).op('i32.shl');
     this.#field('MASK').op('i32.gt_u');
     this.#field('FREE').op('i32.eqz');
     this.#field('FRESH');
@@ -220,7 +220,7 @@ class HashFunction {
     const left = this.temp(I32, 6);
     e.i32(0).memory('i32.load', this.#listCount).i32(maxEntries).op('i32.ge_u').if(VOID);
     // One less, and one more: are there buckets enough?
-    this.#field('COUNT').i32(1).op('i32.sub');
+    this.#field('COUNT').i32(1).op('i32.sub').i32(1).op('i32.shl');
     this.#field('MASK').op('i32.gt_u');
     this.#returnIf(LEFT_TO_HOST);
     e.i32(maxEntries + 1).set(left);
