@@ -220,13 +220,7 @@ async function ringFigures(burst, open) {
     last = next;
   }
   await last;
-  const until = Date.now() + 10_000;
-  let before = -1;
-  while (arrived < sent && Date.now() < until) {
-    before = arrived;
-    await new Promise((resolve) => setTimeout(resolve, 5));
-    if (arrived === before && Date.now() > until - 8_000) break;
-  }
+  await arrivals(() => arrived, sent);
   const seconds = Number(process.hrtime.bigint() - begin) / 1e9;
   const { value } = await consumer.call('map.lookup', { fd: objects.bss, key: new Uint8Array(4) });
   const lost = Number(new DataView(value.buffer, value.byteOffset).getBigUint64(8, true));
@@ -304,4 +298,17 @@ try {
     await ended;
   }
   rmSync(folder, { recursive: true, force: true });
+}
+
+/** Waits until so many have arrived; 10 s at most, and no longer than nothing new comes in after 2 s. */
+async function arrivals(count, wanted) {
+  const begin = Date.now();
+  let before = -1;
+  for (;;) {
+    const now = count();
+    const waited = Date.now() - begin;
+    if (now >= wanted || waited > 10_000 || (now === before && waited > 2000)) return;
+    before = now;
+    await new Promise((resolve) => setTimeout(resolve, 5));
+  }
 }

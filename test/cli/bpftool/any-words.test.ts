@@ -9,11 +9,22 @@ const COMMANDS = ['show', 'list', 'dump', 'create', 'update', 'lookup', 'getnext
 const MORE = ['attach', 'detach', 'run', 'peek', 'push', 'pop', 'freeze', 'probe', 'list_builtins', 'tree', 'register'];
 const OBJECTS = ['prog', 'map', 'link', 'cgroup', 'perf', 'net', 'feature', 'btf', 'struct_ops', 'iter', 'm', 'p', ''];
 const WORDS = [
-  ...['id', 'name', 'tag', 'pinned', 'key', 'value', 'hex', 'any', 'exist', 'noexist', 'type', 'entries', 'flags'],
-  ...['inner_map', 'dev', 'lo', 'xdp', 'tcx_ingress', 'overwrite', 'xlated', 'jited', 'opcodes', 'linum', 'visual'],
-  ...['data_in', 'repeat', 'hash', 'array', 'queue', 'prog_array', 'format', 'c', 'raw', 'kv', 'pinmaps', 'autoattach'],
-  ...['multi', 'cgroup_inet_ingress', 'effective', '/', 'm', 'q', 'pa', '0', '1', '2', '4', '255', '256', '0x10', '-1'],
-  ...['99999999999', 'x', "'", '"', '\\', '\u0000', '..', example('drop-port')],
+  ...`
+    id name tag pinned key value hex any exist noexist type entries flags inner_map dev lo xdp
+    tcx_ingress overwrite xlated jited opcodes linum visual data_in repeat hash array queue prog_array
+    format c raw kv pinmaps autoattach multi cgroup_inet_ingress effective / m q pa 0 1 2 4 255 256 0x10
+    -1
+  `
+    .trim()
+    .split(/\s+/),
+  '99999999999',
+  'x',
+  "'",
+  '"',
+  '\\',
+  '\u0000',
+  '..',
+  example('drop-port'),
 ];
 
 test('any words', async () => {
