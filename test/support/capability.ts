@@ -17,6 +17,7 @@ import { cgroupFolder } from '../../src/hosts/linux/places.ts';
 import { ATTACH_TYPES } from '../../src/spec/program-types.ts';
 import { kernelCapability } from './bpf.ts';
 import { note, noted } from './capability-table.ts';
+import { KERNEL_HOOKS, type KernelHook, tryHook } from './kernel-hooks.ts';
 import { Pair } from './netns.ts';
 import { corpusFolder, PROJECT_ROOT } from './shared.ts';
 
@@ -80,6 +81,12 @@ function tryCgroup(): string | undefined {
   }
 }
 
+/** What programs can be attached to. */
+const hooks = () =>
+  Object.fromEntries(
+    (Object.keys(KERNEL_HOOKS) as KernelHook[]).map((name) => [name, (): string | undefined => tryHook(name)]),
+  ) as { readonly [H in KernelHook]: Detect };
+
 const CAPABILITIES = {
   'kernel-bpf': () => {
     const { ok, stage, errno, detail } = kernelCapability();
@@ -138,6 +145,7 @@ const CAPABILITIES = {
       return `no control group: ${error instanceof Error ? error.message : String(error)}`;
     }
   },
+  ...hooks(),
   'seccomp-notify': () =>
     command(
       process.execPath,
