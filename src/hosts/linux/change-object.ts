@@ -9,8 +9,8 @@ const OPERATION = 'object.load';
 
 /** @throws AnyBpfError EINVAL for what the object does not have */
 export function changedObject(object: ObjectSpec, { maps = {}, types = {}, programs = [] }: ObjectLoad): ObjectSpec {
-  checkNames('map', Object.keys(maps), object.maps, object.name);
-  checkNames('program', [...Object.keys(types), ...programs], object.programs, object.name);
+  checkNames('map', Object.keys(maps), object.maps);
+  checkNames('program', [...Object.keys(types), ...programs], object.programs);
   return {
     ...object,
     maps: object.maps.map((map) => (Object.hasOwn(maps, map.name) ? changedMap(map, maps[map.name]) : map)),
@@ -20,14 +20,9 @@ export function changedObject(object: ObjectSpec, { maps = {}, types = {}, progr
   };
 }
 
-function checkNames(
-  what: string,
-  names: readonly string[],
-  known: readonly { readonly name: string }[],
-  file: string,
-): void {
+function checkNames(what: string, names: readonly string[], known: readonly { readonly name: string }[]): void {
   const missing = names.find((name) => !known.some((one) => one.name === name));
-  if (missing !== undefined) refuse(OPERATION, 'EINVAL', `there is no ${what} '${missing}'`, { file });
+  if (missing !== undefined) refuse(OPERATION, 'EINVAL', `there is no ${what} '${missing}'`);
 }
 
 function checkType(what: string, table: object, name: string | undefined): void {

@@ -50,7 +50,7 @@ export function makeMaps(
 ): MadeMap[] {
   return object.maps.map((declared): MadeMap => {
     const spec = loaderDefaults(declared, possibleCpus());
-    const place = { file: object.name, map: spec.name };
+    const place = { map: spec.name };
     if (spec.unsupported !== undefined) return fail(spec.unsupported);
     const { maps = {}, pinRoot = PIN_ROOT } = load;
     const { reuseFd, pinPath } = Object.hasOwn(maps, spec.name) ? maps[spec.name] : {};
@@ -121,7 +121,7 @@ export function fillMaps(object: ObjectSpec, maps: readonly MadeMap[]): void {
   const byName = new Map(maps.map(({ spec, fd }) => [spec.name, fd]));
   for (const { spec, fd, created } of maps) {
     if (!created) continue;
-    const place = { file: object.name, map: spec.name };
+    const place = { map: spec.name };
     const data = spec.kind === 'kconfig' ? kconfigOf(spec, object) : spec.data;
     if (data !== undefined) checked(OPERATION, mapUpdate(fd, u32(0), data), place);
     if (spec.frozen || spec.kind === 'kconfig') checked(OPERATION, mapFreeze(fd), place);
@@ -132,15 +132,14 @@ export function fillMaps(object: ObjectSpec, maps: readonly MadeMap[]): void {
   }
 }
 
-function kconfigOf(spec: MapSpec, { externs, name }: ObjectSpec): Uint8Array {
+function kconfigOf(spec: MapSpec, { externs }: ObjectSpec): Uint8Array {
   const { data, missing } = kconfigData(spec, externs, { kconfig: kernelConfig() });
   const [first] = missing;
-  if (first !== undefined) fail(missingOption(name, first.name));
+  if (first !== undefined) fail(missingOption(first.name));
   return data;
 }
 
-const missingOption = (file: string, option: string): Diagnostic =>
-  noTarget({ file }, `the kernel's configuration has no ${option}`);
+const missingOption = (option: string): Diagnostic => noTarget({}, `the kernel's configuration has no ${option}`);
 
 /** Elements of program arrays that the object names. */
 export function fillProgramArrays(maps: readonly MadeMap[], programs: ReadonlyMap<string, Fd>): void {

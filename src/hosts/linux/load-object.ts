@@ -1,5 +1,5 @@
 // object.load: a whole object into the kernel, or nothing of it.
-import { fail } from '../../base/diagnostic.ts';
+import { fail, within } from '../../base/diagnostic.ts';
 import { notOfLinux } from '../../base/messages/linux-host.ts';
 import { decodeBtf } from '../../btf/decode.ts';
 import { relocateObject } from '../../link/core.ts';
@@ -23,9 +23,11 @@ const OPERATION = 'object.load';
 const FLAGS = { sleepable: 1 << 4, fragments: 1 << 5 } as const;
 
 /** As a program of a pinned program or map is named: what has no meaning in the kernel is refused before anything is made. */
-export function loadWholeObject(session: LinuxSession, load: ObjectLoad): LoadedObjectInfo {
-  if (load.execution === 'native')
-    fail(notOfLinux({ file: load.name }, 'execution type native', 'the kernel compiles by itself'));
+export const loadWholeObject = (session: LinuxSession, load: ObjectLoad): LoadedObjectInfo =>
+  within({ file: load.name }, () => loadWhole(session, load));
+
+function loadWhole(session: LinuxSession, load: ObjectLoad): LoadedObjectInfo {
+  if (load.execution === 'native') fail(notOfLinux({}, 'execution type native', 'the kernel compiles by itself'));
   const object = prepared(load);
   const wanted = object.programs.filter(({ name, autoload }) => load.programs?.includes(name) ?? autoload);
   for (const { unsupported } of wanted) if (unsupported !== undefined) fail(unsupported);
@@ -93,7 +95,7 @@ function create(
   made: Made,
 ): LoadedObjectInfo {
   const btf = object.btf === undefined ? undefined : objectBtf(object.btf, { programs: wanted });
-  const btfFd = btf === undefined ? 0 : made.fd(loadBtf(btf, object.name));
+  const btfFd = btf === undefined ? 0 : made.fd(loadBtf(btf));
   const maps = makeMaps(session, object, load, btfFd, made);
   fillMaps(object, maps);
   const fds = new Map<string, Fd>();
@@ -117,9 +119,9 @@ function create(
   };
 }
 
-function loadBtf({ bytes }: ObjectBtf, file: string): Fd {
+function loadBtf({ bytes }: ObjectBtf): Fd {
   const { fd, log } = btfLoad(bytes);
-  return checked(OPERATION, fd, { file, section: '.BTF' }, log.trim().split('\n').at(-1));
+  return checked(OPERATION, fd, { section: '.BTF' }, log.trim().split('\n').at(-1));
 }
 
 function loadOne(
@@ -129,7 +131,7 @@ function loadOne(
   { fd: btfFd, btf }: { readonly fd: Fd; readonly btf: ObjectBtf | undefined },
 ): Fd {
   const { name, type, attachType, attachTarget, license, section } = program;
-  const place = { file: object.name, section, program: name };
+  const place = { section, program: name };
   const code = kernelCode(
     program,
     maps.map(({ fd }) => fd),

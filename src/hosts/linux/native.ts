@@ -138,7 +138,11 @@ function open(): NativeLibrary {
       freed.register(buffer, at);
       return { address: at, bytes: new Uint8Array(buffer, 0, size), view: new DataView(buffer, 0, size) };
     },
-    bpf: (command, attr, size) => checked(rawBpf(numbers.bpf, command, attr, size)),
+    // Not by `checked`: this is what a lookup takes.
+    bpf: (command, attr, size) => {
+      const result = rawBpf(numbers.bpf, command, attr, size) as number;
+      return result === -1 ? -koffi.errno() : result;
+    },
     duplicate: (fd) => checked(rawFcntl(fd, F_DUPFD_CLOEXEC, 3)),
     watch: (fd, ready) => koffi.node.poll(fd, ready),
     socket: (family, type, protocol) => checked(rawSocket(family, type, protocol)),

@@ -41,30 +41,33 @@ const words = (values: readonly number[]): Uint8Array => new Uint8Array(Uint32Ar
 
 /**
  * What of the types is the linker's business and not the kernel's: linkage of externs, functions that stand among variables. A function
- * that is not verified on its own must be static.
+ * that is not verified on its own must be static. Symbols of the kernel are integers, as libbpf makes them: nothing of theirs lies in the
+ * object, and they may be declared as void.
  */
 function forKernel(btf: Btf, types: readonly BtfType[], programs: readonly ProgramSpec[]): BtfType[] {
   const globals = new Set(programs.flatMap(({ functions }) => functions.filter((f) => f.global).map((f) => f.typeId)));
-  return types.map((type, i): BtfType => {
-    if (type.kind === 'var') return { ...type, linkage: VAR_GLOBAL };
-    if (type.kind === 'func') return { ...type, linkage: globals.has(i + 1) ? FUNC_GLOBAL : FUNC_STATIC };
+  const symbols = new Set(
+    types.flatMap((type) => (type.kind === 'datasec' && type.name === KSYMS ? type.vars.map((one) => one.type) : [])),
+  );
+  const known = types.findIndex((type) => type.kind === 'int' && type.size === SYMBOL.size);
+  const integer = (known < 0 ? types.length : known) + 1;
+  const changed = types.map((type, i): BtfType => {
+    const id = i + 1;
+    if (type.kind === 'var') return { ...type, linkage: VAR_GLOBAL, ...(symbols.has(id) ? { type: integer } : {}) };
+    if (type.kind === 'func') return { ...type, linkage: globals.has(id) ? FUNC_GLOBAL : FUNC_STATIC };
     if (type.kind !== 'datasec') return type;
-    const vars = type.vars.filter(({ type: id }) => btf.type(id).kind === 'var');
-    // Kernel symbols lie nowhere in the object.
-    const placed = type.name === '.ksyms' ? oneAfterTheOther(vars) : vars;
-    const end = placed.reduce((most, { offset, size }) => Math.max(most, offset + size), 1);
-    return { ...type, vars: placed, size: Math.max(type.size, end) };
+    const vars = type.vars
+      .filter((one) => btf.type(one.type).kind === 'var')
+      .map((one, place) => (type.name === KSYMS ? { ...one, ...SYMBOL, offset: place * SYMBOL.size } : one));
+    const end = vars.reduce((most, { offset, size }) => Math.max(most, offset + size), 1);
+    return { ...type, vars, size: type.name === KSYMS ? end : Math.max(type.size, end) };
   });
+  return known < 0 && symbols.size > 0 ? [...changed, INTEGER] : changed;
 }
 
-function oneAfterTheOther<V extends { readonly offset: number; readonly size: number }>(vars: readonly V[]): V[] {
-  let at = 0;
-  return vars.map((variable) => {
-    const placed = { ...variable, offset: at };
-    at += Math.max(variable.size, 1);
-    return { ...placed, size: Math.max(variable.size, 1) };
-  });
-}
+const KSYMS = '.ksyms';
+const SYMBOL = { size: 4 } as const;
+const INTEGER: BtfType = { kind: 'int', name: 'int', size: 4, encoding: 1, bits: 32, offset: 0 };
 
 /** Rising slots, one of them the first of each function, none of them the second half of a wide load (check_btf_line). */
 function lineInfo({ lines, functions, code }: ProgramSpec, strings: StringTable): Uint8Array | undefined {
