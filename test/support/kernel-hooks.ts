@@ -79,9 +79,8 @@ export function tryHook(name: KernelHook): string | undefined {
   let step = 'places';
   try {
     const { kind = 'veth' } = row;
-    const added = spawnSync('ip', ['link', 'add', link, 'type', kind, 'peer', 'name', `${link}p`], {
-      encoding: 'utf8',
-    });
+    const peer = kind === 'veth' ? ['peer', 'name', `${link}p`] : [];
+    const added = spawnSync('ip', ['link', 'add', link, 'type', kind, ...peer], { encoding: 'utf8' });
     if (added.status !== 0) return `the kernel has no ${kind}: ${added.stderr.trim()}`;
     const [{ ifindex }] = JSON.parse(execFileSync('ip', ['-j', 'link', 'show', link], { encoding: 'utf8' })) as [
       { ifindex: number },
