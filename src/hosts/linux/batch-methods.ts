@@ -85,6 +85,8 @@ function oneByOne(
   cursor: Uint8Array | undefined,
   flags: number,
 ): Found {
+  // Queues and the like have no keys to go by.
+  if (map.keySize === 0) return { ...NONE, status: -ERRNO.ENOTSUPP };
   const keys: Uint8Array[] = [];
   const values: Uint8Array[] = [];
   let status = 0;
