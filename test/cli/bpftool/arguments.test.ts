@@ -57,6 +57,7 @@ describe('options', () => {
     ['anywhere', ['map', '-j', 'show'], { json: true }, ['map', 'show']],
     ['joined', ['-jfd', 'map'], { json: true, bpffs: true, debug: true }, ['map']],
     ['pretty is JSON', ['--pretty'], { json: true, pretty: true }, []],
+    ['the engine', ['--host', 'engine', '--driver', 'tap'], { host: 'service', engine: true, driver: 'tap' }, []],
     ['with values', ['--host', 'embedded', '--socket=/x'], { host: 'embedded', socket: '/x' }, []],
     ['words after --', ['map', '--', '-j'], { json: false }, ['map', '-j']],
     ['those that change nothing', ['-l', '-n', '-m', '-L', 'x'], {}, ['x']],
@@ -72,7 +73,8 @@ describe('options', () => {
     [['-jz'], /unrecognized option '-z'/],
     [['--json=1'], /unrecognized option '--json=1'/],
     [['--host'], /option '--host' requires an argument/],
-    [['--host', 'mars'], /--host is one of service, embedded, linux, not 'mars'/],
+    [['--host', 'mars'], /--host is one of service, embedded, linux, engine, not 'mars'/],
+    [['--driver', 'wire'], /--driver is one of af_xdp, af_packet, tap, pcap, not 'wire'/],
     [['--dialect', 'x'], /--dialect is one of linux, windows/],
     [['--__proto__'], /unrecognized option/],
   ])('%j is refused', (argv, sentence) => {
