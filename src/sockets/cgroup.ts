@@ -1,5 +1,6 @@
 // Runs an unmodified command whose sockets obey programs in the kernel: a control group of its own, the programs attached to it, the command
-// started inside. Unlike supervise.ts this holds against commands that fight it: the kernel asks the programs itself.
+// started inside. The kernel asks the programs itself, so nobody can change an address between; only who may write to the hierarchy of groups
+// (root) can leave. The policy lives as long as this process: its links are descriptors.
 import { type ChildProcess, spawn } from 'node:child_process';
 import { mkdirSync, readFileSync, rmdirSync } from 'node:fs';
 import { constants } from 'node:os';

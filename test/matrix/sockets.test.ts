@@ -1,7 +1,7 @@
 // The matrix for sockets: a connect redirect and a quota of binds, on each host that decides about sockets of real programs; beside them the
 // same events in memory. What programs see and what maps hold is the same on each.
-import { execFile, spawn } from 'node:child_process';
-import { readdirSync, readFileSync } from 'node:fs';
+import { execFile, spawn, spawnSync } from 'node:child_process';
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import path from 'node:path';
@@ -298,6 +298,22 @@ describe.each(COMMAND_HOSTS)('anybpf supervise --host $host', ({ host, missing: 
   });
 });
 
+test.each([
+  [['--host', 'linux', '--', 'true'], '--host linux: it needs --policy'],
+  [
+    ['--host', 'linux', '--policy', fileOf('bind_quota', 'linux'), '--log', '--', 'true'],
+    '--log linux: programs in the kernel',
+  ],
+  [
+    ['--host', 'linux', '--policy', fileOf('drop_empty_udp', 'linux'), '--', 'true'],
+    'no program of the object is for sockets',
+  ],
+])('anybpf supervise %j says what is wrong', (words, message) => {
+  const { status, stderr } = spawnSync(process.execPath, [builtCommand(), 'supervise', ...words], { encoding: 'utf8' });
+  expect(status).not.toBe(0);
+  expect(stderr).toContain(message);
+});
+
 async function spawnUntilEnd(host: 'embedded' | 'linux', args: readonly string[]) {
   const words = [builtCommand(), 'supervise', '--host', host, '--policy', fileOf(args[0], 'linux'), ...args.slice(1)];
   return new Promise<{ readonly code: number; readonly output: string }>((resolve) => {
@@ -313,6 +329,9 @@ async function spawnUntilEnd(host: 'embedded' | 'linux', args: readonly string[]
 test.skipIf(cgroup.missing() !== undefined)('nothing is left of the control groups', () => {
   const mount = /^\S+ (\S+) cgroup2 /m.exec(readFileSync('/proc/self/mounts', 'utf8'))?.[1] ?? '';
   expect(mount).not.toBe('');
-  const left = readdirSync(mount).filter((name) => name.startsWith(`anybpf-${process.pid}-`));
+  const left = readdirSync(mount).filter((name) => {
+    const pid = Number(/^anybpf-(\d+)-/.exec(name)?.[1] ?? 0);
+    return pid !== 0 && (pid === process.pid || !existsSync(`/proc/${pid}`));
+  });
   expect(left).toEqual([]);
 });
