@@ -5,7 +5,7 @@ import { type Bounds, betweenSigned, constant, intersect, isExactly, Scalar } fr
 import { MAX_PACKET } from './program.ts';
 import { span } from './access.ts';
 import { markPrecise, type State } from './state.ts';
-import type { Pointer, Value } from './value.ts';
+import type { Guard, Pointer, Value } from './value.ts';
 import { constantNumber } from './walk.ts';
 
 /** What a way of a branch changes in the state; undefined where no run takes it. */
@@ -65,14 +65,24 @@ function scalars(
 /** Puts better bounds in place of a number, and of all numbers that differ from it by a constant. */
 function narrow(state: State, old: Scalar, bounds: Bounds, other: Scalar, slot: number): void {
   const next = new Scalar(bounds, old.id, old.delta, slot, old, other);
+  const told = (delta: number): Bounds =>
+    delta === old.delta ? bounds : arithmetic64('add', bounds, constant(delta - old.delta));
+  const valid: Pointer[] = [];
   state.replace((value) => {
     if (value === old) return next;
-    if (value.kind !== 'scalar' || value.id !== old.id) return value;
-    const distance = value.delta - old.delta;
-    const told = distance === 0 ? bounds : arithmetic64('add', bounds, constant(distance));
-    const both = intersect(value, told);
+    if (value.kind === 'pointer') {
+      const isTold = ({ id, delta, nulls }: Guard): boolean =>
+        id === old.id && intersect(told(delta), nulls) === undefined;
+      if (value.guards.length > 0 && value.guards.some(isTold)) valid.push(value);
+      return value;
+    }
+    if (value.id !== old.id) return value;
+    const both = intersect(value, told(value.delta));
     return both === undefined ? value : new Scalar(both, value.id, value.delta, slot, value, next);
   });
+  if (valid.length === 0) return;
+  markPrecise(next);
+  for (const p of valid) becomesValid(state, p);
 }
 
 /** Nothing lies at addresses below this. */

@@ -312,12 +312,14 @@ export class Engine {
     const thresholds = crowd.joins < JOINS_BY_CONSTANTS ? this.walk.program.thresholds : [];
     const rounds = this.#rounds.of(state, round);
     let best: Joined | undefined;
+    let nearest: Entry | undefined;
     for (const entry of entries.toReversed()) {
       entry.rounds ??= this.#rounds.of(entry, entry.round);
-      const joined = entry.rounds === rounds ? join(entry, state, thresholds, pinned) : undefined;
-      if (joined !== undefined && (best === undefined || joined.lost < best.lost)) best = joined;
+      const joined = entry.rounds === rounds ? join(entry, state, thresholds, pinned, false) : undefined;
+      if (joined !== undefined && (best === undefined || joined.lost < best.lost)) [best, nearest] = [joined, entry];
       if (best?.lost === 0) break;
     }
+    best = nearest && join(nearest, state, thresholds, pinned, true);
     if (best === undefined) {
       crowd.kept -= NEXT_ATTEMPT;
       return false;

@@ -4,7 +4,7 @@ import * as N from './number/scalar.ts';
 import { newId, Scalar } from './number/scalar.ts';
 import { type Entry, markPrecise, type State } from './state.ts';
 import { sameCalls } from './subsume.ts';
-import { Bytes, Pointer, type Slot } from './value.ts';
+import { Bytes, type Guard, Pointer, type Slot } from './value.ts';
 import { Common } from './widen.ts';
 
 /** A register (0 to 9) or stack slot (from 10 on) that gets another value. */
@@ -21,6 +21,13 @@ export interface Joined {
   readonly lost: number;
 }
 
+/** A number of the kept state, the other's, and what stands for both. */
+interface Pair {
+  readonly old: Scalar;
+  readonly next: Scalar;
+  readonly both: Scalar;
+}
+
 interface Joining {
   readonly common: Common;
   readonly thresholds: readonly number[];
@@ -28,6 +35,9 @@ interface Joining {
   readonly variables: Map<Scalar | undefined, Map<Scalar | undefined, Scalar>>;
   /** Ids that the ends of loops are told by: what they say may not get lost. */
   readonly pinned: readonly number[];
+  /** Numbers that the kept state's verdict rests on. They come before the pointers. */
+  readonly pairs: Pair[];
+  readonly guarded: boolean;
   readonly at: number;
 }
 
@@ -35,6 +45,12 @@ interface Joining {
 const NOTHING = Symbol('nothing');
 
 function scalar(j: Joining, old: Scalar, next: Scalar): Scalar | typeof NOTHING {
+  const both = unitedScalar(j, old, next);
+  if (both !== NOTHING && old.precise) j.pairs.push({ old, next, both });
+  return both;
+}
+
+function unitedScalar(j: Joining, old: Scalar, next: Scalar): Scalar | typeof NOTHING {
   const same = old.id === next.id && old.delta === next.delta;
   if (!same && (j.pinned.includes(old.id) || j.pinned.includes(next.id))) return NOTHING;
   if (N.includes(next, old)) return next;
@@ -65,8 +81,33 @@ function variableOf(j: Joining, old: Pointer, next: Pointer): Scalar {
   return variable;
 }
 
+/** What a number may be where a pointer, or the 0 in its place, is NULL. Undefined where it never is. */
+function nullsOf(value: Pointer | Scalar, flag: Scalar): N.Bounds | undefined {
+  if (value.kind === 'scalar') return flag;
+  if (!value.nullable) return undefined;
+  return value.guards.find(({ id, delta }) => id === flag.id && delta === flag.delta)?.nulls ?? flag;
+}
+
+/**
+ * The numbers that tell whether one pointer or NULL is NULL, after both states: where a branch sets a pointer, another one asks the
+ * same number before it is used.
+ */
+function guards(j: Joining, old: Pointer | Scalar, next: Pointer | Scalar): Guard[] {
+  const found: Guard[] = [];
+  for (const pair of j.guarded ? j.pairs : []) {
+    const before = nullsOf(old, pair.old);
+    const after = nullsOf(next, pair.next);
+    const nulls = before === undefined || after === undefined ? (before ?? after) : N.union(before, after);
+    if (nulls === undefined || N.includes(nulls, pair.both)) continue;
+    if (after === pair.next) markPrecise(pair.next);
+    const { r64, r32, bits } = nulls;
+    found.push({ id: pair.both.id, delta: pair.both.delta, nulls: { r64, r32, bits } });
+  }
+  return found;
+}
+
 function pointer(j: Joining, old: Pointer, next: Pointer): Pointer | typeof NOTHING {
-  if (old === next) return next;
+  if (old === next && next.guards.length === 0) return next;
   const alike =
     old.region === next.region &&
     old.map === next.map &&
@@ -79,7 +120,7 @@ function pointer(j: Joining, old: Pointer, next: Pointer): Pointer | typeof NOTH
   const nullable = old.nullable || next.nullable;
   if (old.offset === next.offset && old.variable === next.variable) {
     const id = old.id === next.id ? old.id : j.common.of(old.id, next.id);
-    return next.with({ id, nullable, range: Math.min(old.range, next.range) });
+    return next.with({ id, nullable, guards: guards(j, old, next), range: Math.min(old.range, next.range) });
   }
   if (old.region === 'ctx' || old.region === 'map' || old.region === 'function') return NOTHING;
   const variable = variableOf(j, old, next);
@@ -91,10 +132,10 @@ function pointer(j: Joining, old: Pointer, next: Pointer): Pointer | typeof NOTH
 }
 
 /** Zero, and a pointer that nothing has to be given back for: the pointer or NULL. */
-function orNull(zero: Scalar, p: Pointer): Pointer | typeof NOTHING {
+function orNull(j: Joining, zero: Scalar, p: Pointer, zeroFirst: boolean): Pointer | typeof NOTHING {
   if (!N.isExactly(zero, 0) || p.reference !== 0) return NOTHING;
   markPrecise(zero);
-  return p.with({ nullable: true, id: newId() });
+  return p.with({ nullable: true, id: newId(), guards: zeroFirst ? guards(j, zero, p) : guards(j, p, zero) });
 }
 
 function half(j: Joining, old: Scalar | undefined, next: Scalar | undefined): Scalar | undefined {
@@ -115,8 +156,8 @@ function slot(j: Joining, old: Exclude<Slot, undefined>, next: Slot): Slot | typ
   }
   if (old.kind === 'scalar' && next.kind === 'scalar') return scalar(j, old, next);
   if (old.kind === 'pointer' && next.kind === 'pointer') return pointer(j, old, next);
-  if (old.kind === 'scalar' && next.kind === 'pointer') return orNull(old, next);
-  if (old.kind === 'pointer' && next.kind === 'scalar') return orNull(next, old);
+  if (old.kind === 'scalar' && next.kind === 'pointer') return orNull(j, old, next, true);
+  if (old.kind === 'pointer' && next.kind === 'scalar') return orNull(j, next, old, false);
   if (old.kind === 'pointer' || next.kind === 'pointer') return NOTHING;
   if (old.kind !== 'bytes' || next.kind !== 'bytes') return new Bytes(filled(old) & filled(next));
   return new Bytes(old.initialised & next.initialised, half(j, old.low, next.low), half(j, old.high, next.high));
@@ -128,18 +169,28 @@ function slot(j: Joining, old: Exclude<Slot, undefined>, next: Slot): Slot | typ
  *
  * @param thresholds where bounds that moved end (widen.ts)
  * @param pinned see Joining
+ * @param guarded whether to find the guards of pointers, which takes longest: not where states are only looked through
  */
 export function join(
   entry: Entry,
   state: State,
   thresholds: readonly number[],
   pinned: readonly number[],
+  guarded: boolean,
 ): Joined | undefined {
   const { checks, references } = entry;
   if (checks === undefined || references.length !== state.references.length) return undefined;
   if (!references.every((ref, i) => ref.id === state.references[i].id)) return undefined;
   if (!sameCalls(entry.frames, state.frames)) return undefined;
-  const j: Joining = { common: new Common(), thresholds, variables: new Map(), pinned, at: state.slot };
+  const j: Joining = {
+    common: new Common(),
+    thresholds,
+    variables: new Map(),
+    pinned,
+    pairs: [],
+    guarded,
+    at: state.slot,
+  };
   const changes: Change[] = [];
   let lost = 0;
   for (const { frame, place, value } of checks) {

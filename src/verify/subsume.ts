@@ -4,7 +4,7 @@ import * as N from './number/scalar.ts';
 import type { Scalar } from './number/scalar.ts';
 import type { Check, Entry, Frame, Reference, State } from './state.ts';
 import { wasRead } from './state.ts';
-import type { Bytes, Pointer, Slot, Value } from './value.ts';
+import type { Bytes, Guard, Pointer, Slot, Value } from './value.ts';
 
 /** What the kept state has; both sides of a comparison need no more. */
 export interface Kept {
@@ -27,10 +27,13 @@ class Names {
   readonly #distances: number[] = [];
   #count = 0;
   #pinned = 0;
+  /** Guards of the kept state's pointers, with what stands for these: compared when all names are known. */
+  readonly guarded: { readonly guard: Guard; readonly next: Pointer | Scalar }[] = [];
 
   /** @param pinned ids that mean the same in both: the ends of loops are told by them */
   from(pinned: readonly number[] = NONE): this {
     this.#count = 0;
+    this.guarded.length = 0;
     for (const id of pinned) this.same(id, id, 0);
     this.#pinned = this.#count;
     return this;
@@ -39,6 +42,19 @@ class Names {
   isPinned(id: number): boolean {
     for (let i = 0; i < this.#pinned; i++) if (this.#ids[i] === id) return true;
     return false;
+  }
+
+  /** What stands for a name of the kept state; undefined where nothing that was compared has it. */
+  of(id: number): { readonly other: number; readonly distance: number } | undefined {
+    for (let i = 0; i < this.#count; i++) {
+      if (this.#ids[i] === id) return { other: this.#others[i], distance: this.#distances[i] };
+    }
+    return undefined;
+  }
+
+  /** Leaves the guards of a pointer of the kept state for the end of the comparison. */
+  keepGuards({ guards }: Pointer, next: Pointer | Scalar): void {
+    for (const guard of guards) this.guarded.push({ guard, next });
   }
 
   /** Whether equal things of the kept state are equal in the other. */
@@ -64,6 +80,31 @@ function scalars(old: Scalar, next: Scalar, mode: Mode, names: Names): boolean {
   return (N.isConstant(old) && !names.isPinned(old.id)) || names.same(old.id, next.id, next.delta - old.delta);
 }
 
+/** Whether a number of a state, and all that it differs from by a constant, is one of these where it stands. */
+function isWithin(state: Kept, id: number, delta: number, bounds: N.Bounds): boolean {
+  const within = (s: Slot): boolean => {
+    if (s?.kind === 'bytes') return within(s.low) || within(s.high);
+    return s?.kind === 'scalar' && s.id === id && s.delta === delta && N.includes(bounds, s);
+  };
+  return state.frames.some(({ registers, stack }) => registers.some(within) || stack.some(within));
+}
+
+/**
+ * Whether all guards of the kept state hold in the other. A guard whose number nothing was compared by is none that the verdict rests
+ * on: to make use of it is to ask for its number.
+ */
+function guardsHold({ frames }: Kept, state: Kept, names: Names): boolean {
+  return names.guarded.every(({ guard: { id, delta, nulls }, next }) => {
+    const name = names.of(id);
+    // What a callback gets in its next round is in no register.
+    if (name === undefined) return frames.every(({ callback }) => callback === undefined);
+    const at = delta + name.distance;
+    const same = (guard: Guard): boolean =>
+      guard.id === name.other && guard.delta === at && N.includes(nulls, guard.nulls);
+    return (next.kind === 'pointer' && next.guards.some(same)) || isWithin(state, name.other, at, nulls);
+  });
+}
+
 /** Offset and varying part as one. */
 const distance = (p: Pointer): N.Bounds => {
   const offset = N.constant(p.offset);
@@ -83,6 +124,7 @@ function pointers(old: Pointer, next: Pointer, mode: Mode, names: Names): boolea
   ) {
     return false;
   }
+  if (next.nullable) names.keepGuards(old, next);
   const { variable } = old;
   if (variable !== undefined && (mode === 'all' || old.offset !== next.offset)) {
     if (!N.includes(distance(old), distance(next))) return false;
@@ -104,8 +146,10 @@ function pointers(old: Pointer, next: Pointer, mode: Mode, names: Names): boolea
 const NULL = -1;
 
 /** Whether a number is one of the values of a pointer that may be NULL. */
-const isNull = (old: Pointer, next: Scalar, names: Names): boolean =>
-  old.nullable && old.reference === 0 && N.isExactly(next, 0) && names.same(old.id, NULL, 0);
+function isNull(old: Pointer, next: Scalar, names: Names): boolean {
+  names.keepGuards(old, next);
+  return old.nullable && old.reference === 0 && N.isExactly(next, 0) && names.same(old.id, NULL, 0);
+}
 
 export function values(old: Value, next: Value, mode: Mode, names: Names): boolean {
   if (old === undefined) return true;
@@ -114,6 +158,7 @@ export function values(old: Value, next: Value, mode: Mode, names: Names): boole
   if (old.kind === 'scalar') return scalars(old, next as Scalar, mode, names);
   if (old !== next) return pointers(old, next as Pointer, mode, names);
   // The same pointer still has its names: that others have other ones matters.
+  names.keepGuards(old, old);
   return (
     (old.reference === 0 || names.same(old.reference, old.reference, 0)) &&
     (old.id === 0 || names.same(old.id, old.id, 0))
@@ -207,7 +252,7 @@ export function subsumes(kept: Kept, state: State, mode: Mode): boolean {
   const names = NAMES.from();
   if (!references(kept.references, state.references, names) || !callbacks(kept, state, names)) return false;
   for (let i = length - 1; i >= 0; i--) if (!frames(kept.frames[i], state.frames[i], mode, names)) return false;
-  return true;
+  return names.guarded.length === 0 || guardsHold(kept, state, names);
 }
 
 const matters = (s: Scalar | undefined): boolean => s?.precise === true;
@@ -278,5 +323,5 @@ export function answersFor(entry: Entry, state: State, pinned: readonly number[]
     )
       return false;
   }
-  return true;
+  return names.guarded.length === 0 || guardsHold(entry, state, names);
 }

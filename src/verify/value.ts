@@ -1,6 +1,6 @@
 // What a register or stack slot may hold: nothing, a number, or a pointer into a typed region.
 import type { MapSpec } from '../spec/object.ts';
-import type { Scalar } from './number/scalar.ts';
+import type { Bounds, Scalar } from './number/scalar.ts';
 
 /** What a pointer points into. */
 export type RegionName =
@@ -27,6 +27,15 @@ export type RegionName =
   /** A subprogram. */
   | 'function';
 
+/** A pointer that may be NULL is not where a number of this id and delta is none of these: the flag that says that it was set. */
+export interface Guard {
+  readonly id: number;
+  readonly delta: number;
+  readonly nulls: Bounds;
+}
+
+const NO_GUARDS: readonly Guard[] = [];
+
 export interface PointerFields {
   readonly region: RegionName;
   /** Constant part of the distance from the region's start (stack: from the frame's top). */
@@ -36,6 +45,8 @@ export interface PointerFields {
   /** Pointers with the same id are NULL together, and packet pointers with it have the same varying part. */
   readonly id: number;
   readonly nullable: boolean;
+  /** None where it is not nullable. */
+  readonly guards: readonly Guard[];
   /** packet, packetMeta: bytes from the point without `offset` that lie before the end. */
   readonly range: number;
   /** memory, ringRecord: bytes. */
@@ -57,6 +68,7 @@ export class Pointer implements PointerFields {
   readonly variable: Scalar | undefined;
   readonly id: number;
   readonly nullable: boolean;
+  readonly guards: readonly Guard[];
   readonly range: number;
   readonly size: number;
   readonly writable: boolean;
@@ -72,6 +84,7 @@ export class Pointer implements PointerFields {
     this.variable = fields.variable;
     this.id = fields.id;
     this.nullable = fields.nullable;
+    this.guards = fields.nullable ? fields.guards : NO_GUARDS;
     this.range = fields.range;
     this.size = fields.size;
     this.writable = fields.writable;
@@ -92,6 +105,7 @@ const NO_FIELDS: PointerFields = {
   variable: undefined,
   id: 0,
   nullable: false,
+  guards: NO_GUARDS,
   range: 0,
   size: 0,
   writable: true,

@@ -3,7 +3,7 @@ import { arithmetic64 } from './number/arithmetic.ts';
 import * as N from './number/scalar.ts';
 import { newId, Scalar } from './number/scalar.ts';
 import { Frame, type Reference, State } from './state.ts';
-import { Bytes, type Pointer, type Slot, type Value } from './value.ts';
+import { Bytes, type Guard, type Pointer, type Slot, type Value } from './value.ts';
 
 /** Gives pairs of names one common new name. */
 export class Common {
@@ -69,6 +69,12 @@ const asBounds = (p: Pointer): N.Bounds => {
   return p.variable === undefined ? offset : sum(p.variable, offset);
 };
 
+/** What both pointers are guarded by, in the wider form. */
+const guardsOfBoth = (old: Pointer, next: Pointer): readonly Guard[] =>
+  old.guards.filter(({ id, delta, nulls }) =>
+    next.guards.some((guard) => guard.id === id && guard.delta === delta && N.includes(nulls, guard.nulls)),
+  );
+
 function pointer(w: Widening, old: Pointer, next: Pointer): Value {
   if (old === next) return old;
   const alike =
@@ -82,7 +88,7 @@ function pointer(w: Widening, old: Pointer, next: Pointer): Value {
   if (!alike) return undefined;
   if (old.offset === next.offset && old.variable === undefined && next.variable === undefined) {
     const id = old.id === next.id ? old.id : w.common.of(old.id, next.id);
-    return old.with({ id, range: Math.min(old.range, next.range) });
+    return old.with({ id, range: Math.min(old.range, next.range), guards: guardsOfBoth(old, next) });
   }
   if (old.region === 'ctx' || old.region === 'map' || old.region === 'function') return undefined;
   const before = asBounds(old);
@@ -91,7 +97,7 @@ function pointer(w: Widening, old: Pointer, next: Pointer): Value {
   const range = Math.max(0, Math.min(old.range - old.offset, next.range - next.offset));
   const variable = new Scalar(bounds, newId(), 0, w.at, old.variable, next.variable);
   variable.precise = true;
-  return old.with({ offset: 0, variable, range, id: newId() });
+  return old.with({ offset: 0, variable, range, id: newId(), guards: guardsOfBoth(old, next) });
 }
 
 function value(w: Widening, old: Value, next: Value): Value {

@@ -68,6 +68,31 @@ ${times(n, (i) => `r1 = *(u64 *)(r10 - ${8 * (i + 1)})\nif r1 > 5 goto above${i}
 ${times(n, (i) => `r1 = *(u64 *)(r10 - ${8 * (i + 1)})\nif r1 == 0 goto null${i}\nr2 = *(u64 *)(r1 - ${8 * (i + 1)})\nnull${i}:`)}${RETURN}`,
 };
 
+/** Flags and the pointers that they tell of, each in a stack slot: all set first, all used afterwards. */
+const flagged = (n: number, set: (i: number) => string, test: (i: number) => string): string =>
+  `${times(
+    n,
+    (i) => `
+  call bpf_get_prandom_u32
+  r6 = r0
+  r7 = 0
+  if r6 ${set(i)} goto none${i}
+  ${LOOKUP}
+  r7 = r0
+none${i}:
+  *(u64 *)(r10 - ${8 * (2 * i + 2)}) = r6
+  *(u64 *)(r10 - ${8 * (2 * i + 3)}) = r7`,
+  )}
+${times(
+  n,
+  (i) => `
+  r1 = *(u64 *)(r10 - ${8 * (2 * i + 2)})
+  if r1 ${test(i)} goto unused${i}
+  r2 = *(u64 *)(r10 - ${8 * (2 * i + 3)})
+  r3 = *(u64 *)(r2 + 0)
+unused${i}:`,
+)}${RETURN}`;
+
 /** The same with something wrong behind the branches. */
 const WRONG: Readonly<Record<string, (n: number) => string>> = {
   'a sum that is an index below a limit that is too large': (n) =>
@@ -111,6 +136,31 @@ describe('2^n paths', () => {
     it.each([24, 60])('n = %i', (n) => {
       const { verdict } = verdictOf(program(n), 150_000);
       expect(verdict).not.toBe('accepted');
+    });
+  });
+
+  describe('flags that tell which pointers are set', () => {
+    it.each([
+      [8, '== 0'],
+      [20, '== 0'],
+      [12, 's> 5'],
+    ])('n = %i, unset where the flag is %s', (n, test) => {
+      const text = flagged(
+        n,
+        () => test,
+        () => test,
+      );
+      const { verdict, diagnostic } = verdictOf(text, 400_000);
+      expect(verdict, diagnostic?.message).toBe('accepted');
+    });
+
+    it.each([
+      ['another value of one flag', (i: number) => (i === 11 ? '== 1' : '== 0')],
+      ['fewer values of one flag', (i: number) => (i === 11 ? '== 0' : 's> 5')],
+      ['a constant that no flag has', (i: number) => (i === 7 ? '== 77' : '== 0')],
+    ])('asked for %s', (_, test) => {
+      const text = flagged(20, () => test(0), test);
+      expect(verdictOf(text, 150_000).verdict).not.toBe('accepted');
     });
   });
 
