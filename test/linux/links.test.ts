@@ -285,7 +285,7 @@ describe.skipIf(missing !== undefined)('links in the kernel', () => {
     const loaded = new Loaded(name);
     const target = { cgroup: cgroup.path };
     const link = loaded.link(attachType, target);
-    expect(cgroup.run(...python(text)).output).toMatch(said);
+    expect(cgroup.run(...python(text))).toMatch(said);
     expect(loaded.count()).toBeGreaterThan(0);
     // From another session, which did not make it.
     const other = ownSession();
@@ -294,11 +294,11 @@ describe.skipIf(missing !== undefined)('links in the kernel', () => {
     loaded.session.callNow('link.detach', { fd: link });
     // Once is enough of the other way.
     if (name !== 'on_connect') return;
-    expect(cgroup.run(...python(text)).output).toBe('');
+    expect(cgroup.run(...python(text))).toBe('');
     const at = { attachType, target };
     loaded.session.callNow('prog.attach', { fd: loaded.fd, ...at, flags: 2 });
     expect(loaded.session.callNow('prog.query', at).progs).toMatchObject([{ flags: 2, linkId: 0 }]);
-    expect(cgroup.run(...python(text)).output).toMatch(said);
+    expect(cgroup.run(...python(text))).toMatch(said);
     loaded.session.callNow('prog.detach', { fd: loaded.fd, ...at });
     expect(loaded.session.callNow('prog.query', at).progs).toEqual([]);
   });

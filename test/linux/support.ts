@@ -1,5 +1,5 @@
 // A bpffs of a test's own, and sessions with the kernel that have their pins there.
-import { execFileSync, spawnSync } from 'node:child_process';
+import { execFile, execFileSync, spawnSync } from 'node:child_process';
 import { mkdirSync, mkdtempSync, readFileSync, rmdirSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
@@ -63,23 +63,34 @@ export function constants(object: Uint8Array, name: string, values: Readonly<Rec
   return { [map.name]: { data } };
 }
 
-/** A control group of a test's own, by its path below the root; it goes with the test. */
-export function ownCgroup(): {
+export interface OwnCgroup {
+  /** Below the root. */
   readonly path: string;
-  run(...command: readonly string[]): { status: number; output: string };
-} {
+  /** Runs a command in it to its end; what it printed. */
+  run(...command: readonly string[]): string;
+  /** As `run`, while this process goes on. */
+  start(...command: readonly string[]): Promise<string>;
+}
+
+/** A control group of a test's own; it goes with the test. */
+export function ownCgroup(): OwnCgroup {
   const [root] = mounts('cgroup2');
   const name = `anybpf-${process.pid}-${made++}`;
   const folder = path.join(root.path, name);
   mkdirSync(folder);
   onTestFinished(() => rmdirSync(folder));
+  const enter = ['-c', `echo $$ > ${folder}/cgroup.procs && exec "$@"`, 'sh'];
+  const options = { encoding: 'utf8', timeout: 30_000 } as const;
   return {
     path: `/${name}`,
     run: (...command) => {
-      const enter = ['-c', `echo $$ > ${folder}/cgroup.procs && exec "$@"`, 'sh', ...command];
-      const done = spawnSync('sh', enter, { encoding: 'utf8', timeout: 30_000 });
-      return { status: done.status ?? 128, output: `${done.stdout}${done.stderr}` };
+      const done = spawnSync('sh', [...enter, ...command], options);
+      return `${done.stdout}${done.stderr}`;
     },
+    start: (...command) =>
+      new Promise((done) => {
+        execFile('sh', [...enter, ...command], options, (_, out, error) => done(out + error));
+      }),
   };
 }
 let made = 0;
