@@ -77,10 +77,9 @@ const NO_PREALLOC = 1;
 const inner = spec('array', 4, 8, 3);
 
 /** Attributes that are right for each type, of few bytes. */
-export const TYPICAL: { readonly [Name in Exclude<MapTypeName, 'struct_ops' | 'arena' | 'sample_hash_map'>]: MapSpec } & Record<
-  string,
-  MapSpec
-> = {
+export const TYPICAL: {
+  readonly [Name in Exclude<MapTypeName, 'struct_ops' | 'arena' | 'sample_hash_map'>]: MapSpec;
+} & Record<string, MapSpec> = {
   hash: spec('hash', 4, 8, 8),
   array: inner,
   prog_array: spec('prog_array', 4, 4, 4),
