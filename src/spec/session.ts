@@ -151,7 +151,7 @@ export interface BtfInfo {
 }
 
 /** Who has handles of an object, beside the handle that is asked by: processes, ascending; where they were asked for and the host knows. */
-interface Held {
+export interface Held {
   readonly holders?: readonly number[];
 }
 

@@ -26,7 +26,8 @@ export const stateCorrupt = message(
 
 export const stateCut = message(
   'state/cut',
-  (bytes: number) => `its last ${bytes} bytes are no whole entry and were cut off: the service ended while it wrote them`,
+  (bytes: number) =>
+    `its last ${bytes} bytes are no whole entry and were cut off: the service ended while it wrote them`,
   { severity: 'warning' },
 );
 
