@@ -15,7 +15,8 @@ const resolve = {
 const globalSetup = ['test/support/global.ts'];
 export default defineConfig({
   test: {
-    maxWorkers: 2,
+    // One more than the machines that it is for have processors: many tests wait for processes and for time.
+    maxWorkers: 3,
     projects: [
       // Far above what any test takes, for machines that others keep busy.
       {

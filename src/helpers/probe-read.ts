@@ -6,13 +6,18 @@ import { readForeign, readForeignString, type Space } from './foreign.ts';
 
 const ARGS = ['memOut', 'sizeOrZero', 'unsafePointer'] as const satisfies readonly ArgKind[];
 
+/** Of no bytes nobody has asked where they would go: it may be anywhere. */
+function put({ memory }: HelperEnv, to: Address, bytes: Uint8Array): void {
+  if (bytes.length > 0) memory.u8.set(bytes, to);
+}
+
 function read(env: HelperEnv, to: Address, size: number, from: bigint, space: Space): number {
   const bytes = readForeign(env, from, size, space);
   if (bytes === undefined) {
     env.memory.u8.fill(0, to, to + size);
     return -ERRNO.EFAULT;
   }
-  env.memory.u8.set(bytes, to);
+  put(env, to, bytes);
   return 0;
 }
 
@@ -23,7 +28,7 @@ function readString(env: HelperEnv, to: Address, size: number, from: bigint, spa
     return -ERRNO.EFAULT;
   }
   if (bytes.length > 0) bytes[bytes.length - 1] = 0;
-  env.memory.u8.set(bytes, to);
+  put(env, to, bytes);
   return bytes.length;
 }
 

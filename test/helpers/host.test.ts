@@ -134,6 +134,10 @@ describe('foreign memory', () => {
     expect(run.bytes(out, 16)).toEqual(zeros(16));
   });
 
+  test.each(['probe_read', 'probe_read_str', 'copy_from_user'])('%s of no bytes, to anywhere', (name) => {
+    expect(run.run(name, 0xffff_fff0, 0, FOREIGN)).toBe(0);
+  });
+
   test('the program’s own memory can be read too, within its regions', () => {
     const from = run.buffer(u32Bytes(0x0403_0201));
     expect(run.run('probe_read_kernel', out, 4, from)).toBe(0);
