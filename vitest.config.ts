@@ -15,8 +15,7 @@ const resolve = {
 const globalSetup = ['test/support/global.ts'];
 export default defineConfig({
   test: {
-    // One more than the machines that it is for have processors: many tests wait for processes and for time.
-    maxWorkers: 3,
+    maxWorkers: 2,
     projects: [
       // Far above what any test takes, for machines that others keep busy.
       {
