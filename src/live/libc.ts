@@ -2,31 +2,10 @@
 //
 // What the kernel keeps pointers to lies in a Mapping, which stays until it is unmapped; buffers that are passed to a call are read and
 // written during that call only.
-import { createRequire } from 'node:module';
 import process from 'node:process';
 import { fail } from '../base/diagnostic.ts';
 import { noNative } from '../base/messages/live.ts';
-
-type Argument = number | bigint | string | Uint8Array | null;
-type Native = (...args: readonly Argument[]) => number | bigint;
-
-/** A watch of a file descriptor. koffi forgets one that nobody holds. */
-export interface Watch {
-  close(): void;
-}
-
-export interface Library {
-  func(definition: string): Native;
-}
-
-interface Koffi {
-  load(path: string | null): Library;
-  view(pointer: number | bigint, length: number): ArrayBuffer;
-  errno(): number;
-  readonly node: {
-    poll(fd: number, events: { readable: boolean }, on: (event: { readable: boolean }) => void): Watch;
-  };
-}
+import { type CLibrary, type Koffi, loadKoffi, resultOf, type Watch } from '../hosts/node/koffi.ts';
 
 /** Foreign memory. Its views must not be used once it is unmapped: that would be a fault of the whole process. */
 export interface Mapping {
@@ -68,7 +47,7 @@ export interface LibC {
   watch(fd: number, ready: () => void): Watch;
   /** memcpy(3), of memory that no mapping of ours shows. */
   copy(to: number, from: bigint, length: number): void;
-  library(file: string): Library | undefined;
+  library(file: string): CLibrary | undefined;
 }
 
 const PROT_READ_WRITE = 3;
@@ -83,7 +62,7 @@ function open(): LibC {
   if (process.platform !== 'linux') return fail(noNative({}, `this is ${process.platform}`));
   let koffi: Koffi;
   try {
-    koffi = createRequire(import.meta.url)('koffi') as Koffi;
+    koffi = loadKoffi();
   } catch (error) {
     return fail(noNative({}, `koffi cannot be loaded: ${error instanceof Error ? error.message : String(error)}`));
   }
@@ -107,7 +86,7 @@ function open(): LibC {
   const indexOf = c.func('uint32_t if_nametoindex(const char *name)');
   const nameOf = c.func('int64_t if_indextoname(uint32_t index, void *name)');
 
-  const checked = (result: number | bigint): number => (Number(result) === -1 ? -koffi.errno() : Number(result));
+  const checked = resultOf(koffi);
   const mapping = (address: number, length: number): Mapping => {
     const memory = koffi.view(BigInt(address), length);
     return {

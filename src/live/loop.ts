@@ -7,7 +7,8 @@ import type { BurstOptions, HookBatch } from '../context/hooks/batch.ts';
 import type { PreparedHook } from '../context/hooks/hooks.ts';
 import type { Dialect } from '../spec/object.ts';
 import { type Driver, type DriverStatistics, MOST, noFrames, type Outgoing } from './driver.ts';
-import { libc, type Watch } from './libc.ts';
+import { libc } from './libc.ts';
+import type { Watch } from '../hosts/node/koffi.ts';
 import { redirectTargets } from './redirect.ts';
 
 /** How the loop waits: woken by the kernel, or looking all the time (one core is then always busy). */

@@ -2,7 +2,8 @@
 import { fail } from '../base/diagnostic.ts';
 import { cannotOpen, noDevice, noNative, notFor } from '../base/messages/live.ts';
 import { type Condition, type Driver, type DriverStatistics, ETH_HLEN, type Frames, MOST } from './driver.ts';
-import { type LibC, type Library, libc, type Mapping } from './libc.ts';
+import type { CLibrary } from '../hosts/node/koffi.ts';
+import { type LibC, libc, type Mapping } from './libc.ts';
 
 const FILES = ['libpcap.so.0.8', 'libpcap.so.1', 'libpcap.so'];
 const ERROR_SIZE = 256;
@@ -17,7 +18,7 @@ const CAPLEN_AT = 16;
 const SLOT = 65_536 + 64;
 const BUFFER = 16 << 20;
 
-function functions(library: Library) {
+function functions(library: CLibrary) {
   return {
     create: library.func('int64_t pcap_create(const char *device, void *error)'),
     setSnaplen: library.func('int pcap_set_snaplen(int64_t p, int length)'),

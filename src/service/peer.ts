@@ -1,8 +1,8 @@
 // Whose process is at the other end of a unix socket. Node does not say it; the C library does, by koffi where that is installed. Where
 // it is not known, the modes of folder and socket are what keeps others away.
-import { createRequire } from 'node:module';
 import type { Socket } from 'node:net';
 import process from 'node:process';
+import { type CFunction, loadKoffi } from '../hosts/node/koffi.ts';
 import type { Peer } from './served.ts';
 
 /** uapi/asm-generic/socket.h: of all architectures that Node runs on with Linux, but for MIPS and SPARC. */
@@ -12,20 +12,15 @@ const ARCHITECTURES: ReadonlySet<string> = new Set(['x64', 'ia32', 'arm', 'arm64
 /** struct ucred: pid, uid, gid. */
 const UCRED = 12;
 
-type GetSockOpt = (fd: number, level: number, name: number, value: Uint8Array, size: Uint32Array) => number;
+let found: { readonly getsockopt: CFunction | undefined } | undefined;
 
-let found: { readonly getsockopt: GetSockOpt | undefined } | undefined;
-
-function getsockopt(): GetSockOpt | undefined {
+function getsockopt(): CFunction | undefined {
   if (found !== undefined) return found.getsockopt;
   found = { getsockopt: undefined };
   if (process.platform !== 'linux' || !ARCHITECTURES.has(process.arch)) return undefined;
   try {
-    const koffi = createRequire(import.meta.url)('koffi') as {
-      load(name: null): { func(declaration: string): GetSockOpt };
-    };
     const declaration = 'int getsockopt(int fd, int level, int name, _Out_ uint8_t *value, _Inout_ uint32_t *size)';
-    found = { getsockopt: koffi.load(null).func(declaration) };
+    found = { getsockopt: loadKoffi().load(null).func(declaration) };
   } catch {
     // Not installed, or no build of it for this system.
   }

@@ -2,7 +2,6 @@
 //   node launch.js CALL,CALL... COMMAND [ARGUMENT...]        with a socket to the supervisor as descriptor 3
 // It installs the filter, tells the supervisor the number of its descriptor, waits until that has taken it, and executes the command.
 import { readSync, writeSync } from 'node:fs';
-import { createRequire } from 'node:module';
 import process from 'node:process';
 import { openLibC } from './libc.ts';
 import { filterOf, installFilter, type WatchedCall } from './seccomp.ts';
@@ -18,9 +17,8 @@ const ENOENT = 2;
 
 const [calls, command, ...args] = process.argv.slice(2);
 const libc = openLibC();
-const { address } = createRequire(import.meta.url)('koffi') as { address(value: Uint8Array): bigint };
 const filter = filterOf(libc, calls.split(',') as WatchedCall[]);
-const listener = installFilter(libc, filter, address);
+const listener = installFilter(libc, filter);
 writeSync(CHANNEL, `${listener}\n`);
 // Whatever it says: the supervisor has the descriptor, or has gone.
 readSync(CHANNEL, new Uint8Array(1));

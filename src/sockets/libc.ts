@@ -1,34 +1,8 @@
 // The C library as supervision needs it: seccomp's notifications, sockets of other processes, exec. By koffi, an optional dependency.
 //
 // Everything that the kernel reads or writes lies in memory that the caller keeps alive until the call is over: koffi does not.
-import { createRequire } from 'node:module';
 import process from 'node:process';
-
-type Native = ((...args: readonly unknown[]) => number | bigint) & {
-  async(...args: readonly [...unknown[], (error: Error | null, result: number | bigint) => void]): void;
-};
-
-/** A watch of a file descriptor. koffi forgets one that nobody holds. */
-export interface Watch {
-  close(): void;
-}
-
-interface Koffi {
-  load(path: null): { func(definition: string): Native };
-  errno(): number;
-  node: {
-    poll(
-      fd: number,
-      options: { readable: boolean; disconnect: boolean },
-      on: (status: number, event: PollEvent) => void,
-    ): Watch;
-  };
-}
-
-export interface PollEvent {
-  readonly readable: boolean;
-  readonly disconnect: boolean;
-}
+import { type Argument, type CFunction, loadKoffi, type PollEvent, resultOf, type Watch } from '../hosts/node/koffi.ts';
 
 /** Numbers by Node's `process.arch`: system calls (arch/*\/entry/syscalls, asm-generic/unistd.h) and AUDIT_ARCH_* (uapi linux/audit.h). */
 const GENERIC = {
@@ -84,6 +58,8 @@ export interface LibC extends SystemNumbers {
   socketOption(fd: number, level: number, name: number): number;
   /** getsockname(2): the address, undefined where there is none. */
   socketName(fd: number): Uint8Array | undefined;
+  /** Where a buffer lies; it must be kept alive for as long as anybody looks there. */
+  address(bytes: Uint8Array): bigint;
   /** SIG_DFL for a signal: what an executed program would else inherit. */
   defaultSignal(signal: number): void;
   /** execvpe(3): comes back only where it failed, with the negated errno. */
@@ -99,11 +75,12 @@ export function openLibC(): LibC {
   const system = SYSCALLS[process.arch];
   if (process.platform !== 'linux' || system === undefined)
     throw new Error(`no seccomp on ${process.platform}-${process.arch}`);
-  const koffi = createRequire(import.meta.url)('koffi') as Koffi;
+  const koffi = loadKoffi();
   const libc = koffi.load(null);
+  const checked = resultOf(koffi);
   const syscall = ['int64_t', 'void *'];
   // One declaration for each kind of argument list: numbers as int64_t, buffers as pointers.
-  const declared = new Map<string, Native>();
+  const declared = new Map<string, CFunction>();
   const call = (number: number, args: readonly (number | bigint | Uint8Array)[]): number => {
     const types = args.map((arg) => (arg instanceof Uint8Array ? syscall[1] : syscall[0]));
     const key = types.join(', ');
@@ -114,7 +91,6 @@ export function openLibC(): LibC {
     }
     return checked(native(number, ...args));
   };
-  const checked = (result: number | bigint): number => (Number(result) === -1 ? -koffi.errno() : Number(result));
   const ioctl = libc.func('int ioctl(int, uint64_t, _Inout_ uint8_t *)');
   const fcntl = libc.func('int fcntl(int, int, int64_t)');
   const close = libc.func('int close(int)');
@@ -127,7 +103,7 @@ export function openLibC(): LibC {
   const signal = libc.func('void *signal(int, int64_t)');
   const execvpe = libc.func('int execvpe(const char *, const char **, const char **)');
   /** A call in another thread; the buffers live as long as the promise does. */
-  const later = (native: Native, ...args: readonly unknown[]): Promise<number> =>
+  const later = (native: CFunction, ...args: readonly Argument[]): Promise<number> =>
     new Promise((resolve, reject) => {
       native.async(...args, (error, result) => {
         // errno belongs to the thread that made the call; koffi brings it over.
@@ -159,6 +135,7 @@ export function openLibC(): LibC {
       const status = checked(getsockname(fd, address, new Uint8Array(length.buffer)));
       return status < 0 ? undefined : address.subarray(0, length[0]);
     },
+    address: (bytes) => koffi.address(bytes),
     defaultSignal: (number) => {
       signal(number, 0);
     },

@@ -58,7 +58,7 @@ const SET_MODE_FILTER = 1;
 const FLAG_NEW_LISTENER = 1 << 3;
 
 /** Puts the filter before this thread's calls, and those of what it will execute; gives the descriptor of its notifications. */
-export function installFilter(libc: LibC, filter: Uint8Array, addressOf: (bytes: Uint8Array) => bigint): number {
+export function installFilter(libc: LibC, filter: Uint8Array): number {
   const { prctl, seccomp } = libc.numbers;
   const status = libc.syscall(prctl, PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
   if (status < 0) return status;
@@ -66,7 +66,7 @@ export function installFilter(libc: LibC, filter: Uint8Array, addressOf: (bytes:
   const program = new Uint8Array(16);
   const view = new DataView(program.buffer);
   view.setUint16(0, filter.length / INSN_SIZE, true);
-  view.setBigUint64(8, addressOf(filter), true);
+  view.setBigUint64(8, libc.address(filter), true);
   return libc.syscall(seccomp, SET_MODE_FILTER, FLAG_NEW_LISTENER, program);
 }
 

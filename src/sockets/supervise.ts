@@ -13,7 +13,8 @@ import { commandFailed, noSupervision } from '../base/messages/sockets.ts';
 import { errnoName } from '../spec/errno.ts';
 import { parseAddress, type SocketAddress, withEndpoint } from './address.ts';
 import type { Decision, SocketEvent, SocketOperation } from './events.ts';
-import { type LibC, openLibC, type Watch } from './libc.ts';
+import { type LibC, openLibC } from './libc.ts';
+import type { Watch } from '../hosts/node/koffi.ts';
 import type { SocketPolicy } from './policy.ts';
 import { type Notification, Notifications, type WatchedCall } from './seccomp.ts';
 

@@ -3,22 +3,8 @@
 // Why an arena: koffi.address(buffer) does not keep a buffer alive, so an attr that points into JavaScript buffers may
 // point into freed memory by the time the kernel reads it. Everything that the kernel sees lies in one mapping that is
 // never given back, and is laid out anew for each (synchronous) call.
-import { createRequire } from 'node:module';
 import process from 'node:process';
-
-/** A descriptor that is watched. Whoever watches must hold it: one that nothing refers to stops without a word. */
-export interface Watch {
-  close(): void;
-}
-
-type CFunction = (...args: readonly (number | bigint | string | null)[]) => number | bigint;
-
-interface Koffi {
-  load(path: null): { func(definition: string): CFunction };
-  view(pointer: number | bigint, length: number): ArrayBuffer;
-  errno(): number;
-  readonly node: { poll(fd: number, ready: () => void): Watch };
-}
+import { loadKoffi, resultOf, type Watch } from '../node/koffi.ts';
 
 /** bpf(2) and perf_event_open(2) by Node's `process.arch` (arch/*\/include/**\/unistd*.h, syscall_64.tbl). */
 const SYSCALLS: Readonly<Record<string, { readonly bpf: number; readonly perfEventOpen: number }>> = {
@@ -87,7 +73,7 @@ function open(): NativeLibrary {
   if (process.platform !== 'linux' || numbers === undefined) {
     throw new Error(`no bpf(2) on ${process.platform}-${process.arch}`);
   }
-  const koffi = createRequire(import.meta.url)('koffi') as Koffi;
+  const koffi = loadKoffi();
   const libc = koffi.load(null);
   // syscall(3) and ioctl(2) are variadic; integers go in the same registers on the Linux ABIs above.
   const rawSyscall = libc.func(
@@ -109,7 +95,7 @@ function open(): NativeLibrary {
   const rawMunmap = libc.func('int munmap(int64_t at, size_t size)');
   const rawAffinity = libc.func('int sched_setaffinity(int pid, size_t size, int64_t mask)');
 
-  const checked = (result: number | bigint): number => (Number(result) === -1 ? -koffi.errno() : Number(result));
+  const checked = resultOf(koffi);
   const base = checked(
     rawMmap(0, ARENA_SIZE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0),
   );

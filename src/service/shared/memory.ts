@@ -4,13 +4,8 @@
 // A mapping is given back when its connection ends, and any view of it would crash the process then: views stay in this folder, and
 // what leaves it is a copy.
 import { closeSync, fstatSync, openSync } from 'node:fs';
-import { createRequire } from 'node:module';
 import process from 'node:process';
-
-interface Koffi {
-  load(path: null): { func(definition: string): (...args: readonly (number | bigint | string)[]) => number | bigint };
-  view(pointer: bigint, length: number): ArrayBuffer;
-}
+import { loadKoffi } from '../../hosts/node/koffi.ts';
 
 /** linux/memfd.h, linux/fcntl.h, asm-generic/mman-common.h. */
 const MFD_CLOEXEC = 1;
@@ -32,7 +27,7 @@ interface Library {
 function open(): Library | undefined {
   if (process.platform !== 'linux') return undefined;
   try {
-    const koffi = createRequire(import.meta.url)('koffi') as Koffi;
+    const koffi = loadKoffi();
     const libc = koffi.load(null);
     const memfd = libc.func('int memfd_create(str name, unsigned int flags)');
     const truncate = libc.func('int ftruncate(int fd, int64_t size)');
