@@ -141,8 +141,8 @@ export function decodeBtfExt(bytes: Uint8Array, btf: Btf, place: Place = {}): Bt
       return {
         offset: reader.u32(at),
         file: strings(reader.u32(at + 4)),
-        line: position >>> 10,
-        column: position & 0x3ff,
+        line: lineIn(position),
+        column: columnIn(position),
         text: strings(reader.u32(at + 8)),
       };
     }),
@@ -156,6 +156,19 @@ export function decodeBtfExt(bytes: Uint8Array, btf: Btf, place: Place = {}): Bt
     }),
   };
 }
+
+/** Line and column are in one word of struct bpf_line_info (BPF_LINE_INFO_LINE_NUM, BPF_LINE_INFO_LINE_COL). */
+const lineIn = (word: number): number => word >>> 10;
+const columnIn = (word: number): number => word & 0x3ff;
+
+/** A struct bpf_line_info as the kernel takes and gives it: slot, file, text and position. */
+export const lineInfo = (btf: Btf, [slot, file, text, position]: readonly number[]) => ({
+  slot,
+  file: btf.string(file),
+  line: lineIn(position),
+  column: columnIn(position),
+  text: btf.string(text).trim(),
+});
 
 /** Source lines repeat their file's name: look each offset up once. */
 function cachedStrings(btf: Btf): (offset: number) => string {

@@ -105,6 +105,18 @@ export class ExecutionContext implements Disposable {
     return this.providers.platform(dialect);
   }
 
+  get verify(): VerifyMode {
+    return this.options.verify ?? 'require';
+  }
+
+  /** What is the same in everything that is loaded here. */
+  loadOptions(dialect: Dialect) {
+    const { host, runtime, verify } = this;
+    const { verifyLimits } = this.options;
+    const platform = this.platform(dialect);
+    return { host, runtime, platform, verify, ...(verifyLimits === undefined ? {} : { verifyLimits }) };
+  }
+
   table(kind: ObjectKind): ObjectTable<ContextObject> {
     const tables = { map: this.maps, prog: this.programs, link: this.links, btf: this.btfs };
     return tables[kind] as unknown as ObjectTable<ContextObject>;

@@ -69,19 +69,15 @@ function create(
   evidence: LoadEvidence,
 ): LoadedObjectInfo {
   const { context } = session;
-  const { verify = 'require', verifyLimits, engine: usual = DEFAULT_ENGINE } = context.options;
+  const { engine: usual = DEFAULT_ENGINE } = context.options;
   const { engine, execution } = executionOf(OPERATION, load.execution ?? 'any', usual, load.engine);
   const btf = objectBtf(object);
   const reused = plan.flatMap(({ spec, reuse }) =>
     reuse === undefined ? [] : [[spec.name, { reuse: reuse.loaded }] as const],
   );
   const loaded = loadObject(object, {
-    host: context.host,
-    runtime: context.runtime,
-    platform: context.platform(object.dialect),
+    ...context.loadOptions(object.dialect),
     engine,
-    verify,
-    ...(verifyLimits === undefined ? {} : { verifyLimits }),
     ...evidence,
     maps: Object.fromEntries(reused),
     ...(load.programs === undefined ? {} : { programs: load.programs }),
@@ -95,7 +91,7 @@ function create(
     loaded[Symbol.dispose]();
     throw error;
   }
-  return enter(session, { source: load.name, loaded, plan, btf, execution, verified: verify === 'require' });
+  return enter(session, { source: load.name, loaded, plan, btf, execution, verified: context.verify === 'require' });
 }
 
 /** Why the object as a whole is not loaded: a map or a wanted program that is not there. */

@@ -2,6 +2,7 @@
 import { AnyBpfError } from '../base/diagnostic.ts';
 import { ByteReader } from '../base/bytes.ts';
 import type { Btf } from '../btf/btf.ts';
+import { lineInfo } from '../btf/ext.ts';
 import { SLOT_SIZE } from '../isa/insn.ts';
 import { WIDE_OPCODE } from '../isa/opcodes.ts';
 import { DEFAULT_ENGINE } from '../run/engines.ts';
@@ -74,16 +75,12 @@ function create(
   evidence: LoadEvidence,
 ): Result<'prog.load'> {
   const { context, uid, pid } = session;
-  const { verify = 'require', verifyLimits, engine: usual = DEFAULT_ENGINE } = context.options;
+  const { engine: usual = DEFAULT_ENGINE } = context.options;
   const { engine, execution } = executionOf(OPERATION, load.execution ?? 'any', usual);
   session.checkRoom(1);
   const loaded = loadObject(object, {
-    host: context.host,
-    runtime: context.runtime,
-    platform: context.platform(object.dialect),
+    ...context.loadOptions(object.dialect),
     engine,
-    verify,
-    ...(verifyLimits === undefined ? {} : { verifyLimits }),
     ...evidence,
     maps: Object.fromEntries(maps.map((map, i) => [object.maps[i].name, { reuse: map.loaded }])),
   });
@@ -103,7 +100,7 @@ function create(
     uid,
     pid,
     loadedAt: context.host.services.clock.boot(),
-    verifiedInsns: verify === 'require' ? (program.verdict?.visits ?? 0) : 0,
+    verifiedInsns: context.verify === 'require' ? (program.verdict?.visits ?? 0) : 0,
   };
   return { fd: session.open(context.programs.add(new ContextProgram(program.id, context, parts))) };
 }
@@ -227,16 +224,9 @@ function* calledSlots(code: Uint8Array): Generator<number> {
 
 /** bpf_line_info: slot, file, text, line and column. */
 function linesOf({ name, lines }: ProgramLoad, btf: Btf | undefined): LineSpec[] {
-  const found = [...words(lines, 4, 'line_info', name)].map(([slot, file, text, position]) => {
-    if (btf === undefined) return refuse(OPERATION, 'EINVAL', 'line_info needs BTF', { program: name });
-    return {
-      slot,
-      file: btf.string(file),
-      line: position >>> 10,
-      column: position & 0x3ff,
-      text: btf.string(text).trim(),
-    };
-  });
+  const found = [...words(lines, 4, 'line_info', name)].map((record) =>
+    btf === undefined ? refuse(OPERATION, 'EINVAL', 'line_info needs BTF', { program: name }) : lineInfo(btf, record),
+  );
   return found.sort((a, b) => a.slot - b.slot);
 }
 

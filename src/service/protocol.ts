@@ -152,8 +152,6 @@ export const SERVICE_PARAMS: { readonly [M in ServiceMethodName]: v.GenericSchem
   'live.list': NO_PARAMS,
 };
 
-export type AnyMethodName = MethodName | ServiceMethodName;
-
 /** Events of a session, as notifications. */
 export const eventMethod = (event: EventName): string => `event.${event}`;
 

@@ -206,17 +206,13 @@ class Restoring {
       ...(btf === undefined ? {} : { btf: btf.types }),
       diagnostics: [],
     };
-    const { verify = 'require', verifyLimits, engine: usual = DEFAULT_ENGINE } = context.options;
+    const { engine: usual = DEFAULT_ENGINE } = context.options;
     const platform = context.platform(spec.dialect);
     const digest = evidenceDigest(object, spec, maps, platform, this.#producer);
     const verdicts = evidence?.digest === digest ? { verdicts: { [spec.name]: verdictOf(evidence.verdict) } } : {};
     const loaded = loadObject(object, {
-      host: context.host,
-      runtime: context.runtime,
-      platform,
+      ...context.loadOptions(spec.dialect),
       engine: executionOf('restore', execution, usual).engine,
-      verify,
-      ...(verifyLimits === undefined ? {} : { verifyLimits }),
       ...verdicts,
       programs: [spec.name],
       maps: Object.fromEntries(maps.map((map, i) => [made.object.names[i], { reuse: map.loaded }])),

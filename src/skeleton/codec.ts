@@ -17,11 +17,6 @@ export interface Codec<Out, In = Out> {
 
 /** What decoding gives. */
 export type Decoded<C> = C extends Codec<infer Out, never> ? Out : never;
-/** What encoding takes. */
-export type Encodable<C> = C extends { encode(view: DataView, at: number, value: infer In, path: string): void }
-  ? In
-  : never;
-
 const viewOf = (bytes: Uint8Array): DataView => new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
 
 /** Decodes the first value of some bytes. Raises skeleton/value where they are too few. */

@@ -38,9 +38,6 @@ export const cannotOpen = (
 export const notFor = (place: Place, driver: string, device: string, why: string): Diagnostic =>
   withErrno(message('live/not-for', () => `${driver} is not for ${device}: ${why}`)(place), EINVAL);
 
-export const badDriver = (place: Place, name: string, known: readonly string[]): Diagnostic =>
-  withErrno(message('live/driver', () => `there is no driver ${name}; there are ${known.join(', ')}`)(place), EINVAL);
-
 export const alreadyLive = (place: Place, device: string, driver: string): Diagnostic =>
   withErrno(message('live/busy', () => `${device} is live already, by ${driver}`)(place), EBUSY);
 

@@ -73,11 +73,6 @@ export const cannotStart = message('service/start', (why: string) => `the servic
 
 export const cannotStop = message('service/stop', (why: string) => `the service did not stop: ${why}`);
 
-export const hostUnavailable = message(
-  'service/host',
-  (host: string, why: string) => `the host ${host} is not there: ${why}`,
-);
-
 export const badMetricsAddress = message(
   'service/metrics-address',
   (text: string) => `${text} is no address for metrics: HOST:PORT or unix:PATH`,

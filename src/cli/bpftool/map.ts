@@ -80,13 +80,15 @@ function typeOf(word: string): MapTypeName {
 
 type Attributes = { -readonly [A in keyof MapCreate]?: MapCreate[A] };
 
-/** A number that may be said only once; 0 stands for not yet, as in bpftool. */
-function once(words: Words, before: number | undefined, what: string): number {
-  if ((before ?? 0) !== 0) fail(wrongWords({}, `${what} already specified`));
-  return words.u32(what);
-}
-
 type Attribute = (attributes: Attributes, words: Words, tool: Tool) => void | Promise<void>;
+
+/** A number that may be said only once; 0 stands for not yet, as in bpftool. */
+const numberOnce =
+  (name: 'keySize' | 'valueSize' | 'maxEntries' | 'flags', what: string): Attribute =>
+  (attributes, words) => {
+    if ((attributes[name] ?? 0) !== 0) fail(wrongWords({}, `${what} already specified`));
+    attributes[name] = words.u32(what);
+  };
 
 const ATTRIBUTES: readonly (readonly [keyword: string, read: Attribute])[] = [
   [
@@ -102,30 +104,10 @@ const ATTRIBUTES: readonly (readonly [keyword: string, read: Attribute])[] = [
       attributes.name = words.take();
     },
   ],
-  [
-    'key',
-    (attributes, words) => {
-      attributes.keySize = once(words, attributes.keySize, 'key size');
-    },
-  ],
-  [
-    'value',
-    (attributes, words) => {
-      attributes.valueSize = once(words, attributes.valueSize, 'value size');
-    },
-  ],
-  [
-    'entries',
-    (attributes, words) => {
-      attributes.maxEntries = once(words, attributes.maxEntries, 'max entries');
-    },
-  ],
-  [
-    'flags',
-    (attributes, words) => {
-      attributes.flags = once(words, attributes.flags, 'flags');
-    },
-  ],
+  ['key', numberOnce('keySize', 'key size')],
+  ['value', numberOnce('valueSize', 'value size')],
+  ['entries', numberOnce('maxEntries', 'max entries')],
+  ['flags', numberOnce('flags', 'flags')],
   [
     'dev',
     (_, words) => {

@@ -47,34 +47,35 @@ export function mapCalls(lib: Library) {
     });
 
   /** Both batch lookups: what was found goes into the caller's memory, -ENOENT says that it was the end. */
-  const lookupBatch = (
-    remove: boolean,
-    fd: number,
-    inBatch: Uint8Array | null,
-    outBatch: Uint8Array | null,
-    keys: Uint8Array,
-    values: Uint8Array,
-    count: Out<number>,
-    opts: MapBatchOptions | null,
-  ): Promise<number> =>
-    status(lib, async () => {
-      if (flagsOf(opts?.flags) !== 0) return refuse(lib, 'EINVAL');
-      const asked = count.value;
-      if (asked === 0) return 0;
-      count.value = 0;
-      const found: Result<'map.lookupBatch'> = await session.call('map.lookupBatch', {
-        fd,
-        ...(inBatch === null ? {} : { cursor: inBatch }),
-        count: asked,
-        remove,
-        flags: flagsOf(opts?.elem_flags),
+  const lookupBatch =
+    (remove: boolean) =>
+    (
+      fd: number,
+      in_batch: Uint8Array | null,
+      out_batch: Uint8Array | null,
+      keys: Uint8Array,
+      values: Uint8Array,
+      count: Out<number>,
+      opts: MapBatchOptions | null = null,
+    ): Promise<number> =>
+      status(lib, async () => {
+        if (flagsOf(opts?.flags) !== 0) return refuse(lib, 'EINVAL');
+        const asked = count.value;
+        if (asked === 0) return 0;
+        count.value = 0;
+        const found: Result<'map.lookupBatch'> = await session.call('map.lookupBatch', {
+          fd,
+          ...(in_batch === null ? {} : { cursor: in_batch }),
+          count: asked,
+          remove,
+          flags: flagsOf(opts?.elem_flags),
+        });
+        const copied = copyOut(lib, keys, found.keys) || copyOut(lib, values, found.values);
+        if (copied !== 0) return copied;
+        count.value = found.count;
+        if (found.cursor === undefined) return refuse(lib, 'ENOENT');
+        return out_batch === null ? refuse(lib, 'EFAULT') : copyOut(lib, out_batch, found.cursor);
       });
-      const copied = copyOut(lib, keys, found.keys) || copyOut(lib, values, found.values);
-      if (copied !== 0) return copied;
-      count.value = found.count;
-      if (found.cursor === undefined) return refuse(lib, 'ENOENT');
-      return outBatch === null ? refuse(lib, 'EFAULT') : copyOut(lib, outBatch, found.cursor);
-    });
 
   const writeBatch = async (
     count: Out<number>,
@@ -166,24 +167,8 @@ export function mapCalls(lib: Library) {
         return 0;
       }),
     /** `in_batch` null: from the first; `out_batch` takes what the next call goes on with. -ENOENT: that was the end. */
-    bpf_map_lookup_batch: (
-      fd: number,
-      in_batch: Uint8Array | null,
-      out_batch: Uint8Array | null,
-      keys: Uint8Array,
-      values: Uint8Array,
-      count: Out<number>,
-      opts: MapBatchOptions | null = null,
-    ) => lookupBatch(false, fd, in_batch, out_batch, keys, values, count, opts),
-    bpf_map_lookup_and_delete_batch: (
-      fd: number,
-      in_batch: Uint8Array | null,
-      out_batch: Uint8Array | null,
-      keys: Uint8Array,
-      values: Uint8Array,
-      count: Out<number>,
-      opts: MapBatchOptions | null = null,
-    ) => lookupBatch(true, fd, in_batch, out_batch, keys, values, count, opts),
+    bpf_map_lookup_batch: lookupBatch(false),
+    bpf_map_lookup_and_delete_batch: lookupBatch(true),
     bpf_map_update_batch: (
       fd: number,
       keys: Uint8Array,

@@ -49,6 +49,24 @@ export function mapFunctions(lib: Library) {
     return 0;
   };
 
+  const looked =
+    (method: 'map.lookup' | 'map.lookupAndDelete') =>
+    (
+      map: BpfMap,
+      key: Uint8Array,
+      key_sz: number,
+      value: Uint8Array,
+      value_sz: number,
+      flags: number | bigint = 0,
+    ): Promise<number> =>
+      status(lib, async () => {
+        const invalid = validate(map, key_sz, value_sz);
+        const keyBytes = sized(key, key_sz);
+        if (invalid !== 0 || keyBytes === undefined) return invalid || refuse(lib, 'EFAULT');
+        const found = await session.call(method, { fd: map.fd, key: keyBytes, flags: Number(flags) });
+        return copyOut(lib, value, found.value);
+      });
+
   const api = {
     bpf_map__fd: (map: BpfMap | null): number => map?.fd ?? refuse(lib, 'EINVAL'),
     bpf_map__name: (map: BpfMap | null): string | null => map?.name ?? null,
@@ -121,21 +139,7 @@ export function mapFunctions(lib: Library) {
     /** Templates come from the object's BTF; another one by its handle is not supported. */
     bpf_map__set_inner_map_fd: (map: BpfMap, _fd: number): number =>
       refuse(lib, isMapInMap(map.attributes.type) && map.innerFd === -1 ? 'EOPNOTSUPP' : 'EINVAL'),
-    bpf_map__lookup_elem: (
-      map: BpfMap,
-      key: Uint8Array,
-      key_sz: number,
-      value: Uint8Array,
-      value_sz: number,
-      flags: number | bigint = 0,
-    ): Promise<number> =>
-      status(lib, async () => {
-        const invalid = validate(map, key_sz, value_sz);
-        const keyBytes = sized(key, key_sz);
-        if (invalid !== 0 || keyBytes === undefined) return invalid || refuse(lib, 'EFAULT');
-        const found = await session.call('map.lookup', { fd: map.fd, key: keyBytes, flags: Number(flags) });
-        return copyOut(lib, value, found.value);
-      }),
+    bpf_map__lookup_elem: looked('map.lookup'),
     bpf_map__update_elem: (
       map: BpfMap,
       key: Uint8Array,
@@ -162,21 +166,7 @@ export function mapFunctions(lib: Library) {
         await session.call('map.delete', { fd: map.fd, key: keyBytes });
         return 0;
       }),
-    bpf_map__lookup_and_delete_elem: (
-      map: BpfMap,
-      key: Uint8Array,
-      key_sz: number,
-      value: Uint8Array,
-      value_sz: number,
-      flags: number | bigint = 0,
-    ): Promise<number> =>
-      status(lib, async () => {
-        const invalid = validate(map, key_sz, value_sz);
-        const keyBytes = sized(key, key_sz);
-        if (invalid !== 0 || keyBytes === undefined) return invalid || refuse(lib, 'EFAULT');
-        const found = await session.call('map.lookupAndDelete', { fd: map.fd, key: keyBytes, flags: Number(flags) });
-        return copyOut(lib, value, found.value);
-      }),
+    bpf_map__lookup_and_delete_elem: looked('map.lookupAndDelete'),
     bpf_map__get_next_key: (
       map: BpfMap,
       cur_key: Uint8Array | null,

@@ -1,6 +1,7 @@
 // prog.code: what the kernel made of a program, with the lines and functions that it came from.
 import type { Btf } from '../../btf/btf.ts';
 import { decodeBtf } from '../../btf/decode.ts';
+import { lineInfo } from '../../btf/ext.ts';
 import { SLOT_SIZE } from '../../isa/insn.ts';
 import { WIDE_OPCODE } from '../../isa/opcodes.ts';
 import type { Fd, Result } from '../../spec/session.ts';
@@ -48,7 +49,7 @@ export function codeOf(fd: Fd): Code {
   const btf = typesOf(info.getUint32(BTF_ID, true));
   return {
     xlated: asLoaded(xlated),
-    lines: btf === undefined ? [] : [...records(lines, 4)].map((record) => lineOf(btf, record)),
+    lines: btf === undefined ? [] : [...records(lines, 4)].map((record) => lineInfo(btf, record)),
     functions:
       btf === undefined ? [] : [...records(functions, 2)].map(([slot, id]) => ({ slot, name: btf.nameOf(id) })),
     ...(jited.length === 0 ? {} : { jited }),
@@ -68,16 +69,6 @@ function* records(bytes: Uint8Array, words: number): Generator<number[]> {
   for (let at = 0; at < bytes.length; at += 4 * words) {
     yield Array.from({ length: words }, (_, i) => view.getUint32(at + 4 * i, true));
   }
-}
-
-function lineOf(btf: Btf, [slot, file, text, position]: readonly number[]): Code['lines'][number] {
-  return {
-    slot,
-    file: btf.string(file),
-    line: position >>> 10,
-    column: position & 0x3ff,
-    text: btf.string(text).trim(),
-  };
 }
 
 const CALL = 0x85;

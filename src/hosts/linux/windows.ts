@@ -2,7 +2,7 @@
 import { fail, type Place } from '../../base/diagnostic.ts';
 import { notOfLinux } from '../../base/messages/linux-host.ts';
 import { ERRNO } from '../../spec/errno.ts';
-import { MAP_FLAGS, MAP_TYPES, type MapTypeName } from '../../spec/map-types.ts';
+import { MAP_FLAGS, MAP_TYPES } from '../../spec/map-types.ts';
 import type { Dialect, MapSpec, ObjectSpec } from '../../spec/object.ts';
 import { PROGRAM_TYPES, type ProgramTypeName } from '../../spec/program-types.ts';
 import { linuxProgram } from './windows-program.ts';
@@ -10,14 +10,7 @@ import { linuxProgram } from './windows-program.ts';
 const untranslatable = (place: Place, what: string, why: string): never =>
   fail({ ...notOfLinux(place, what, why), errno: ERRNO.ENOTSUPP });
 
-interface Shape {
-  readonly name: string;
-  readonly type: MapTypeName;
-  readonly keySize: number;
-  readonly valueSize: number;
-  readonly maxEntries: number;
-  readonly flags: number;
-}
+type Shape = Pick<MapSpec, 'name' | 'type' | 'keySize' | 'valueSize' | 'maxEntries' | 'flags'>;
 
 /** A map's attributes as Linux takes them. */
 export function linuxMap<S extends Shape>(spec: S, dialect: Dialect): S {
