@@ -1,16 +1,16 @@
 // Runs an unmodified command whose sockets obey programs in the kernel: a control group of its own, the programs attached to it, the command
 // started inside. The kernel asks the programs itself, so nobody can change an address between; only who may write to the hierarchy of groups
 // (root) can leave. The policy lives as long as this process: its links are descriptors.
-import { type ChildProcess, spawn } from 'node:child_process';
+import { spawn } from 'node:child_process';
 import { mkdirSync, readFileSync, rmdirSync } from 'node:fs';
-import { constants } from 'node:os';
 import path from 'node:path';
 import process from 'node:process';
 import { setTimeout } from 'node:timers/promises';
 import { fail } from '../base/diagnostic.ts';
-import { commandFailed, noCgroup } from '../base/messages/sockets.ts';
+import { noCgroup } from '../base/messages/sockets.ts';
 import { cgroupFolder } from '../hosts/linux/places.ts';
 import type { Session } from '../spec/session.ts';
+import { exitCodeOf } from './exit-code.ts';
 import { type Attached, attachPolicy, type PolicyEntry } from './policy.ts';
 import type { Supervised } from './supervise.ts';
 
@@ -51,7 +51,7 @@ export async function superviseByCgroup(options: CgroupOptions): Promise<CgroupS
     const attached = await attachPolicy(session, name, object, entries, { cgroup });
     const procs = path.join(folder, 'cgroup.procs');
     const child = spawn('/bin/sh', ['-c', ENTER, procs, command, ...args], { stdio });
-    const exit = exitOf(child, command);
+    const exit = exitCodeOf(child, command);
     const ended = exit.finally(() => emptied(folder)).finally(() => rmdirSync(folder));
     return { attached, child, ended };
   } catch (error) {
@@ -75,15 +75,3 @@ async function emptied(folder: string): Promise<void> {
   const events = path.join(folder, 'cgroup.events');
   while (/^populated 1$/m.test(readFileSync(events, 'utf8'))) await setTimeout(PAUSE_MS);
 }
-
-const exitOf = (child: ChildProcess, command: string): Promise<number> =>
-  new Promise((resolve, reject) => {
-    child.once('error', ({ message }) => {
-      try {
-        fail(commandFailed({}, command, message));
-      } catch (error) {
-        reject(error as Error);
-      }
-    });
-    child.once('exit', (code, signal) => resolve(code ?? 128 + constants.signals[signal ?? 'SIGKILL']));
-  });

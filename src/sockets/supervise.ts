@@ -11,8 +11,9 @@ import { fileURLToPath } from 'node:url';
 import { fail } from '../base/diagnostic.ts';
 import { commandFailed, noSupervision } from '../base/messages/sockets.ts';
 import { errnoName } from '../spec/errno.ts';
-import { parseAddress, type SocketAddress, withEndpoint } from './address.ts';
+import { parseAddress, withEndpoint } from './address.ts';
 import type { Decision, SocketEvent, SocketOperation } from './events.ts';
+import { exitCodeOf } from './exit-code.ts';
 import { type LibC, openLibC } from './libc.ts';
 import type { Watch } from '../hosts/node/koffi.ts';
 import type { SocketPolicy } from './policy.ts';
@@ -78,7 +79,7 @@ export async function supervise(options: SuperviseOptions): Promise<Supervised> 
     cwd: options.cwd,
     env: { ...(options.env ?? process.env) },
   });
-  const exited = exitOf(child, command);
+  const exited = exitCodeOf(child, command);
   const listener = await takeListener(libc, child, exited);
   return { child, ended: new Supervisor(libc, listener, options).run(exited) };
 }
@@ -90,29 +91,6 @@ function openOrRefuse(): LibC {
     return fail(noSupervision({}, (error as Error).message), error);
   }
 }
-
-function exitOf(child: ChildProcess, command: string): Promise<number> {
-  return new Promise((resolve, reject) => {
-    child.on('error', (error) => {
-      reject(Object.assign(error, { message: `${command}: ${error.message}` }));
-    });
-    child.on('exit', (code, signal) => {
-      resolve(code ?? 128 + (signal === null ? 0 : (SIGNAL_NUMBERS[signal] ?? 0)));
-    });
-  });
-}
-
-const SIGNAL_NUMBERS: Partial<Record<NodeJS.Signals, number>> = {
-  SIGHUP: 1,
-  SIGINT: 2,
-  SIGQUIT: 3,
-  SIGILL: 4,
-  SIGABRT: 6,
-  SIGKILL: 9,
-  SIGSEGV: 11,
-  SIGPIPE: 13,
-  SIGTERM: 15,
-};
 
 /** The descriptor of the command's notifications, taken out of the launcher before that becomes the command. */
 async function takeListener(libc: LibC, child: ChildProcess, exited: Promise<number>): Promise<number> {
@@ -152,7 +130,6 @@ interface SocketCall {
   /** A duplicate of its socket; closed when the call is answered. */
   readonly socket: number;
   readonly address?: Uint8Array;
-  readonly parsed?: SocketAddress;
 }
 
 class Supervisor {
@@ -290,7 +267,7 @@ class Supervisor {
   /** A datagram to another address than the command gave. Control messages of sendmsg are left out. */
   async #send({ notification, pid, socket }: SocketCall, target: Uint8Array): Promise<number> {
     const { call, args } = notification;
-    const flags = Number(BigInt.asIntN(32, args[call === 'sendmmsg' ? 3 : call === 'sendmsg' ? 2 : 3]));
+    const flags = Number(BigInt.asIntN(32, args[call === 'sendmsg' ? 2 : 3]));
     const data = call === 'sendto' ? readMemory(pid, args[1], Number(args[2])) : readVectors(pid, args[1]);
     if (data === undefined) return -EFAULT;
     const sent = await this.#libc.sendto(socket, data, flags, target);
