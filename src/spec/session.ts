@@ -306,6 +306,7 @@ export interface Methods {
   // session and lookups give ids: maps of maps and prog_array as the u32 value, devmap, devmap_hash and cpumap (value size 8) as the
   // second u32, where 0 and negative handles mean no program. An element holds its object: it lives without a handle.
   'map.create': { readonly params: MapCreate; readonly result: ByFd };
+  /** A bloom filter is asked for a value: it stands in the key's place. ENOENT: surely not. */
   'map.lookup': {
     readonly params: { readonly fd: Fd; readonly key: Uint8Array; readonly flags?: number };
     readonly result: { readonly value: Uint8Array };

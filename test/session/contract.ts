@@ -68,6 +68,15 @@ export function sessionContract(name: string, make: () => Promise<SessionHost>):
       expect(await outcome(session, 'map.update', { fd, key, value: eight(1) })).toBe('EPERM');
     });
 
+    test('a bloom filter is asked for values', async () => {
+      const session = await (await make()).open();
+      const fd = await mapOf(session, { type: 'bloom_filter', keySize: 0, valueSize: 4 });
+      const none = new Uint8Array(0);
+      await session.call('map.update', { fd, key: none, value: u32(7) });
+      expect(await outcome(session, 'map.lookup', { fd, key: u32(7) })).toMatchObject({ value: u32(7) });
+      expect(await outcome(session, 'map.lookup', { fd, key: u32(8) })).toBe('ENOENT');
+    });
+
     test('batches', async () => {
       const session = await (await make()).open();
       const fd = await mapOf(session, { maxEntries: 5000 });
